@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""
+Analysis
+--------
+
+What the numbers of one or more simulations mean: confidence intervals, paired
+comparison, quantiles of merged histograms. Everything here reads frames and
+never a running simulation; nothing here prints or draws.
+"""
+
+from __future__ import annotations
+
+from simulator.analysis.compare import METRICS, Comparison, compare_results
+from simulator.analysis.frames import ResultFrames, fields_of, name_of, nr_cpus
+from simulator.analysis.histogram import Histogram
+from simulator.analysis.stats import (
+    Estimate,
+    mean_interval,
+    paired_difference,
+    paired_ratio,
+)
+
+__all__ = (
+    "METRICS",
+    "Comparison",
+    "Estimate",
+    "Histogram",
+    "ResultFrames",
+    "compare_results",
+    "fields_of",
+    "mean_interval",
+    "name_of",
+    "nr_cpus",
+    "paired_difference",
+    "paired_ratio",
+)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""
+What analysis and report ask of a result
+----------------------------------------
+
+A result offers tidy frames, the scenario that made them and its provenance.
+Nothing below knows the classes behind: a scenario is read by the names of its
+fields, and a machine, kernel or noise in it may be a name, a path, an object
+with a ``name``, or a mapping.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ("ResultFrames", "fields_of", "name_of", "nr_cpus", "phases_of")
+
+
+class ResultFrames(Protocol):
+    """A finished simulation as its readers see it."""
+
+    @property
+    def scenario(self) -> Any:
+        """The scenario, fully resolved."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Version, commit, key and whatever else it takes to make the numbers again."""
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """One row per phase."""
+
+    @property
+    def counts(self) -> pd.DataFrame:
+        """One row per phase: how often the kernel's functions ran."""
+
+    @property
+    def folios(self) -> pd.DataFrame:
+        """One row per folio and phase."""
+
+    @property
+    def flushes(self) -> pd.DataFrame:
+        """One row per broadcast."""
+
+    @property
+    def cpus(self) -> pd.DataFrame:
+        """One row per CPU and phase."""
+
+    @property
+    def time_by(self) -> pd.DataFrame:
+        """One row per task, phase and category."""
+
+    @property
+    def throughput(self) -> pd.DataFrame:
+        """One row per window of time."""
+
+    @property
+    def latency(self) -> pd.DataFrame:
+        """One row per bucket of a histogram."""
+
+
+def name_of(value: object) -> str:
+    """
+    Return the short name of a scenario's field: a machine, a kernel, a noise, a plain value.
+
+    >>> name_of("v6.6"), name_of(True), name_of(("alloc", "free")), name_of({})
+    ('v6.6', 'on', 'alloc,free', 'none')
+    """
+    match value:
+        case str():
+            return value
+        case bool():
+            return "on" if value else "off"
+        case None:
+            return "none"
+        case PurePath():
+            return value.stem
+        case Mapping():
+            if isinstance(value.get("name"), str):
+                return str(value["name"])
+            return ",".join(f"{key}={name_of(value[key])}" for key in sorted(value)) or "none"
+        case tuple() | list():
+            return ",".join(name_of(item) for item in value) or "none"
+    name = getattr(value, "name", None)
+    return name if isinstance(name, str) else str(value)
+
+
+def fields_of(scenario: object) -> dict[str, Any]:
+    """
+    Return the fields of a scenario in their order: dataclass, pydantic model or plain object.
+
+    ``engine`` is left out: engines give the same answers.
+    """
+    if dataclasses.is_dataclass(scenario):
+        names = [field.name for field in dataclasses.fields(scenario)]
+    else:
+        names = list(getattr(type(scenario), "model_fields", None) or vars(scenario))
+    return {name: getattr(scenario, name) for name in names if name != "engine"}
+
+
+def nr_cpus(result: ResultFrames) -> int:
+    """Return how many CPUs the machine of this result had."""
+    cpus = result.scenario.cpus
+    return int(cpus) if cpus is not None else int(result.cpus["cpu"].nunique())
+
+
+def phases_of(result: ResultFrames) -> list[str]:
+    """Return the phases of a result in the order in which they ran."""
+    return [str(phase) for phase in result.summary["phase"]]

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""Comparison of scenarios: pairing, labels, verdicts."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+from scipy import stats
+
+from simulator.analysis import METRICS, compare_results, fields_of, name_of
+
+
+def row(comparison, scenario, metric="elapsed_s", phase="alloc"):
+    frame = comparison.frame
+    rows = frame[
+        (frame["scenario"] == scenario) & (frame["metric"] == metric) & (frame["phase"] == phase)
+    ]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def pairs(run, before, after, **changed):
+    """Two scenarios, one replication per pair of values."""
+    return [
+        [run(value, replication=i) for i, value in enumerate(before)],
+        [
+            run(value, replication=i, **(changed or {"kernel": "v6.7"}))
+            for i, value in enumerate(after)
+        ],
+    ]
+
+
+def test_ratio_is_that_of_the_pairs_with_its_interval(run):
+    before, after = [10.0, 12.0, 9.0, 11.0], [5.2, 5.9, 4.4, 5.6]
+    got = row(compare_results(pairs(run, before, after)), "v6.7")
+    logs = [math.log(a / b) for a, b in zip(after, before, strict=True)]
+    ends = stats.t.interval(0.95, 3, sum(logs) / 4, stats.sem(logs))
+    assert got["ratio"] == pytest.approx(stats.gmean(after) / stats.gmean(before))
+    assert (got["ratio_low"], got["ratio_high"]) == pytest.approx([math.exp(x) for x in ends])
+    assert (got["mean"], got["ref_mean"], got["n"]) == pytest.approx((5.275, 10.5, 4))
+    low, high = stats.ttest_rel(after, before).confidence_interval()
+    assert (got["diff_low"], got["diff_high"]) == pytest.approx((low, high))
+    assert got["significant"]
+
+
+def test_one_value_against_one_value_is_never_significant(run):
+    # pyperf's compare_to calls it significant.
+    comparison = compare_results(pairs(run, [1.0], [1000.0]))
+    got = row(comparison, "v6.7")
+    assert got["ratio"] == pytest.approx(1000.0)
+    assert not comparison.frame["significant"].any()
+    assert math.isnan(got["ratio_low"])
+    assert math.isnan(got["ci_high"])
+
+
+def test_two_replications_have_an_interval(run):
+    got = row(compare_results(pairs(run, [10.0, 10.0], [5.0, 5.1])), "v6.7")
+    assert got["ratio_low"] < got["ratio"] < got["ratio_high"] < 1.0
+    assert got["significant"]
+
+
+def test_scenarios_that_differ_by_noise_alone_are_not_significant(run):
+    got = row(compare_results(pairs(run, [10.0, 12.0, 11.0], [10.1, 11.8, 11.1])), "v6.7")
+    assert got["ratio_low"] < 1.0 < got["ratio_high"]
+    assert not got["significant"]
+
+
+def test_reference_has_rows_with_ratio_one(run):
+    got = row(compare_results(pairs(run, [10.0, 12.0], [5.0, 6.0])), "v6.6")
+    assert (got["ratio"], got["diff"], got["significant"]) == (1.0, 0.0, False)
+
+
+def test_metric_that_is_zero_has_no_ratio_but_a_verdict(run):
+    results = [
+        [run(replication=i, metrics={"flushes": 0.0}) for i in range(3)],
+        [run(replication=i, metrics={"flushes": 4.0}, hvo=False) for i in range(3)],
+    ]
+    got = row(compare_results(results), "hvo=off", "flushes")
+    assert math.isnan(got["ratio"])
+    assert (got["diff"], got["significant"]) == (4.0, True)
+
+
+def test_metric_without_a_value_gives_no_numbers_and_no_error(run):
+    results = [
+        [
+            run(replication=i, kernel=kernel, metrics={"victim_lost_max_ns": math.nan})
+            for i in (0, 1)
+        ]
+        for kernel in ("v6.6", "v6.7")
+    ]
+    got = row(compare_results(results), "v6.7", "victim_lost_max_ns")
+    assert math.isnan(got["mean"])
+    assert not got["significant"]
+
+
+def test_frame_has_a_row_per_phase_metric_and_scenario(run):
+    phases = ("alloc", "free", "alloc2")
+    results = [[run(2.0, phases, kernel=k)] for k in ("v6.6", "v6.6+6", "v6.7")]
+    comparison = compare_results(results)
+    assert len(comparison.frame) == 3 * 3 * len(METRICS)
+    assert list(comparison.frame["phase"].cat.categories) == list(phases)
+    assert not comparison.frame.duplicated(["phase", "metric", "scenario"]).any()
+
+
+@pytest.mark.parametrize(
+    ("fields", "labels"),
+    [
+        ([{}, {"kernel": "v6.7"}], ("v6.6", "v6.7")),
+        ([{}, {"hvo": False}], ("hvo=on", "hvo=off")),
+        ([{"cpus": 2}, {"cpus": 8, "kernel": "v6.7"}], ("v6.6 cpus=2", "v6.7 cpus=8")),
+        ([{}, {}], ("same", "same #2")),
+        (
+            [{}, {"machine": SimpleNamespace(name="epyc-7j13-vm252", costs={})}],
+            ("laptop-8", "epyc-7j13-vm252"),
+        ),
+    ],
+)
+def test_labels_name_just_the_fields_that_differ(run, fields, labels):
+    comparison = compare_results([[run(**f)] for f in fields])
+    assert comparison.labels == labels
+    assert tuple(comparison.frame["scenario"].cat.categories) == labels
+    assert comparison.common["pages"] == "256"
+    assert "engine" not in comparison.common
+
+
+def test_identical_replications_are_refused(run):
+    # Mesa's batch_run gave ten identical runs for one seed and ten iterations.
+    with pytest.raises(ValueError, match="share seed and replication"):
+        compare_results([[run(1.0)] * 10, [run(2.0, kernel="v6.7")] * 10])
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ([{"replication": 1}], "differ in their seeds"),
+        ([{"seed": 2}], "differ in their seeds"),
+        ([{}, {"replication": 1}], "differ in their seeds"),
+        ([{"phases": ("alloc", "free")}], "differ in their phases"),
+    ],
+)
+def test_results_that_are_no_pairs_are_refused(run, second, message):
+    with pytest.raises(ValueError, match=message):
+        compare_results([[run()], [run(**fields) for fields in second]])
+
+
+def test_replications_of_different_scenarios_are_refused(run):
+    with pytest.raises(ValueError, match="more than their seed"):
+        compare_results([[run(), run(replication=1, hvo=False)]])
+
+
+def test_fields_of_a_plain_object_and_names_of_paths():
+    from pathlib import Path
+
+    assert fields_of(SimpleNamespace(kernel="v6.6", engine="auto")) == {"kernel": "v6.6"}
+    assert name_of(Path("patches/mine.py")) == "mine"
+    assert name_of({"name": "busy", "idle_share": 0.1}) == "busy"
+    assert name_of({"b": 2, "a": (1, 2)}) == "a=1,2,b=2"
