@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+"""
+A profile as plain text
+-----------------------
+
+The report that ``tlbsim machines NAME`` prints: every value with its unit,
+kind, plausible range and source, in at most 78 columns.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from simulator.machine.schema import (
+    Cost,
+    CostByDistance,
+    Costs,
+    Fact,
+    Length,
+    Machine,
+    Quantity,
+    Size,
+    Sourced,
+    Spread,
+    Time,
+)
+
+__all__ = ("describe",)
+
+_WIDTH = 78
+_NAME, _VALUE, _KIND = 26, 16, 10
+
+
+def describe(machine: Machine) -> str:
+    """Return a report of a machine: plain text of at most 78 columns, without a final newline."""
+    lines = [f"{machine.name}: {machine.title}"]
+    lines += textwrap.wrap(machine.description, _WIDTH)
+    facts = [machine.isa, "virtual machine" if machine.virtual else "bare metal"]
+    if machine.inherits:
+        facts.append(f"inherits from {machine.inherits}")
+    lines += ["", "; ".join(facts)]
+    for title, model in (
+        ("Topology", machine.topology),
+        ("Memory", machine.memory),
+        ("Interrupts", machine.ipi),
+    ):
+        lines += ["", title, *_fields(model)]
+    lines += ["", "Costs", *_costs(machine.costs)]
+    lines += ["", "Idle states"]
+    for state in machine.idle_states:
+        lines.append(f"  {state.name}{' (polling)' if state.polling else ''}")
+        lines += _value("  exit latency", state.exit_latency)
+        lines += _value("  residency", state.residency)
+    lines += ["", "Spells (how frequent, the noise says)"]
+    for name in type(machine.spells).model_fields:
+        spells = getattr(machine.spells, name)
+        if spells is not None:
+            lines.append(f"  {name}")
+            for part in type(spells).model_fields:
+                lines += _value(f"  {part}", getattr(spells, part))
+    lines += ["", "Calibration", *_calibration(machine)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _fields(model: BaseModel) -> Iterator[str]:
+    for name in type(model).model_fields:
+        yield from _value(name, getattr(model, name))
+
+
+def _costs(costs: Costs) -> Iterator[str]:
+    for name, field in Costs.model_fields.items():
+        cost = getattr(costs, name)
+        text = field.description or ""
+        if isinstance(cost, CostByDistance):
+            yield from _wrap(f"  {name}: {text}", "    ")
+            for distance in ("core", "socket", "hop1", "hop2"):
+                time = getattr(cost, distance)
+                if time is not None:
+                    yield from _value(f"  {distance}", time)
+            if cost.spread is not None:
+                yield from _wrap(f"      {_spread(cost.spread)}")
+        else:
+            yield from _value(name, cost, text)
+
+
+def _value(name: str, value: Sourced, text: str = "") -> Iterator[str]:
+    head = f"  {name:<{_NAME}}{_amount(value):>{_VALUE}}  {value.kind:<{_KIND}}{_range(value)}"
+    yield head.rstrip()
+    if text:
+        yield from _wrap(f"      {text}")
+    if isinstance(value, Fact) and isinstance(value.value, tuple):
+        for row in value.value:
+            yield "      " + " ".join(str(item) for item in row)
+    if isinstance(value, Cost) and value.spread is not None:
+        yield from _wrap(f"      {_spread(value.spread)}")
+    if isinstance(value, Cost | Length) and value.quantiles is not None:
+        points = ", ".join(f"{v:g} at {p:g}" for p, v in value.quantiles)
+        yield from _wrap(f"      quantiles ({value.unit}): {points}")
+    yield from _wrap(f"      {value.source}")
+    where = ", ".join(part for part in (value.machine, value.date) if part)
+    if where:
+        yield from _wrap(f"      on {where}")
+    if value.note:
+        yield from _wrap(f"      note: {value.note}")
+
+
+def _amount(value: Any) -> str:
+    if isinstance(value, Time | Size):
+        return f"{value.value:g} {value.unit}"
+    if isinstance(value.value, tuple):
+        return f"{len(value.value)} x {len(value.value)}"
+    if isinstance(value.value, bool):
+        return "yes" if value.value else "no"
+    return str(value.value)
+
+
+def _range(value: Sourced) -> str:
+    if not isinstance(value, Quantity):
+        return ""
+    low, high = value.range
+    return f"{low:g} to {high:g}"
+
+
+def _spread(spread: Spread) -> str:
+    size = f"sigma {spread.sigma:g}" if spread.sigma is not None else f"cv {spread.cv:g}"
+    source = f" {spread.source}" if spread.source else ""
+    return f"spread: {spread.family}, {size} ({spread.kind}){source}"
+
+
+def _calibration(machine: Machine) -> Iterator[str]:
+    if not machine.calibration:
+        yield "  nothing is fitted to published figures"
+    for fit in machine.calibration:
+        yield from _wrap(f"  {', '.join(fit.parameters)}", "    ")
+        for cell in fit.cells:
+            yield from _wrap(f"      from {cell}")
+        yield from _wrap(f"      {fit.source}" + (f", {fit.date}" if fit.date else ""))
+        if fit.note:
+            yield from _wrap(f"      note: {fit.note}")
+
+
+def _wrap(text: str, more: str = "      ") -> list[str]:
+    # Message ids are long words: they move to a line of their own, uncut if they fit.
+    return textwrap.wrap(text, _WIDTH, subsequent_indent=more, break_on_hyphens=False)

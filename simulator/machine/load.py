@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""
+Reading profiles
+----------------
+
+Profiles are TOML files, in the package or the user's own.  A profile may
+inherit from another (``inherits = "x86-64"``) and then states only what
+differs.  Whatever is wrong with a file becomes one line that names the file,
+the field and the nearest valid value.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from simulator.errors import InputError, nearest
+from simulator.machine.explain import explain
+from simulator.machine.schema import Machine
+
+__all__ = ("build", "load_machine", "machines", "read_toml", "tuples")
+
+# Keys that describe one file and are not handed down to its children.
+_OWN = ("abstract", "inherits", "name")
+# Tables that replace the parent's as a whole: half of another family makes no sense.
+_WHOLE = ("spread",)
+
+
+def machines() -> tuple[str, ...]:
+    """Return the names of the profiles in the package, abstract ones left out."""
+    return tuple(n for n in _shipped() if not read_toml(_profile_path(n), n).get("abstract"))
+
+
+def load_machine(machine: str | Path) -> Machine:
+    """
+    Return a machine by the name of a profile or by the path of a file.
+
+    A text with a slash or the ending ``.toml`` is a path.
+    """
+    path = _path_of(machine, where="", directory=None)
+    data = _resolve(path, chain=())
+    label = _label(path)
+    if data.pop("abstract", False):
+        raise InputError(f"machine {label!r} is abstract: it can only be inherited from")
+    data.setdefault("name", path.stem)
+    return build(data, label)
+
+
+def build(data: dict[str, Any], label: str) -> Machine:
+    """Return the machine that `data` describes; `label` names its file in errors."""
+    try:
+        return Machine.model_validate(tuples(data))
+    except ValidationError as error:
+        raise InputError(f"{label}: {explain(error, Machine)}") from None
+
+
+def read_toml(path: Path, label: str) -> dict[str, Any]:
+    """Return what a TOML file says."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{label}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{label}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{label}: not text: byte {error.start} is not UTF-8") from None
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{label}: not TOML: {' '.join(str(error).split())}") from None
+
+
+def tuples(value: Any) -> Any:
+    """Return `value` with tuples for lists, as the frozen schema wants them."""
+    if isinstance(value, dict):
+        return {key: tuples(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(tuples(item) for item in value)
+    return value
+
+
+def _shipped() -> tuple[str, ...]:
+    folder = resources.files("simulator.machine") / "profiles"
+    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
+
+
+def _profile_path(name: str) -> Path:
+    return Path(str(resources.files("simulator.machine") / "profiles" / f"{name}.toml"))
+
+
+def _label(path: Path) -> str:
+    return path.stem if path == _profile_path(path.stem) else str(path)
+
+
+def _path_of(machine: str | Path, where: str, directory: Path | None) -> Path:
+    if isinstance(machine, str) and "/" not in machine and not machine.endswith(".toml"):
+        names = _shipped()
+        if machine not in names:
+            known = nearest(machine, names) or f"; known: {', '.join(machines())}"
+            raise InputError(f"{where}unknown machine {machine!r}{known}")
+        return _profile_path(machine)
+    path = Path(machine).expanduser()
+    return path if directory is None else directory / path
+
+
+def _resolve(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
+    label = _label(path)
+    if path.resolve() in chain:
+        loop = " -> ".join(_label(p) for p in (*chain, path.resolve()))
+        raise InputError(f"{_label(chain[0])}: inherits: a cycle: {loop}")
+    data = read_toml(path, label)
+    abstract = data.get("abstract", False)
+    if not isinstance(abstract, bool):
+        raise InputError(f"{label}: abstract: must be true or false, not {abstract!r}")
+    parent_name = data.get("inherits")
+    if parent_name is None:
+        return data
+    if not isinstance(parent_name, str):
+        raise InputError(f"{label}: inherits: must be text, not {parent_name!r}")
+    parent_path = _path_of(parent_name, f"{label}: inherits: ", path.parent)
+    parent = _resolve(parent_path, (*chain, path.resolve()))
+    return _merge({k: v for k, v in parent.items() if k not in _OWN}, data)
+
+
+def _merge(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(parent)
+    for key, value in child.items():
+        below = merged.get(key)
+        if isinstance(value, dict) and isinstance(below, dict) and key not in _WHOLE:
+            merged[key] = _merge(below, value)
+        else:
+            merged[key] = value
+    return merged

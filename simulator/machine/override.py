@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""
+Values changed by the user
+--------------------------
+
+What ``--set KEY=VALUE`` does to a machine: the value changes, its kind becomes
+``assumed`` and its source ``set by the user``, so that a report can say so.  A
+range that does not hold the new value is widened to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from simulator.errors import InputError, nearest
+from simulator.machine.load import build
+from simulator.machine.schema import Fact, IdleState, Machine, Quantity, Size
+from simulator.machine.units import SIZE_UNITS, TIME_UNITS
+
+__all__ = ("keys", "with_values")
+
+_SOURCE = "set by the user"
+
+
+def keys(machine: Machine) -> tuple[str, ...]:
+    """Return the dotted names of all values of `machine` that can be set."""
+    return tuple(_leaves(machine))
+
+
+def with_values(machine: Machine, values: Mapping[str, bool | float | str]) -> Machine:
+    """Return `machine` with `values` in place of its own, see :meth:`Machine.with_values`."""
+    leaves = _leaves(machine)
+    data = machine.model_dump()
+    for key, value in values.items():
+        leaf = leaves.get(key)
+        if leaf is None:
+            raise InputError(f"{key}: {_unknown(key, leaves)}")
+        table = _table(data, key)
+        if isinstance(leaf, Quantity):
+            _set_quantity(key, leaf, table, value)
+        else:
+            table["value"] = _fact(key, leaf.value, value)
+        table.update(kind="assumed", source=_SOURCE, note="", machine="", date="")
+    return build(data, "set by the user")
+
+
+def _leaves(machine: Machine) -> dict[str, Quantity | Fact[Any]]:
+    found: dict[str, Quantity | Fact[Any]] = {}
+
+    def walk(prefix: str, node: object) -> None:
+        # A matrix cannot be typed on a command line.
+        if isinstance(node, Quantity) or (
+            isinstance(node, Fact) and not isinstance(node.value, tuple)
+        ):
+            found[prefix] = node
+        elif isinstance(node, BaseModel) and not isinstance(node, Fact):
+            for name in type(node).model_fields:
+                walk(f"{prefix}.{name}" if prefix else name, getattr(node, name))
+        elif isinstance(node, tuple):
+            for item in node:
+                if isinstance(item, IdleState):
+                    walk(f"{prefix}.{item.name}", item)
+
+    walk("", machine)
+    return found
+
+
+def _unknown(key: str, leaves: Mapping[str, object]) -> str:
+    below = [name for name in leaves if name.startswith(key + ".")]
+    if below:
+        return f"has several values: {', '.join(below[:4])}"
+    hint = nearest(key, leaves)
+    return f"the machine has no such value{hint}"
+
+
+def _table(data: dict[str, Any], key: str) -> dict[str, Any]:
+    node: Any = data
+    for part in key.split("."):
+        # Idle states are a list; their names stand for their places.
+        node = (
+            node[part]
+            if isinstance(node, dict)
+            else next(state for state in node if state["name"] == part)
+        )
+    found: dict[str, Any] = node
+    return found
+
+
+def _set_quantity(
+    key: str, old: Quantity, table: dict[str, Any], value: bool | float | str
+) -> None:
+    units = SIZE_UNITS if isinstance(old, Size) else TIME_UNITS
+    number, unit = _parse(key, value, units)
+    scale = units[table["unit"]] / units[unit]
+    low, high = (bound * scale for bound in old.range)
+    table["value"], table["unit"] = number, unit
+    table["range"] = (min(low, number), max(high, number))
+    if table.get("quantiles") is not None:
+        # The shape stays, the mean moves.
+        ratio = number / old.value if old.value else 0.0
+        table["quantiles"] = tuple((p, v * ratio) for p, v in table["quantiles"])
+
+
+def _parse(key: str, value: bool | float | str, units: Mapping[str, int]) -> tuple[float, str]:
+    base = next(iter(units))
+    if isinstance(value, bool):
+        raise InputError(f"{key}: must be a number, not {value!r}")
+    if isinstance(value, int | float):
+        number, unit = float(value), base
+    else:
+        digits = value.strip().rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        unit = value.strip()[len(digits) :] or base
+        try:
+            number = float(digits)
+        except ValueError:
+            raise InputError(
+                f"{key}: {value!r} is not a number with one of the units {', '.join(units)}"
+            ) from None
+    if unit not in units:
+        raise InputError(
+            f"{key}: {unit!r} is not one of the units {', '.join(units)}{nearest(unit, units)}"
+        )
+    if not math.isfinite(number):
+        raise InputError(f"{key}: must be a finite number, not {value!r}")
+    return number, unit
+
+
+def _fact(key: str, old: object, value: bool | float | str) -> bool | int | str:
+    # The command line has only text.
+    if isinstance(old, bool):
+        words = {"true": True, "false": False}
+        if isinstance(value, str) and value.lower() in words:
+            return words[value.lower()]
+        if isinstance(value, bool):
+            return value
+        raise InputError(f"{key}: must be true or false, not {value!r}")
+    if isinstance(old, int):
+        if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+            raise InputError(f"{key}: must be a whole number, not {value!r}")
+        try:
+            return int(value)
+        except ValueError:
+            raise InputError(f"{key}: must be a whole number, not {value!r}") from None
+    if not isinstance(value, str):
+        raise InputError(f"{key}: must be text, not {value!r}")
+    return value
