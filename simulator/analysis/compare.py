@@ -61,13 +61,16 @@ class Comparison:
     exist is NaN.
 
     ``labels`` names the scenarios by what differs between them, the reference
-    first; ``common`` holds the fields in which all agree.
+    first; ``common`` holds the fields in which all agree; ``provenance`` is
+    that of the first run.
     """
 
     frame: pd.DataFrame
     labels: tuple[str, ...]
     common: Mapping[str, str]
+    seeds: tuple[int, ...]
     replications: int
+    provenance: Mapping[str, Any]
     level: float
 
 
@@ -96,7 +99,16 @@ def compare_results(results: Sequence[Sequence[ResultFrames]], level: float = LE
     frame = pd.DataFrame(rows)
     for column in ("scenario", "phase", "metric"):
         frame[column] = pd.Categorical(frame[column], categories=frame[column].unique())
-    return Comparison(frame, labels, common, len(results[0]), level)
+    reference = results[0]
+    return Comparison(
+        frame=frame,
+        labels=labels,
+        common=common,
+        seeds=tuple(dict.fromkeys(run.scenario.seed for run in reference)),
+        replications=len(reference),
+        provenance=dict(reference[0].provenance),
+        level=level,
+    )
 
 
 # Refuse pairs that are none: such numbers would look fine and mean nothing.

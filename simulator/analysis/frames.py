@@ -12,6 +12,7 @@ with a ``name``, or a mapping.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ("ResultFrames", "fields_of", "name_of", "nr_cpus", "phases_of")
+__all__ = ("ResultFrames", "fields_of", "name_of", "nr_cpus", "phases_of", "records")
 
 
 class ResultFrames(Protocol):
@@ -114,3 +115,23 @@ def nr_cpus(result: ResultFrames) -> int:
 def phases_of(result: ResultFrames) -> list[str]:
     """Return the phases of a result in the order in which they ran."""
     return [str(phase) for phase in result.summary["phase"]]
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """
+    Return the rows of a frame as mappings of plain values: JSON's own types, ``None`` for missing.
+
+    >>> import pandas as pd
+    >>> records(pd.DataFrame({"phase": ["alloc"], "flushes": [2], "lost_ns": [float("nan")]}))
+    [{'phase': 'alloc', 'flushes': 2, 'lost_ns': None}]
+    """
+    names = [str(name) for name in frame.columns]
+    columns = [[_plain(value) for value in frame[name].tolist()] for name in frame.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+# tolist() leaves Python's own types, and pandas' missing value where a column has one.
+def _plain(value: object) -> bool | int | float | str | None:
+    if isinstance(value, bool | int | str):
+        return value
+    return value if isinstance(value, float) and math.isfinite(value) else None

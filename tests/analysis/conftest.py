@@ -33,6 +33,8 @@ def run():
         columns = {metric: [float(value)] * len(phases) for metric in METRICS}
         columns.update({m: [float(v)] * len(phases) for m, v in (metrics or {}).items()})
         summary = pd.DataFrame({"phase": pd.Categorical(phases, phases), **columns})
-        return SimpleNamespace(scenario=replace(Scenario(), **fields), summary=summary)
+        return SimpleNamespace(
+            scenario=replace(Scenario(), **fields), summary=summary, provenance={}
+        )
 
     return make

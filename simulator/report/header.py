@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""
+What every report says first
+----------------------------
+
+That its numbers are simulated, for which machine and kernel, from which
+scenario and version, and how far the model behind them can be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from simulator.analysis.frames import ResultFrames, fields_of, name_of, nr_cpus, phases_of
+from simulator.report.text import MAIL_WIDTH, format_count, wrapped
+
+__all__ = ("TRUST", "header_lines", "machine_title", "request_text", "trust_text", "version_text")
+
+TRUST = "not yet fitted to published times"
+
+# Fields that have a line of their own in the header, or do not bear on the numbers.
+_OWN_LINE = {"machine", "kernel", "pages", "page_size", "hvo", "phases", "path", "cpus"}
+_OWN_LINE |= {"noise", "seed", "replication", "placement", "allocators"}
+
+
+def machine_title(result: ResultFrames) -> str:
+    """Return what the machine is, in words where it has them, with its name."""
+    machine = result.scenario.machine
+    name = name_of(machine)
+    title = getattr(machine, "title", None) or result.provenance.get("machine_title")
+    return f"{title} ({name})" if title and title != name else name
+
+
+def request_text(result: ResultFrames) -> str:
+    """Return what was asked of the kernel: pages, path, phases."""
+    s = result.scenario
+    parts = [
+        f"{format_count(s.pages)} huge pages of {name_of(s.page_size)}",
+        f"HVO {name_of(s.hvo)}",
+        f"{format_count(nr_cpus(result))} CPUs",
+        f"path {name_of(s.path)}",
+    ]
+    if s.allocators != 1:
+        parts.append(f"{s.allocators} allocators")
+    parts += [f"placement {name_of(s.placement)}", f"phases {', '.join(phases_of(result))}"]
+    return "; ".join(parts)
+
+
+def version_text(provenance: Mapping[str, object]) -> str:
+    """Return the version of the simulator, and the commit where it is known."""
+    version = f"tlbsim {provenance.get('version', 'of unknown version')}"
+    commit = provenance.get("commit")
+    return f"{version}, commit {str(commit)[:12]}" if commit else version
+
+
+def trust_text(provenance: Mapping[str, object]) -> str:
+    """
+    Return how many of the costs are assumed, and whether the model was fitted.
+
+    >>> trust_text({"assumed_costs": 31, "costs": 74})
+    '31 of 74 costs are assumed; not yet fitted to published times'
+    """
+    assumed, costs = provenance.get("assumed_costs"), provenance.get("costs")
+    if assumed is None or costs is None:
+        return f"some costs are assumed; {TRUST}"
+    return f"{assumed} of {costs} costs are assumed; {TRUST}"
+
+
+def header_lines(result: ResultFrames) -> list[str]:
+    """Return the lines that open the report of one run."""
+    s = result.scenario
+    rows: list[tuple[str, str]] = [
+        ("simulated", machine_title(result)),
+        ("kernel", name_of(s.kernel)),
+        ("request", request_text(result)),
+        ("noise", name_of(s.noise)),
+        ("seed", f"{s.seed}, replication {s.replication}"),
+        *_further_fields(result),
+        ("version", version_text(result.provenance)),
+        ("model", trust_text(result.provenance)),
+        *(("note", note) for note in _notes(result)),
+    ]
+    key = str(result.provenance.get("key", getattr(s, "key", "unknown")))
+    # Whole on one line, so that it can be copied.
+    return [
+        *(wrapped(value, f"{name:<11}") for name, value in rows),
+        wrapped(key, f"{'key':<11}", MAIL_WIDTH),
+    ]
+
+
+# Faults, tunables and the like are named where they are set, and only there.
+def _further_fields(result: ResultFrames) -> list[tuple[str, str]]:
+    return [
+        (name[:10], name_of(value))
+        for name, value in fields_of(result.scenario).items()
+        if name not in _OWN_LINE and name_of(value) != "none"
+    ]
+
+
+def _notes(result: ResultFrames) -> Sequence[str]:
+    notes = result.provenance.get("notes", ())
+    return [notes] if isinstance(notes, str) else [str(note) for note in notes]

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""
+The report of one run
+---------------------
+
+What ``tlbsim run`` prints, as text for a mail and as JSON for a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from simulator.analysis.frames import ResultFrames, phases_of, records
+from simulator.analysis.histogram import Histogram
+from simulator.report.header import header_lines
+from simulator.report.text import (
+    bar,
+    format_count,
+    format_memory,
+    format_ns,
+    format_share,
+    format_table,
+    underlined,
+    wrapped,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ("run_report", "summary_json")
+
+_PHASES_ABREAST = 3
+_TOP_CATEGORIES = 8
+_BAR_WIDTH = 40
+_LATENCIES = {
+    "folio": "one folio",
+    "flush": "one flush",
+    "ack": "one acknowledgement",
+    "handler": "one handler",
+}
+
+_SUMMARY_ROWS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
+    ("elapsed", "elapsed_ns", lambda ns: format_ns(ns, 4)),
+    (
+        "huge pages per second",
+        "pages_per_s",
+        lambda rate: format_count(None if rate is None else round(rate)),
+    ),
+    ("flushes (broadcasts)", "flushes", format_count),
+    ("IPIs for flushes", "ipis", format_count),
+    ("IPIs saved, queue not empty", "ipis_saved", format_count),
+    ("time in flushes", "flush_ns", format_ns),
+    ("share of time in flushes", "flush_share", format_share),
+    ("static-key broadcasts", "other_broadcasts", format_count),
+    ("static-key IPIs", "other_ipis", format_count),
+    ("PMD splits", "pmd_splits", format_count),
+    ("folios optimised", "optimized_folios", format_count),
+    ("folios failed", "failed_folios", format_count),
+    ("other CPUs lost, median", "victim_lost_median_ns", format_ns),
+    ("other CPUs lost, worst", "victim_lost_max_ns", format_ns),
+    ("pages held for a flush, peak", "peak_held_pages", format_count),
+    ("  as memory", "peak_held_pages", format_memory),
+    ("page_table_lock held, longest", "ptl_held_max_ns", format_ns),
+    ("interrupts off, longest", "irqs_off_max_ns", format_ns),
+)
+
+
+def run_report(result: ResultFrames) -> str:
+    """Return the report of one run as plain text, at most 78 columns wide."""
+    phases = phases_of(result)
+    blocks = ["\n".join(header_lines(result))]
+    blocks += [
+        _summary_table(result, phases[first : first + _PHASES_ABREAST])
+        for first in range(0, len(phases), _PHASES_ABREAST)
+    ]
+    for phase in phases:
+        blocks.append(_where_time_goes(result.time_by, phase))
+        blocks.append(_latency_table(result.latency, phase))
+    blocks.append(
+        wrapped(
+            "All times are simulated. What another CPU lost is the time in handlers and TLB "
+            "refill while it had work to do. Quantiles come from a histogram; max is the upper "
+            "end of its last bucket."
+        )
+    )
+    return "\n\n".join(blocks) + "\n"
+
+
+def _summary_table(result: ResultFrames, phases: Sequence[str]) -> str:
+    of_phase = {row["phase"]: row for row in records(result.summary)}
+    rows = [
+        (label, *(show(of_phase[phase][column]) for phase in phases))
+        for label, column, show in _SUMMARY_ROWS
+    ]
+    return format_table(rows, ("simulated", *phases))
+
+
+def _where_time_goes(time_by: pd.DataFrame, phase: str) -> str:
+    rows = time_by[time_by["phase"] == phase]
+    sums = rows.groupby("category", observed=True)["ns"].sum()
+    shares = sorted(((int(ns), str(name)) for name, ns in sums.items() if ns), reverse=True)
+    total = sum(ns for ns, _ in shares)
+    shown = shares[:_TOP_CATEGORIES]
+    rest = shares[_TOP_CATEGORIES:]
+    if rest:
+        shown = [*shown, (sum(ns for ns, _ in rest), f"{len(rest)} others")]
+    lines = [
+        (name, format_ns(ns), format_share(ns / total), f"|{bar(ns / total, _BAR_WIDTH)}|")
+        for ns, name in shown
+    ]
+    tasks = rows["task"].nunique()
+    of_tasks = f", all {tasks} tasks together" if tasks > 1 else ""
+    title = underlined(f"{phase}: where the time goes{of_tasks} (simulated)")
+    return f"{title}\n{format_table(lines, align='lrrl')}"
+
+
+def _latency_table(latency: pd.DataFrame, phase: str) -> str:
+    rows = []
+    for what, label in _LATENCIES.items():
+        h = Histogram.of_frame(latency, phase, what)
+        if h.total:
+            quantiles = [format_ns(h.quantile(q)) for q in (0.5, 0.9, 0.99)]
+            rows.append((label, format_count(h.total), *quantiles, format_ns(h.largest())))
+    if not rows:
+        return f"{phase}: no latencies recorded"
+    header = (f"{phase}: time of (simulated)", "count", "p50", "p90", "p99", "max")
+    return format_table(rows, header)
+
+
+def summary_json(result: ResultFrames) -> list[dict[str, Any]]:
+    """
+    Return one object per phase: ``phase``, every column of ``summary``, and ``counts``.
+
+    Only JSON's own types: a missing value is ``None``, never NaN.
+    """
+    counts = {row.pop("phase"): row for row in records(result.counts)}
+    return [{**row, "counts": counts.get(row["phase"], {})} for row in records(result.summary)]

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""The table of per-folio against batched split-and-remap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from simulator.report import batching_report
+from simulator.report.text import MAIL_WIDTH
+
+KERNELS = ("v6.6", "v6.6+5", "v6.6+6", "v6.6+7", "v6.6+8")
+COMMAND = "python scenarios/batch_pmd_split.py"
+
+# The longest simulated time, and 2 ** 24 pages with 4 flushes each on 4096 CPUs.
+SIX_DAYS_NS = 518_400 * 10**9
+MOST_IPIS = 2**38
+
+
+@pytest.fixture
+def results(result, vm, xeon):
+    return [
+        result(machine=machine, hvo=hvo, kernel=kernel, pages=64)
+        for kernel in KERNELS
+        for machine in (xeon, vm)
+        for hvo in (True, False)
+    ]
+
+
+def section(text, start, end="\n\n"):
+    return text.split(start)[1].split(end)[0].splitlines()
+
+
+def test_report_fits_a_mail_and_is_plain_ascii(results):
+    text = batching_report(results, command=COMMAND)
+    assert max(map(len, text.splitlines())) <= MAIL_WIDTH
+    assert text.isascii()
+
+
+def test_rows_are_kernels_under_phase_and_hvo_off_before_on(results):
+    text = batching_report(results, command=COMMAND)
+    vm = text.split("(epyc-7j13-vm252)")[1]
+    table = section(vm, "lost [3]  lost [3]\n")
+    groups = [row for row in table if not row.startswith(" ")]
+    assert groups == ["alloc, HVO off", "alloc, HVO on", "free, HVO off", "free, HVO on"]
+    assert [row.split()[0] for row in table if row.startswith(" ")] == list(KERNELS) * 4
+
+
+def test_speed_up_is_the_reference_time_over_this_one(results):
+    text = batching_report(results, command=COMMAND)
+    by = {(r.scenario.machine.name, r.scenario.hvo, r.scenario.kernel): r for r in results}
+    vm = text.split("(epyc-7j13-vm252)")[1]
+    row = next(row for row in section(vm, "alloc, HVO on", "free,") if "v6.6+8" in row).split()
+    before, after = (
+        by["epyc-7j13-vm252", True, kernel].summary["elapsed_ns"][0]
+        for kernel in ("v6.6", "v6.6+8")
+    )
+    assert row[3] == f"{before / after:.1f}x"
+    assert row[4:6] == ["2", "502"]
+
+
+def test_without_the_reference_kernel_there_is_no_speed_up(result):
+    text = batching_report([result(kernel="v6.7")], command=COMMAND)
+    row = section(text, "alloc, HVO on\n")[0].split()
+    assert row[3] == "-"
+
+
+def test_price_of_batching_shows_what_is_held_with_hvo_on_alone(results):
+    text = batching_report(results, command=COMMAND)
+    rows = section(text, "The price of batching, HVO on\n")
+    assert [row for row in rows if not row.startswith(" ") and "[4]" not in row] == [
+        "alloc",
+        "free",
+    ]
+    assert any(row.split()[:4] == ["v6.6+8", "448", "1.8", "MB"] for row in rows)
+    assert "price" not in batching_report(
+        [r for r in results if not r.scenario.hvo], command=COMMAND
+    )
+
+
+def test_report_stands_alone(results):
+    text = batching_report(results, command=COMMAND)
+    assert f"command    {COMMAND}" in text
+    assert text.count("seed 1\n") == 2
+    assert "version    tlbsim 0.1.0" in text
+    for machine in ("8-socket Intel Xeon E7-8895", "VM with 252 vCPUs"):
+        block = text.split(machine)[1]
+        assert "simulated" in block
+        assert "-----" in block.splitlines()[1] + block.splitlines()[2]
+    assert all(f"[{n}]" in text.split("lost [3]")[-1] for n in (1, 2, 3, 4))
+
+
+def test_extreme_values_fit_and_no_number_is_cut(result):
+    r = result(kernel="v6.6+6@v2", pages=64)
+    for name in r.summary.select_dtypes("number"):
+        largest = SIX_DAYS_NS if name.endswith("_ns") else MOST_IPIS
+        r.summary[name] = largest if r.summary[name].dtype == np.int64 else 1.0
+    text = batching_report([r], command=COMMAND + " --out " + "x" * 40)
+    assert max(map(len, text.splitlines())) <= MAIL_WIDTH
+    row = section(text, "alloc, HVO on\n")[0]
+    assert row.split() == [
+        "v6.6+6@v2", "518400", "s", "-", "274.88G", "274.88G", "100.0%", "518400", "s", "518400", "s",
+    ]  # fmt: skip
+
+
+def test_notes_of_any_run_are_shown_once_per_machine(result):
+    runs = [result(kernel=k) for k in ("v6.6", "v6.7")]
+    for r in runs:
+        r.provenance["notes"] = ["what if: no such kernel"]
+    assert batching_report(runs, command=COMMAND).count("what if: no such kernel") == 1
+
+
+def test_nothing_to_report_is_refused():
+    with pytest.raises(ValueError, match="no results"):
+        batching_report([], command=COMMAND)
