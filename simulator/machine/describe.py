@@ -103,7 +103,7 @@ def _value(name: str, value: Sourced, text: str = "") -> Iterator[str]:
     yield from _wrap(f"      {value.source}")
     where = ", ".join(part for part in (value.machine, value.date) if part)
     if where:
-        yield from _wrap(f"      on {where}")
+        yield from _wrap(f"      ({where})")
     if value.note:
         yield from _wrap(f"      note: {value.note}")
 

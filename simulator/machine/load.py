@@ -28,6 +28,12 @@ __all__ = ("build", "load_machine", "machines", "read_toml", "tuples")
 _OWN = ("abstract", "inherits", "name")
 # Tables that replace the parent's as a whole: half of another family makes no sense.
 _WHOLE = ("spread",)
+# What a child's key makes obsolete: remarks on another source, another distribution.
+_REPLACES = {
+    "source": ("date", "machine", "note"),
+    "spread": ("quantiles",),
+    "quantiles": ("spread",),
+}
 
 
 def machines() -> tuple[str, ...]:
@@ -128,6 +134,9 @@ def _resolve(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
 
 def _merge(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
     merged = dict(parent)
+    for key, dropped in _REPLACES.items():
+        if key in child:
+            merged = {k: v for k, v in merged.items() if k not in dropped}
     for key, value in child.items():
         below = merged.get(key)
         if isinstance(value, dict) and isinstance(below, dict) and key not in _WHOLE:
