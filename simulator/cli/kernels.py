@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""
+``tlbsim kernels``: the kernel versions
+---------------------------------------
+"""
+
+from __future__ import annotations
+
+import inspect
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from simulator.cli.output import json_text
+
+if TYPE_CHECKING:
+    from simulator.kernel import Kernel
+
+__all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
+
+NAME = "kernels"
+HELP = "List the kernel versions, or print what one changes against its parent."
+EXAMPLE = "tlbsim kernels v6.6+6"
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("name", metavar="NAME", nargs="?", help="a version, or a Python file")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: Namespace) -> tuple[int, str]:
+    """Return the exit status and what to print."""
+    from simulator.kernel import kernels, load_kernel
+
+    if args.name is not None:
+        kernel = load_kernel(args.name)
+        return 0, json_text(_details(kernel)) if args.json else _described(kernel)
+    found = [_summary(load_kernel(name)) for name in kernels()]
+    if args.json:
+        return 0, json_text(found)
+    from simulator.report.text import format_table
+
+    rows = [(k["name"], k["parent"] or "-", k["commit"], k["subject"]) for k in found]
+    return 0, format_table(rows, ("kernel", "parent", "commit", "subject"), align="llll") + "\n"
+
+
+def _summary(kernel: type[Kernel]) -> dict[str, Any]:
+    parent = _parent(kernel)
+    return {
+        "name": kernel.name,
+        "parent": None if parent is None else parent.name,
+        "commit": kernel.commit,
+        "subject": kernel.subject,
+        "summary": kernel.summary,
+    }
+
+
+def _details(kernel: type[Kernel]) -> dict[str, Any]:
+    tunables = {
+        name: {"default": default, "low": low, "high": high, "text": text}
+        for name, (default, low, high, text) in sorted(kernel.TUNABLES.items())
+    }
+    functions = {name: inspect.getsource(code) for name, code in _functions(kernel)}
+    return _summary(kernel) | {"tunables": tunables, "functions": functions}
+
+
+def _described(kernel: type[Kernel]) -> str:
+    from simulator.report.text import format_table, underlined, wrapped
+
+    parent = _parent(kernel)
+    head = [
+        wrapped(text, f"{label:<9}")
+        for label, text in (
+            ("kernel", kernel.name),
+            ("parent", "none" if parent is None else parent.name),
+            ("commit", kernel.commit),
+            ("subject", kernel.subject),
+            ("summary", kernel.summary),
+        )
+        if text
+    ]
+    blocks = ["\n".join(head)]
+    rows = [
+        (name, str(default), f"{low} to {high}", text)
+        for name, (default, low, high, text) in sorted(kernel.TUNABLES.items())
+    ]
+    if rows:
+        blocks.append(format_table(rows, ("tunable", "default", "range", ""), align="lrll"))
+    functions = dict(_functions(kernel))
+    verb = "adds" if parent is None else f"replaces or adds on top of {parent.name}"
+    if functions:
+        blocks.append(underlined(f"{verb}: {', '.join(functions)}"))
+        # A version without a parent is a whole kernel; that is for an editor.
+        if parent is not None:
+            blocks += [inspect.cleandoc(inspect.getsource(code)) for code in functions.values()]
+    else:
+        blocks.append("replaces nothing")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _parent(kernel: type[Kernel]) -> type[Kernel] | None:
+    above = (base for base in kernel.__mro__[1:] if "name" in vars(base))
+    return next(above, None)
+
+
+# The functions of a version are those of its class and of what it mixes in.
+def _functions(kernel: type[Kernel]) -> Iterator[tuple[str, Any]]:
+    parent = _parent(kernel)
+    above = (object,) if parent is None else parent.__mro__
+    seen = set()
+    for base in kernel.__mro__:
+        if base in above:
+            continue
+        for name, value in vars(base).items():
+            if inspect.isfunction(value) and not name.startswith("__") and name not in seen:
+                seen.add(name)
+                yield name, value

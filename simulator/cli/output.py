@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""
+What commands print and where they save
+---------------------------------------
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simulator.errors import InputError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+__all__ = ("check_folder", "complain", "json_text", "progress_bar")
+
+# What a saved result consists of; a folder that holds nothing else may be replaced.
+_RESULT_FILES = {"scenario.json", "provenance.json", "frames.npz"}
+
+
+def complain(message: str) -> None:
+    """Tell the user on standard error, in one line, what went wrong."""
+    sys.stderr.write(f"tlbsim: {message}\n")
+
+
+def json_text(value: Any) -> str:
+    """Return JSON for a program to read, and a person too."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
+
+
+def check_folder(folder: Path) -> None:
+    """
+    Raise InputError unless a result can be saved in `folder`.
+
+    A simulation may take hours; that its result has no place must come out before.
+    """
+    try:
+        if folder.exists():
+            other = sorted(f.name for f in folder.iterdir() if f.name not in _RESULT_FILES)
+            if other:
+                raise InputError(
+                    f"out: {folder} holds other things ({other[0]}); name a new folder"
+                )
+        # The result is written beside the folder and then renamed. Permissions do not tell
+        # whether that will work (a read-only file system, root), so try it.
+        parent = folder.absolute().parent
+        while not parent.exists():
+            parent = parent.parent
+        with tempfile.TemporaryDirectory(prefix=".tlbsim-", dir=parent):
+            pass
+    except OSError as error:
+        raise InputError(f"out: {folder} cannot be written: {error.strerror}") from None
+
+
+def progress_bar(total: int, what: str) -> tqdm[None] | None:
+    """Return a progress bar on standard error, or None where nobody would see it."""
+    if not sys.stderr.isatty():
+        return None
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=what, file=sys.stderr, leave=False)

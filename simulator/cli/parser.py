@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""
+argparse, with errors of one line
+---------------------------------
+
+What argparse finds wrong becomes an :class:`InputError`, with the nearest
+option or choice where there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from simulator.errors import InputError, nearest
+
+__all__ = ("Parser", "number")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises :class:`InputError` and takes no abbreviations."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Return the arguments; whatever is left over is an error."""
+        args, extra = self.parse_known_args(argv)
+        if extra:
+            args.parser.unexpected(extra[0])
+        return args
+
+    def unexpected(self, argument: str) -> NoReturn:
+        """Raise InputError for an argument that no option takes."""
+        name = argument.split("=", maxsplit=1)[0]
+        if name.startswith("-"):
+            hint = nearest(name, self._option_string_actions)
+            raise InputError(f"unknown option {name!r}{hint}; see {self.prog} --help")
+        raise InputError(f"unexpected argument {argument!r}; see {self.prog} --help")
+
+    def error(self, message: str) -> NoReturn:
+        """Raise InputError."""
+        raise InputError(f"{' '.join(message.split())}; see {self.prog} --help")
+
+    # argparse lists the choices; we also name the nearest.
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            name = "/".join(action.option_strings) or str(action.metavar or action.dest).lower()
+            choices = [str(choice) for choice in action.choices]
+            hint = nearest(str(value), choices)
+            raise InputError(f"{name}: {value!r} is not one of {', '.join(choices)}{hint}")
+
+
+def number(text: str) -> int | float | str:
+    """
+    Return the number that a text stands for, or the text itself.
+
+    What may stand where is for the one that uses the value to say.
+
+    >>> number("256"), number("2.5"), number("many")
+    (256, 2.5, 'many')
+    """
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""
+``tlbsim run``: one simulation
+------------------------------
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from simulator.cli.output import check_folder, json_text
+from simulator.cli.scenario_options import add_scenario_options, scenarios
+from simulator.errors import InputError
+
+__all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
+
+NAME = "run"
+HELP = "Simulate one scenario and print what it cost."
+EXAMPLE = "tlbsim run --machine laptop-8 --kernel v6.6 --pages 64 --phases alloc,free --seed 1"
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--json", action="store_true", help="print JSON, an object per phase")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="also save the result there")
+    add_scenario_options(parser, repeatable=False)
+
+
+def run(args: Namespace) -> tuple[int, str]:
+    """Return the exit status and what to print."""
+    (scenario,) = scenarios(args)
+    if args.out is not None:
+        check_folder(args.out)
+
+    from simulator.report.run_text import run_report, summary_json
+    from simulator.run import simulate
+
+    result = simulate(scenario)
+    if args.out is not None:
+        try:
+            result.save(args.out)
+        except OSError as error:
+            raise InputError(f"out: {args.out} cannot be written: {error.strerror}") from None
+    return 0, json_text(summary_json(result)) if args.json else run_report(result)

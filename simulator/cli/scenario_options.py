@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""
+The fields of a scenario as options
+-----------------------------------
+
+Every field of :class:`simulator.scenario.Scenario` is an option.  Texts become
+values here; whether a value is right is for the scenario to say.
+"""
+
+from __future__ import annotations
+
+import itertools
+from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from simulator.cli.parser import number
+from simulator.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from simulator.scenario import Scenario
+
+__all__ = ("add_scenario_options", "scenarios")
+
+# A first try should take seconds, so the command line asks for fewer pages than a scenario.
+_DEFAULT_PAGES = 256
+
+
+def _on_off(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ArgumentTypeError(f"must be on or off, not {text!r}{nearest(text, ('on', 'off'))}")
+    return text == "on"
+
+
+def _number_or_all(text: str) -> object:
+    return None if text == "all" else number(text)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _placement(text: str) -> object:
+    if not text[:1].isdigit():
+        return text
+    return tuple(_pfn(part) for part in text.split(","))
+
+
+def _pfn(text: str) -> object:
+    try:
+        return int(text, 0)
+    except ValueError:
+        return text
+
+
+def _noise(text: str) -> object:
+    if "=" not in text:
+        return text
+    return dict(_pair("noise", part, "SHARE=VALUE") for part in text.split(","))
+
+
+def _pair(field: str, text: str, form: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not (key and equals and value):
+        raise InputError(f"{field}: must be {form}, not {text!r}")
+    return key, number(value)
+
+
+# (field, converter, metavar, help). These may differ between the scenarios of a comparison.
+_VARIED: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
+    ("machine", str, "NAME", "a machine profile, or a TOML file (see: tlbsim machines)"),
+    ("kernel", str, "NAME", "a kernel version, or a Python file (see: tlbsim kernels)"),
+    ("pages", number, "N", f"huge pages asked for (default {_DEFAULT_PAGES})"),
+    ("page_size", str, "2M|1G", "their size (default 2M)"),
+    ("hvo", _on_off, "on|off", "HugeTLB vmemmap optimisation (default on)"),
+    ("path", str, "pool|boot|surplus", "who asks: nr_hugepages, the boot, overcommit faults"),
+    ("allocators", number, "K", "tasks that allocate at the same time (default 1)"),
+    ("cpus", _number_or_all, "N|all", "only the first N CPUs of the machine (default all)"),
+    ("placement", _placement, "WHERE", "aligned, random, pmds=S, or PFNs: 512,1024,..."),
+    ("free_pages", number, "N", "free base pages (default: more than needed)"),
+    ("noise", _noise, "NOISE", "quiet, idle, busy, overcommitted, or idle_share=0.2,..."),
+)
+
+
+def add_scenario_options(parser: ArgumentParser, repeatable: bool) -> None:
+    """Add an option for every field; of a comparison, most may be given several times."""
+    group = parser.add_argument_group(
+        "scenario", "may be given several times: all but the last five" if repeatable else None
+    )
+    for field, convert, metavar, text in _VARIED:
+        _add(group.add_argument, field, metavar, text, type=convert, action="append")
+    _add(group.add_argument, "phases", "LIST", "alloc,free,alloc,... (default alloc,free)")
+    fault = "let allocations fail: pte_page, head_page or restore_page, and which ones"
+    _add(group.add_argument, "fault", "KIND=N,N", fault, action="append", default=[])
+    setting = "a tunable of the kernel, or a value of the machine such as costs.inject=900"
+    _add(group.add_argument, "set", "KEY=VALUE", setting, action="append", default=[])
+    _add(group.add_argument, "seed", "N", "seed of all draws (default 1)", type=number)
+    if not repeatable:
+        _add(group.add_argument, "replication", "N", "replication (default 0)", type=number)
+    _add(group.add_argument, "engine", "NAME", "auto or events; same answers (default auto)")
+
+
+def _add(
+    add_argument: Callable[..., Action], field: str, metavar: str, text: str, **options: Any
+) -> None:
+    add_argument(f"--{field.replace('_', '-')}", metavar=metavar, help=text, **options)
+
+
+def scenarios(args: Namespace) -> list[Scenario]:
+    """Return every combination of the values given, that of the first values first."""
+    from simulator.scenario import Scenario
+
+    fixed: dict[str, Any] = {"faults": _faults(args.fault)}
+    for field in ("seed", "replication", "engine"):
+        if getattr(args, field, None) is not None:
+            fixed[field] = getattr(args, field)
+    if args.phases is not None:
+        fixed["phases"] = _words(args.phases)
+    varied = {field: getattr(args, field) for field, *_ in _VARIED}
+    varied["pages"] = varied["pages"] or [_DEFAULT_PAGES]
+    given = {field: values for field, values in varied.items() if values}
+    return [
+        _with_settings(Scenario(**fixed, **dict(zip(given, values, strict=True))), args.set)
+        for values in itertools.product(*given.values())
+    ]
+
+
+def _faults(texts: Iterable[str]) -> dict[str, tuple[Any, ...]]:
+    faults: dict[str, tuple[Any, ...]] = {}
+    for text in texts:
+        kind, equals, ordinals = text.partition("=")
+        if not (kind and equals and ordinals):
+            raise InputError(f"fault: must be KIND=N,N, such as pte_page=3,7, not {text!r}")
+        faults[kind] = faults.get(kind, ()) + tuple(map(number, ordinals.split(",")))
+    return faults
+
+
+# A key with a dot is the machine's, one without is a tunable of the kernel.
+def _with_settings(scenario: Scenario, settings: Iterable[str]) -> Scenario:
+    tunables: dict[str, Any] = {}
+    values: dict[str, str] = {}
+    for setting in settings:
+        key, _ = _pair("set", setting, "KEY=VALUE")
+        value = setting.partition("=")[2]
+        if "." in key:
+            values[key] = value
+        elif key in scenario.kernel_class.TUNABLES:
+            tunables[key] = number(value)
+        else:
+            known = (*scenario.kernel_class.TUNABLES, *scenario.machine_model.keys())
+            raise InputError(f"set: unknown key {key!r}{nearest(key, known)}")
+    if values:
+        try:
+            scenario = scenario.replace(machine=scenario.machine_model.with_values(values))
+        except InputError as error:
+            raise InputError(f"set: {error}") from None
+    return scenario.replace(tunables=tunables) if tunables else scenario

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: MIT
+"""
+Scenario: everything that decides the outcome of a simulation
+-------------------------------------------------------------
+
+A scenario is a machine, a kernel, a request for huge pages, noise and a seed.
+It is frozen, checked as a whole when it is made, and can be pickled.  What is
+wrong with it comes as one line that names the field and the nearest valid
+value (:class:`simulator.errors.InputError`).
+
+Modelled: x86-64 sizes, that is 4 KB base pages and 64 bytes of struct page, so
+that a PMD of vmemmap describes 128 MB: 64 pages of 2 MB, an eighth of 1 GB.
+
+Sources: Documentation/mm/vmemmap_dedup.rst of Linux v6.6; gigantic pages have
+no surplus: alloc_surplus_hugetlb_folio() in mm/hugetlb.c of v6.6.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+
+from simulator.errors import InputError, nearest
+from simulator.fields import (
+    Allocators,
+    Cpus,
+    Faults,
+    FreePages,
+    KernelField,
+    MachineField,
+    NoiseField,
+    Pages,
+    Phases,
+    PlacementField,
+    Replication,
+    Seed,
+    Tunables,
+)
+from simulator.kernel import Kernel, load_kernel
+from simulator.machine import Machine, Noise, load_machine, load_noise
+from simulator.machine.explain import explain
+
+__all__ = ("Scenario",)
+
+BASE_PAGE_BYTES = 4096
+# 2 MB of vmemmap / 64 bytes per struct page * 4 KB.
+PMD_SPAN_BYTES = 128 << 20
+
+
+class Scenario(BaseModel):
+    """
+    One simulation, fully described.
+
+    ``machine``, ``kernel`` and ``noise`` are names, files or objects and stay
+    as they were given; :attr:`machine_model`, :attr:`kernel_class` and
+    :attr:`noise_model` are what they stand for.
+
+    ``pages`` huge pages of ``page_size`` are asked for in every ``alloc`` of
+    ``phases`` and given back in every ``free``, through ``path``, by
+    ``allocators`` tasks, on the first ``cpus`` CPUs of the machine (None: all).
+    ``placement`` says where the pages lie: ``aligned``, ``random``, ``pmds=S``
+    or a PFN for each.  ``free_pages`` base pages are free for everything else
+    (None: more than needed); ``faults`` names allocations that fail, counted
+    from 1.  ``tunables`` are parameters of the kernel.
+
+    >>> Scenario(machine="laptop-8", pages=64).replace(cpus=9)
+    Traceback (most recent call last):
+      ...
+    simulator.errors.InputError: cpus: 9 is more than the 8 CPUs of laptop-8
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", validate_default=True)
+
+    machine: MachineField = "epyc-7j13-vm252"
+    kernel: KernelField = "v6.6"
+    pages: Pages = 524288
+    page_size: Literal["2M", "1G"] = "2M"
+    hvo: bool = True
+    phases: Phases = ("alloc", "free")
+    path: Literal["pool", "boot", "surplus"] = "pool"
+    allocators: Allocators = 1
+    cpus: Cpus = None
+    placement: PlacementField = "aligned"
+    free_pages: FreePages = None
+    faults: Faults = {}
+    noise: NoiseField = "quiet"
+    tunables: Tunables = {}
+    seed: Seed = 1
+    replication: Replication = 0
+    engine: Literal["auto", "events"] = "auto"
+
+    # Type checkers derive a signature from the fields; this one would hide it.
+    if not TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None:
+            try:
+                super().__init__(**fields)
+            except ValidationError as error:
+                raise InputError(explain(error, Scenario)) from None
+
+    def replace(self, **changes: Any) -> Scenario:
+        """Return a scenario that differs in some fields, checked again."""
+        return Scenario(**{**{name: getattr(self, name) for name in _FIELDS}, **changes})
+
+    @cached_property
+    def machine_model(self) -> Machine:
+        """The machine that ``machine`` stands for."""
+        return self.machine if isinstance(self.machine, Machine) else load_machine(self.machine)
+
+    @cached_property
+    def kernel_class(self) -> type[Kernel]:
+        """The kernel that ``kernel`` stands for."""
+        return load_kernel(self.kernel)
+
+    @cached_property
+    def noise_model(self) -> Noise:
+        """The noise that ``noise`` stands for."""
+        return self.noise if isinstance(self.noise, Noise) else load_noise(self.noise)
+
+    @property
+    def nr_cpus(self) -> int:
+        """How many CPUs take part."""
+        return self.machine_model.nr_cpus if self.cpus is None else self.cpus
+
+    @property
+    def page_bytes(self) -> int:
+        """The size of a huge page."""
+        return {"2M": 2 << 20, "1G": 1 << 30}[self.page_size]
+
+    @property
+    def phase_labels(self) -> tuple[str, ...]:
+        """
+        Return the phases by the names under which results list them.
+
+        >>> Scenario(pages=1, phases=("alloc", "free", "alloc")).phase_labels
+        ('alloc', 'free', 'alloc2')
+        """
+        return tuple(
+            phase if nth == 1 else f"{phase}{nth}"
+            for phase, nth in ((phase, i // 2 + 1) for i, phase in enumerate(self.phases))
+        )
+
+    @property
+    def tunable_values(self) -> dict[str, int]:
+        """Every tunable of the kernel, set or default."""
+        known = self.kernel_class.TUNABLES
+        return {name: self.tunables.get(name, known[name][0]) for name in sorted(known)}
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the whole scenario as plain data: names and files by their content."""
+        kernel = self.kernel_class
+        plain: dict[str, Any] = {name: getattr(self, name) for name in _FIELDS}
+        return plain | {
+            "machine": self.machine_model.model_dump(mode="json"),
+            "kernel": {"name": kernel.name, "base": kernel.base, "source": kernel.source()},
+            "phases": list(self.phases),
+            "cpus": self.nr_cpus,
+            "placement": self.placement
+            if isinstance(self.placement, str)
+            else list(self.placement),
+            "faults": {kind: list(nth) for kind, nth in self.faults.items()},
+            "noise": self.noise_model.model_dump(mode="json"),
+            "tunables": self.tunable_values,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """The SHA-256 of what decides the outcome; engines give the same answers."""
+        content = {name: value for name, value in self.resolved().items() if name != "engine"}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    # What the fields stand for is loaded anew in a copy: a kernel from a file is no
+    # importable class.
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        return state | {"__dict__": {name: state["__dict__"][name] for name in _FIELDS}}
+
+    @field_validator("phases")
+    @classmethod
+    def _alternating(cls, phases: tuple[str, ...]) -> tuple[str, ...]:
+        if not phases:
+            raise InputError("is empty; the shortest is 'alloc'")
+        if phases[0] == "free":
+            raise InputError("'free' without an 'alloc' before it; start with 'alloc'")
+        for i, phase in enumerate(phases):
+            wanted = ("alloc", "free")[i % 2]
+            if phase != wanted:
+                raise InputError(f"{phase!r} twice in a row; phase {i + 1} must be {wanted!r}")
+        return phases
+
+    @model_validator(mode="after")
+    def _possible(self) -> Scenario:
+        self._load()
+        self._check_cpus()
+        self._check_memory()
+        self._check_placement()
+        self._check_tunables()
+        if self.path == "surplus" and self.page_size == "1G":
+            raise InputError("path: 1G pages have no 'surplus' in Linux; use 'pool' or 'boot'")
+        return self
+
+    # Names and files that lead nowhere come out here, whatever else is wrong.
+    def _load(self) -> tuple[object, ...]:
+        return self.machine_model, self.kernel_class, self.noise_model
+
+    def _check_cpus(self) -> None:
+        machine = self.machine_model
+        if self.nr_cpus > machine.nr_cpus:
+            raise InputError(
+                f"cpus: {self.cpus} is more than the {machine.nr_cpus} CPUs of {machine.name}"
+            )
+        if self.allocators > self.nr_cpus:
+            raise InputError(f"allocators: {self.allocators} is more than the {self.nr_cpus} CPUs")
+        if self.allocators > self.pages:
+            raise InputError(f"allocators: {self.allocators} is more than the {self.pages} pages")
+
+    def _check_memory(self) -> None:
+        fit = self._node_bytes // self.page_bytes * self.machine_model.nr_nodes
+        if self.pages > fit:
+            raise InputError(
+                f"pages: {self.pages} pages of {self.page_size} do not fit the memory of"
+                f" {self.machine_model.name}; {fit} fit"
+            )
+
+    def _check_placement(self) -> None:
+        if isinstance(self.placement, tuple):
+            self._check_pfns(self.placement)
+            return
+        spread = re.fullmatch(r"pmds=(\d+)", self.placement)
+        if spread is None:
+            return
+        nr_pmds = int(spread[1])
+        if self.page_size == "1G":
+            low = high = 8 * self.pages
+        else:
+            low, high = -(-self.pages // 64), self.pages
+            high = min(high, self._node_bytes // PMD_SPAN_BYTES * self.machine_model.nr_nodes)
+        if not low <= nr_pmds <= high:
+            wanted = f"{low}" if low == high else f"{low} to {high}"
+            raise InputError(
+                f"placement: {self.pages} pages of {self.page_size} cannot lie in {nr_pmds} PMDs"
+                f" of {self.machine_model.name}, only in {wanted}"
+            )
+
+    def _check_pfns(self, pfns: tuple[int, ...]) -> None:
+        if len(pfns) != self.pages:
+            raise InputError(f"placement: {len(pfns)} PFNs for {self.pages} pages; give one each")
+        if len(set(pfns)) != len(pfns):
+            ((twice, times),) = Counter(pfns).most_common(1)
+            raise InputError(f"placement: PFN {twice} is there {times} times; give each once")
+        step = self.page_bytes // BASE_PAGE_BYTES
+        end = self._node_bytes * self.machine_model.nr_nodes // BASE_PAGE_BYTES
+        for pfn in pfns:
+            if pfn % step:
+                near = max(0, round(pfn / step)) * step
+                raise InputError(
+                    f"placement: PFN {pfn} is no multiple of {step}, as {self.page_size} needs"
+                    f" (nearest: {near})"
+                )
+            if not 0 <= pfn <= end - step:
+                raise InputError(
+                    f"placement: PFN {pfn} is outside the memory of {self.machine_model.name},"
+                    f" PFN 0 to {end - 1}"
+                )
+
+    def _check_tunables(self) -> None:
+        known = self.kernel_class.TUNABLES
+        for name, value in self.tunables.items():
+            if name not in known:
+                hint = nearest(name, known) or f"; known: {', '.join(sorted(known))}"
+                raise InputError(f"tunables: {self.kernel_class.name} has no {name!r}{hint}")
+            _default, low, high, _text = known[name]
+            if not low <= value <= high:
+                raise InputError(f"tunables: {name} must be {low} to {high}, not {value}")
+
+    @property
+    def _node_bytes(self) -> int:
+        return int(self.machine_model.memory.node_memory.exact_bytes)
+
+
+_FIELDS = tuple(Scenario.model_fields)
