@@ -19,7 +19,7 @@ Sources: each value of a profile names its own.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Generic, Literal, TypeVar
 
@@ -445,6 +445,10 @@ class Machine(Strict):
         from simulator.machine.override import with_values
 
         return with_values(self, values)
+
+    # pickle cannot name the classes that pydantic makes of Fact[int] and its like.
+    def __reduce__(self) -> tuple[Callable[[str], Machine], tuple[str]]:
+        return (Machine.model_validate_json, (self.model_dump_json(),))
 
     @model_validator(mode="after")
     def _whole(self) -> Machine:
