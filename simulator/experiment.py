@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from simulator.errors import InputError
+from simulator.fields import MAX_REPLICATION, Between
 from simulator.run import simulate
 from simulator.scenario import Scenario
 
@@ -46,8 +47,10 @@ def check_comparable(scenarios: Sequence[Scenario], replications: int) -> None:
         for scenario in scenarios[1:]:
             if getattr(scenario, name) != getattr(first, name):
                 raise InputError(f"compare: scenarios must have the same {name}")
-    if isinstance(replications, bool) or not isinstance(replications, int) or replications < 1:
-        raise InputError(f"replications: must be a whole number from 1 up, not {replications!r}")
+    try:
+        Between(1, MAX_REPLICATION + 1)(replications)
+    except InputError as error:
+        raise InputError(f"replications: {error}") from None
 
 
 def replicate(

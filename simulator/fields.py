@@ -27,7 +27,9 @@ from simulator.machine import Machine, Noise
 __all__ = (
     "FAULT_KINDS",
     "MAX_PAGES",
+    "MAX_REPLICATION",
     "Allocators",
+    "Between",
     "Cpus",
     "Faults",
     "FreePages",
@@ -49,6 +51,7 @@ MAX_PAGES = 1 << 24
 MAX_CPUS = 4096
 # 4 PB of base pages, the most that 52 bits of physical address reach.
 MAX_FREE_PAGES = 1 << 40
+MAX_REPLICATION = 2**31 - 1
 
 # Allocations that can be made to fail, as fail_page_alloc does: the PTE page of a split, the
 # new head page of a folio, a vmemmap page of a restore.
@@ -171,7 +174,7 @@ Cpus = Annotated[int | None, BeforeValidator(Between(1, MAX_CPUS, or_none=True))
 Allocators = Annotated[int, BeforeValidator(Between(1, MAX_CPUS))]
 FreePages = Annotated[int | None, BeforeValidator(Between(0, MAX_FREE_PAGES, or_none=True))]
 Seed = Annotated[int, BeforeValidator(Between(0, 2**63 - 1))]
-Replication = Annotated[int, BeforeValidator(Between(0, 2**31 - 1))]
+Replication = Annotated[int, BeforeValidator(Between(0, MAX_REPLICATION))]
 Int = Annotated[int, BeforeValidator(_whole)]
 Ordinals = Annotated[tuple[Int, ...], BeforeValidator(_tuple), AfterValidator(_ordinals)]
 Phases = Annotated[tuple[Literal["alloc", "free"], ...], BeforeValidator(_tuple)]
