@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -45,10 +46,13 @@ class Distance(IntEnum):
     HOP2 = 3
 
 
-class Place(tuple[int, int, int, int]):
-    """(socket, core of the whole machine, NUMA node, APIC id) of one CPU."""
+class Place(NamedTuple):
+    """Where one CPU is; `core` counts through the whole machine."""
 
-    __slots__ = ()
+    socket: int
+    core: int
+    node: int
+    apic_id: int
 
 
 def places(topology: Topology, nr_cpus: int) -> tuple[Place, ...]:
@@ -66,14 +70,14 @@ def places(topology: Topology, nr_cpus: int) -> tuple[Place, ...]:
         socket, core_in_socket = divmod(core, cores)
         apic_id = (socket << core_bits | core_in_socket) << thread_bits | thread
         node = core * topology.nodes.value // all_cores
-        found.append(Place((socket, core, node, apic_id)))
+        found.append(Place(socket, core, node, apic_id))
     return tuple(found)
 
 
 def distances(topology: Topology, at: Sequence[Place]) -> npt.NDArray[np.int8]:
     """Return the distance of every pair of CPUs, as a :class:`Distance`."""
-    socket = np.array([place[0] for place in at])
-    core = np.array([place[1] for place in at])
+    socket = np.array([place.socket for place in at])
+    core = np.array([place.core for place in at])
     hops = np.array(topology.socket_hops.value, dtype=np.int8)
     found: npt.NDArray[np.int8] = hops[np.ix_(socket, socket)] + np.int8(Distance.SOCKET)
     found[core[:, None] == core[None, :]] = Distance.CORE

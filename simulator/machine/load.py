@@ -104,9 +104,10 @@ def _label(path: Path) -> str:
 
 def _path_of(machine: str | Path, where: str, directory: Path | None) -> Path:
     if isinstance(machine, str) and "/" not in machine and not machine.endswith(".toml"):
-        names = _shipped()
-        if machine not in names:
-            known = nearest(machine, names) or f"; known: {', '.join(machines())}"
+        if machine not in _shipped():
+            # Abstract profiles are of use to a profile only.
+            names = _shipped() if where else machines()
+            known = nearest(machine, names) or f"; known: {', '.join(names)}"
             raise InputError(f"{where}unknown machine {machine!r}{known}")
         return _profile_path(machine)
     path = Path(machine).expanduser()

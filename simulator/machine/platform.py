@@ -193,9 +193,9 @@ def lower(machine: Machine, nr_cpus: int, noise: Noise, seed: int, replication: 
     return Platform(
         nr_cpus=nr_cpus,
         nr_nodes=machine.nr_nodes,
-        socket_of=tuple(place[0] for place in at),
-        node_of=tuple(place[2] for place in at),
-        apic_id=tuple(place[3] for place in at),
+        socket_of=tuple(place.socket for place in at),
+        node_of=tuple(place.node for place in at),
+        apic_id=tuple(place.apic_id for place in at),
         node_memory_bytes=int(machine.memory.node_memory.exact_bytes),
         distance=distances(machine.topology, at),
         costs=Costs(

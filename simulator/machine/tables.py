@@ -11,8 +11,8 @@ last bit in every engine and on every machine, which exp() and log() are not.
 Modelled: any distribution with a finite mean, to about 1/1024 in the body and
 2**-20 in the upper tail.
 
-Not modelled: the part of an unbounded tail beyond the probability 1 - 2**-22;
-the rest is rescaled so that the mean stays exact.
+Not modelled: what a lognormal or gamma distribution has below the probability
+2**-12 and above 1 - 2**-22; the rest is rescaled so that the mean stays exact.
 
 Sources: closed forms of the lognormal and gamma quantile functions.
 """
@@ -97,9 +97,10 @@ def draw(table: Int64Array, x: Uint64Array) -> Int64Array:
 
 
 def _open_ended() -> FloatArray:
-    # The last knot of an unbounded distribution would be infinite.
+    # The last knot of an unbounded distribution would be infinite. The first would be 0, which
+    # a narrow distribution never comes near: a straight line from there widens it.
     p = probabilities()
-    p[-1] = 1 - 2.0**-22
+    p[0], p[-1] = 2.0**-12, 1 - 2.0**-22
     return p
 
 
