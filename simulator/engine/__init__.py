@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+"""
+How time passes
+---------------
+
+CPUs, tasks, locks and broadcasts on a SimPy timeline of integer keys.  The
+engine knows no profile and no kernel: it sees a machine as the integers of
+:class:`simulator.engine.platform.Platform`, and kernel code as generators that
+get a :class:`simulator.engine.task.Task`.
+"""
+
+from __future__ import annotations
+
+from simulator.engine.events import Body, EventsEngine
+from simulator.engine.task import Steps, Task
+
+__all__ = ("Body", "EventsEngine", "Steps", "Task")

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""
+The events engine
+-----------------
+
+SimPy with a process for every CPU and an event for every interrupt: the
+definition of the model.  The engine runs tasks and carries out
+:meth:`EventsEngine.on_each_cpu`, which is ``smp_call_function_many_cond()`` of
+kernel/smp.c with ``SCF_WAIT | SCF_RUN_LOCAL``:
+
+1. the initiator enqueues a csd on every other CPU, in ascending CPU number; a
+   CPU whose queue was not empty gets no IPI;
+2. the remaining mask decides how the IPIs are sent; if one CPU remains and it
+   idles polling, it gets none; the sender takes no interrupts meanwhile;
+3. the function runs locally, with interrupts off;
+4. the initiator waits for each csd in turn, with interrupts on.
+
+Modelled: the cost of every step above, with draws keyed by (purpose, initiator,
+its flush number, CPU).  Not modelled: contention of the queues' cache lines
+beyond the drawn cost, the interrupt controller's own queueing.
+
+Sources: kernel/smp.c and arch/x86/kernel/apic/ipi.c, alike in substance in
+Linux v6.1 and v6.12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from simpy.events import Event
+
+from simulator.engine.calls import Call, Csd, Ipi
+from simulator.engine.cpu import Cpu
+from simulator.engine.task import Steps, Task
+from simulator.engine.timeline import Timeline
+
+if TYPE_CHECKING:
+    from simulator.engine.platform import Platform
+    from simulator.trace.recorder import Recorder
+
+__all__ = ("Body", "EventsEngine")
+
+#: What a task does, from its start to its end.
+Body = Callable[[Task], Steps]
+
+
+class EventsEngine:
+    """CPUs, tasks and broadcasts as SimPy events."""
+
+    def __init__(self, platform: Platform, recorder: Recorder) -> None:
+        self.timeline = Timeline()
+        self.platform = platform
+        self.recorder = recorder
+        self.cpus = tuple(
+            Cpu(self.timeline, number, platform, recorder) for number in range(platform.nr_cpus)
+        )
+        for cpu in self.cpus:
+            self.timeline.process(cpu.life())
+        self._flushes_of = [0] * platform.nr_cpus  # broadcasts so far, by initiator
+        self._base_ns = platform.costs["flush_base"].ns()
+        self._send_ns = platform.costs["send"].ns()
+        self._poll_wake_ns = platform.costs["poll_wake"].ns()
+
+    def run(self, start_ns: int, bodies: Mapping[int, Body]) -> list[Task]:
+        """
+        Run tasks, each on the CPU of its key, from a time to the end of the last one.
+
+        Returns the tasks, ended, in the order given.  Raises RuntimeError if one of
+        them can never go on.
+        """
+        tasks = []
+        ended: set[int] = set()
+        for number, (cpu, body) in enumerate(bodies.items()):
+            task = Task(self.timeline, self.cpus[cpu], number)
+            self.cpus[cpu].task = task
+            tasks.append(task)
+            self.timeline.process(self._lifetime(task, start_ns, body, ended))
+        self.timeline.run()
+        if len(ended) < len(tasks):
+            raise RuntimeError("a task waits for something that never happens")
+        return tasks
+
+    def on_each_cpu(self, task: Task, call: Call) -> Steps:
+        """Run a call on every CPU and wait for all of them; generator."""
+        me = task.cpu
+        if me.irqs_off:
+            raise RuntimeError(f"{call.reason}: a broadcast with interrupts off would deadlock")
+        if not task.ready():
+            yield from task.meet()
+        categories = call.categories
+        nth = self._flushes_of[me.number]
+        self._flushes_of[me.number] += 1
+        start_ns = task.now_ns
+        row = self.recorder.broadcast_starts(
+            task.number, me.number, start_ns, call.reason, call.function, call.pages
+        )
+        detail = self.recorder.wants_ipis(row)
+        task.work(categories.enqueue, self._base_ns)
+
+        csds, mask = yield from self._enqueue(task, call, nth)
+        saved = len(csds) - len(mask)
+        icr_writes = yield from self._send(task, call, mask, nth)
+        send_end_ns = yield from self._now(task)
+
+        yield from task.local_irq_disable()
+        task.work(categories.local, call.run_ns)
+        self.recorder.executed(call.function, call.pages)
+        yield from task.local_irq_enable()
+
+        read_ns = self.platform.ipi_draws("ack", me.number, nth).tolist()
+        last_release_ns = send_end_ns
+        slowest_cpu = -1
+        for csd in csds:
+            if csd.release_ns < 0:
+                yield from task.meet()
+                if csd.release_ns < 0:
+                    csd.waiter = Event(self.timeline)
+                    yield csd.waiter
+            if csd.release_ns > task.planned_ns:
+                yield from task.meet()
+                yield from task.wait_until(csd.release_ns, categories.wait)
+            task.work(categories.wait, read_ns[csd.cpu])
+            if csd.release_ns > last_release_ns:
+                last_release_ns, slowest_cpu = csd.release_ns, csd.cpu
+            if detail:
+                seen = (csd.enqueue_ns, csd.send_ns, csd.arrive_ns, csd.start_ns, csd.release_ns)
+                ack_ns = yield from self._now(task)
+                self.recorder.ipi((row, csd.cpu, *seen, ack_ns), csd.state, csd.sent)
+        end_ns = yield from self._now(task)
+        task.broadcast_ns += end_ns - start_ns
+        self.recorder.broadcast_ends(
+            row,
+            send_end_ns=send_end_ns,
+            last_ack_ns=last_release_ns,
+            end_ns=end_ns,
+            targets=len(csds),
+            ipis=len(mask),
+            ipis_saved=saved,
+            icr_writes=icr_writes,
+            slowest_cpu=slowest_cpu,
+        )
+        # The TLB misses come afterwards, spread over what the CPU does then.
+        task.work(categories.local, call.refill_ns)
+
+    def _lifetime(
+        self, task: Task, start_ns: int, body: Body, ended: set[int]
+    ) -> Steps:
+        yield from task.start(start_ns)
+        yield from body(task)
+        yield from self._now(task)
+        task.cpu.task = None
+        ended.add(task.number)
+
+    def _now(self, task: Task) -> Steps:
+        if not task.ready():
+            yield from task.meet()
+        return task.now_ns
+
+    def _enqueue(self, task: Task, call: Call, nth: int) -> Steps:
+        # Step 1: returns the csds, and the CPUs that need an IPI.
+        me = task.cpu
+        category = call.categories.enqueue
+        enqueue_ns = self.platform.ipi_draws("enqueue", me.number, nth).tolist()
+        csds = []
+        mask = []
+        for target in self.cpus:
+            if target is me:
+                continue
+            task.work(category, enqueue_ns[target.number])
+            if not task.ready():
+                yield from task.meet()
+            was_empty = not target.queue
+            csd = Csd(target.number, call, task.now_ns, was_empty)
+            target.queue.append(csd)
+            csds.append(csd)
+            if was_empty:
+                mask.append(target.number)
+        return csds, mask
+
+    def _send(self, task: Task, call: Call, mask: list[int], nth: int) -> Steps:
+        # Step 2: returns the number of interrupt-controller writes or hypercalls.
+        me = task.cpu.number
+        if not mask:
+            return 0
+        deliver_ns = self.platform.ipi_draws("deliver", me, nth).tolist()
+        entry_ns = self.platform.ipi_draws("handler_entry", me, nth).tolist()
+        exit_ns = self.platform.ipi_draws("handler_exit", me, nth).tolist()
+        if len(mask) == 1:
+            now_ns = yield from self._now(task)
+            target = self.cpus[mask[0]]
+            if target.polls_at(now_ns):
+                self._wake_polling(target, me, now_ns, exit_ns[target.number])
+                mask.clear()
+                return 0
+        yield from task.local_irq_disable()
+        inject_ns = self.platform.ipi_draws("inject", me, nth).tolist()
+        t_ns = task.now_ns
+        writes = self.platform.icr_writes(me, mask)
+        for destinations in writes:
+            t_ns += self._send_ns
+            for cpu in destinations:
+                t_ns += inject_ns[cpu]
+                ipi = Ipi(t_ns, t_ns + deliver_ns[cpu], entry_ns[cpu], exit_ns[cpu], False)
+                self.cpus[cpu].send(ipi)
+        task.work(call.categories.send, t_ns - task.now_ns)
+        yield from task.local_irq_enable()
+        return len(writes)
+
+    def _wake_polling(self, target: Cpu, me: int, now_ns: int, exit_ns: int) -> None:
+        # The target sees TIF_NEED_RESCHED in its idle loop and runs its queue from there.
+        distance = int(self.platform.distance[me, target.number])
+        seen_ns = now_ns + self.platform.costs["cache_line"].ns(distance=distance)
+        target.queue[-1].sent = False
+        target.send(Ipi(-1, seen_ns, self._poll_wake_ns, exit_ns, True))

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""
+Locks
+-----
+
+Modelled: spinlocks are FIFO by the key of the request; the next owner has the
+lock one cache-line transfer after the release, or when the handler that runs on
+its CPU then has ended.  A mutex waiter sleeps and costs a wake-up.  Readers of
+an rwsem do not block each other; they pay for the cache line.  An uncontended
+lock costs an atomic operation, or the transfer of its line from the CPU that had
+it last.
+
+Not modelled: writers of an rwsem, optimistic spinning of a mutex, the queue
+nodes of a qspinlock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from simpy.events import Event
+
+from simulator.engine.task import Steps, Task
+
+if TYPE_CHECKING:
+    from simulator.engine.platform import Platform
+    from simulator.engine.timeline import Timeline
+
+__all__ = ("IrqSpinLock", "Mutex", "RwSemaphore", "SpinLock")
+
+
+class _Line:
+    # The cache line of a lock: where it is, and what it costs to get it.
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._cpu: int | None = None
+        self._atomic_ns = platform.costs["atomic"].ns()
+        self._transfer = platform.costs["cache_line"]
+
+    def take(self, cpu: int) -> int:
+        last, self._cpu = self._cpu, cpu
+        if last is None or last == cpu:
+            return self._atomic_ns
+        return self.hand_over(last, cpu)
+
+    def hand_over(self, last: int, cpu: int) -> int:
+        self._cpu = cpu
+        return self._transfer.ns(distance=int(self._platform.distance[last, cpu]))
+
+
+class SpinLock:
+    """
+    A spinlock that is taken with interrupts on.
+
+    ``category`` is where the waiting goes in ``time_by``; ``held_max_ns`` the
+    longest hold so far.
+    """
+
+    def __init__(self, timeline: Timeline, platform: Platform, category: str) -> None:
+        self._timeline = timeline
+        self._line = _Line(platform)
+        self._category = category
+        self._owner: Task | None = None
+        self._waiters: deque[tuple[Task, Event]] = deque()
+        self._since_ns = 0
+        self.held_max_ns = 0
+
+    def acquire(self, task: Task) -> Steps:
+        """Take the lock; generator."""
+        if not task.ready():
+            yield from task.meet()
+        if self._owner is None:
+            self._owner = task
+            self._since_ns = task.now_ns
+            task.work(self._category, self._line.take(task.cpu.number))
+            return
+        granted = Event(self._timeline)
+        # Requests come in the order of their keys, since every one has met.
+        self._waiters.append((task, granted))
+        granted_ns = yield granted
+        yield from task.wait_until(granted_ns, self._category)
+        self._since_ns = task.now_ns
+
+    def release(self, task: Task) -> Steps:
+        """Give the lock to the first waiter, if any; generator."""
+        if not task.ready():
+            yield from task.meet()
+        self.held_max_ns = max(self.held_max_ns, task.now_ns - self._since_ns)
+        if not self._waiters:
+            self._owner = None
+            return
+        self._owner, granted = self._waiters.popleft()
+        hand_off_ns = self._line.hand_over(task.cpu.number, self._owner.cpu.number)
+        granted.succeed(task.now_ns + hand_off_ns)
+
+
+class IrqSpinLock(SpinLock):
+    """spin_lock_irq(): a spinlock that is waited for and held with interrupts off."""
+
+    def __init__(self, timeline: Timeline, platform: Platform, category: str) -> None:
+        super().__init__(timeline, platform, category)
+        self._irq_save_ns = platform.costs["irq_save"].ns()
+
+    def acquire(self, task: Task) -> Steps:
+        """Turn interrupts off and take the lock; generator."""
+        yield from task.local_irq_disable()
+        yield from super().acquire(task)
+        task.work(self._category, self._irq_save_ns)
+
+    def release(self, task: Task) -> Steps:
+        """Release the lock and turn interrupts on; generator."""
+        yield from super().release(task)
+        yield from task.local_irq_enable()
+
+
+class Mutex:
+    """A mutex: FIFO, waiters sleep."""
+
+    def __init__(self, timeline: Timeline, platform: Platform) -> None:
+        self._timeline = timeline
+        self._line = _Line(platform)
+        self._wakeup_ns = platform.costs["mutex_wakeup"].ns()
+        self._owner: Task | None = None
+        self._waiters: deque[tuple[Task, Event]] = deque()
+
+    def acquire(self, task: Task) -> Steps:
+        """Take the mutex, or sleep until it is handed over; generator."""
+        if not task.ready():
+            yield from task.meet()
+        if self._owner is None:
+            self._owner = task
+            task.work("bookkeeping", self._line.take(task.cpu.number))
+            return
+        granted = Event(self._timeline)
+        self._waiters.append((task, granted))
+        task.fall_asleep()
+        granted_ns = yield granted
+        yield from task.sleep_until(granted_ns + self._wakeup_ns, "sleep")
+
+    def release(self, task: Task) -> Steps:
+        """Wake the first waiter, if any; generator."""
+        if not task.ready():
+            yield from task.meet()
+        if not self._waiters:
+            self._owner = None
+            return
+        self._owner, granted = self._waiters.popleft()
+        granted.succeed(task.now_ns)
+
+
+class RwSemaphore:
+    """An rwsem of which only readers are modelled; ``category`` as for a spinlock."""
+
+    def __init__(self, platform: Platform, category: str) -> None:
+        self._line = _Line(platform)
+        self._category = category
+
+    def down_read(self, task: Task) -> Steps:
+        """Enter as a reader; generator."""
+        if not task.ready():
+            yield from task.meet()
+        task.work(self._category, self._line.take(task.cpu.number))

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""
+Tasks
+-----
+
+A task is kernel code that runs on a CPU of its own.  It runs ahead on its own
+clock: :meth:`Task.work` only adds to it.  Before the task reads or writes
+anything shared, or records a time, it *meets* (:meth:`Task.meet`): if no event
+pending anywhere has a key at or before its own, it goes on without an event;
+otherwise it waits until that much time has passed on its CPU outside interrupt
+handlers.
+
+Not modelled: a scheduler.  A task is never migrated or preempted; the vCPU of a
+task is never descheduled by the host.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from simulator.engine.keys import KEY_BITS, Order
+
+if TYPE_CHECKING:
+    from simulator.engine.cpu import Cpu
+    from simulator.engine.timeline import Timeline
+
+__all__ = ("Steps", "Task")
+
+#: What kernel code is: a generator that yields SimPy events.
+Steps = Generator[Any, Any, Any]
+
+
+class Task:
+    """A task on its CPU, with its clock and where its time went."""
+
+    __slots__ = (
+        "_clock_ns", "_meeting", "_off_since_ns", "_stolen_ns", "_timeline", "_work_ns", "asleep",
+        "broadcast_ns", "cpu", "irqs_off_max_ns", "number", "time_by",
+    )  # fmt: skip
+
+    def __init__(self, timeline: Timeline, cpu: Cpu, number: int) -> None:
+        self._timeline = timeline
+        self.cpu = cpu
+        self.number = number
+        self.asleep = False
+        self.time_by: dict[str, int] = defaultdict(int)
+        self.irqs_off_max_ns = 0
+        self.broadcast_ns = 0  # time in broadcasts so far
+        self._clock_ns = 0
+        self._work_ns = 0
+        self._stolen_ns = 0
+        self._off_since_ns = 0
+        self._meeting = Order.MEETING | cpu.number
+
+    @property
+    def now_ns(self) -> int:
+        """The time of the last meeting, to which no work has been added since."""
+        if self._work_ns:
+            raise RuntimeError("a task must meet before it records a time")
+        return self._clock_ns
+
+    @property
+    def met_ns(self) -> int:
+        """The time of the last meeting, whatever work was added since."""
+        return self._clock_ns
+
+    @property
+    def planned_ns(self) -> int:
+        """The task's time if no handler runs between its last meeting and then."""
+        return self._clock_ns + self._work_ns
+
+    def work(self, category: str, ns: int) -> None:
+        """Work on the CPU: costs time, needs no event."""
+        self._work_ns += ns
+        self.time_by[category] += ns
+
+    def start(self, start_ns: int) -> Steps:
+        """Begin at a time; generator."""
+        self._clock_ns = start_ns
+        yield from self.wait_until(start_ns, "sleep")
+
+    def ready(self) -> bool:
+        """
+        Meet without an event if nothing is pending at or before this task's time.
+
+        Return whether that was possible; if not, :meth:`meet` must be called.
+        """
+        stolen_ns = self.cpu.stolen_ns - self._stolen_ns
+        t_ns = self._clock_ns + self._work_ns + stolen_ns
+        if self._timeline.next_key() <= (t_ns << KEY_BITS | self._meeting):
+            return False
+        self._clock_ns = t_ns
+        self._work_ns = 0
+        if stolen_ns:
+            self._take(stolen_ns)
+        return True
+
+    def meet(self) -> Steps:
+        """Wait for everything that happens before this task's time; generator."""
+        while not self.ready():
+            stolen_ns = self.cpu.stolen_ns
+            t_ns = self._clock_ns + self._work_ns + stolen_ns - self._stolen_ns
+            yield self._timeline.at(t_ns << KEY_BITS | self._meeting)
+            if self.cpu.stolen_ns == stolen_ns:
+                # No handler in between: this is the moment itself.
+                self._clock_ns = t_ns
+                self._work_ns = 0
+                self._take(stolen_ns - self._stolen_ns)
+                return
+
+    def wait_until(self, t_ns: int, category: str) -> Steps:
+        """
+        Spin or sleep until a time, or until the handler that runs then has ended.
+
+        The task has met.  Handlers meanwhile cost it nothing more; generator.
+        """
+        begin_ns = self.now_ns
+        t_ns = max(t_ns, begin_ns)
+        while True:
+            event_key = t_ns << KEY_BITS | self._meeting
+            if self._timeline.next_key() <= event_key:
+                yield self._timeline.at(event_key)
+            if self.cpu.busy_until_ns <= t_ns:
+                break
+            t_ns = self.cpu.busy_until_ns
+        self.time_by[category] += t_ns - begin_ns
+        self._clock_ns = t_ns
+        self._stolen_ns = self.cpu.stolen_ns
+
+    def sleep_until(self, t_ns: int, category: str) -> Steps:
+        """Sleep until a time, the CPU idle meanwhile; the task has met; generator."""
+        self.fall_asleep()
+        yield from self.wait_until(t_ns, category)
+        self.asleep = False
+
+    def fall_asleep(self) -> None:
+        """Leave the CPU idle from now on; the task has met."""
+        self.asleep = True
+        self.cpu.idle_from_ns = self.now_ns
+
+    def local_irq_disable(self) -> Steps:
+        """Turn interrupts off on this CPU; generator."""
+        if not self.ready():
+            yield from self.meet()
+        self.cpu.irqs_off = True
+        self._off_since_ns = self._clock_ns
+
+    def local_irq_enable(self) -> Steps:
+        """Turn interrupts on; one that waits is taken at once; generator."""
+        if not self.ready():
+            yield from self.meet()
+        self.irqs_off_max_ns = max(self.irqs_off_max_ns, self._clock_ns - self._off_since_ns)
+        self.cpu.enable_irqs(self._clock_ns)
+
+    def _take(self, stolen_ns: int) -> None:
+        # Account for handlers that ran in the middle of work.
+        self.time_by["interrupted"] += stolen_ns
+        self._stolen_ns += stolen_ns
+

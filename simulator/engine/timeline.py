@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""
+The event queue
+---------------
+
+:class:`Timeline` is a SimPy environment whose time is an event key (see
+:mod:`simulator.engine.keys`).  All waiting is until an absolute key.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simpy.core import Environment
+from simpy.events import Event, Timeout
+
+from simulator.engine.keys import MAX_NS, ns_of
+
+__all__ = ("Signal", "Timeline")
+
+
+class Timeline(Environment):
+    """A SimPy environment that counts in event keys."""
+
+    def at(self, event_key: int) -> Timeout:
+        """Return an event that happens at a key; the key must not be in the past."""
+        if ns_of(event_key) > MAX_NS:
+            raise OverflowError("a simulated time beyond 6 days")
+        return Timeout(self, event_key - self.now)
+
+    def next_key(self) -> int | float:
+        """Return the key of the next pending event; infinity when there is none."""
+        queue = self._queue
+        return queue[0][0] if queue else float("inf")
+
+
+class Signal(Event):
+    """An event that is waited for before it is known when it will happen."""
+
+    def send(self, event_key: int, value: Any) -> None:
+        """Let the event happen at a key, with a value."""
+        # What Timeout does in its constructor, for an event that exists already.
+        self._ok = True
+        self._value = value
+        self.env.schedule(self, delay=event_key - self.env.now)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""
+What Linux does
+---------------
+
+Kernel code as generators, one module per kernel source file, with the kernel's
+own names; versions are classes in :mod:`simulator.kernel.versions`.  A patch of
+one's own is a file with one class that inherits from the version it applies to
+and replaces functions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+from simulator.errors import InputError, nearest
+from simulator.kernel.hugetlb import Hugetlb as Kernel
+from simulator.kernel.structs import KernelConfig
+from simulator.kernel.versions.v6_1 import V6_1
+from simulator.kernel.versions.v6_6 import V6_6
+from simulator.kernel.versions.v6_6_1 import V6_6_1
+from simulator.kernel.versions.v6_6_2 import V6_6_2
+from simulator.kernel.versions.v6_6_3 import V6_6_3
+from simulator.kernel.versions.v6_6_4 import V6_6_4
+from simulator.kernel.versions.v6_6_5 import V6_6_5
+from simulator.kernel.versions.v6_6_6 import V6_6_6
+from simulator.kernel.versions.v6_6_7 import V6_6_7
+from simulator.kernel.versions.v6_6_8 import V6_6_8
+from simulator.kernel.versions.v6_7 import V6_7
+
+__all__ = ("Kernel", "KernelConfig", "kernels", "load_kernel")
+
+_VERSIONS: tuple[type[Kernel], ...] = (
+    V6_1, V6_6, V6_6_1, V6_6_2, V6_6_3, V6_6_4, V6_6_5, V6_6_6, V6_6_7, V6_6_8, V6_7,
+)  # fmt: skip
+
+
+def kernels() -> tuple[str, ...]:
+    """
+    Return the names of the kernels, oldest first.
+
+    >>> kernels()[:3]
+    ('v6.1', 'v6.6', 'v6.6+1')
+    """
+    return tuple(version.name for version in _VERSIONS)
+
+
+def load_kernel(kernel: str | Path | type[Kernel]) -> type[Kernel]:
+    """
+    Return a kernel by its name, from a Python file, or as it is.
+
+    Raises InputError, with one line, for an unknown name or a file without
+    exactly one kernel.
+    """
+    if isinstance(kernel, type):
+        return kernel
+    by_name = {version.name: version for version in _VERSIONS}
+    if isinstance(kernel, str) and kernel in by_name:
+        return by_name[kernel]
+    path = Path(kernel)
+    if isinstance(kernel, str) and path.suffix != ".py":
+        raise InputError(f"kernel: there is no {kernel!r}{nearest(kernel, by_name)}")
+    return _from_file(path)
+
+
+def _from_file(path: Path) -> type[Kernel]:
+    # Importing by hand: the file is no module of any package, and its class must find
+    # its own source again.
+    try:
+        source = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"kernel: cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"kernel: {path} is not text") from None
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
+    try:
+        exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 - a user's own kernel code is run, as asked
+    except (SyntaxError, ImportError, NameError, AttributeError, TypeError) as error:
+        line = str(error).splitlines()[0]
+        raise InputError(f"kernel: {path}: {type(error).__name__}: {line}") from None
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Kernel) and value not in _VERSIONS
+    ]
+    own = [c for c in found if c.__module__ == path.stem]
+    if len(own) != 1:
+        raise InputError(f"kernel: {path} must define one kernel class, not {len(own)}")
+    # inspect finds no file for a class of a module that is not imported.
+    own[0].file_of = classmethod(lambda _cls: str(path))
+    return own[0]

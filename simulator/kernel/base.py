@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""
+What all kernel code shares
+---------------------------
+
+:class:`KernelBase` holds the state of one running kernel: its locks, its pool,
+the free pages, which vmemmap PMDs are still leaves.  The modules beside this
+one add what Linux does, one class per source file, and a version is a subclass
+that replaces functions.  Functions call each other through ``k``.
+
+Page-table stores, barriers and struct-page writes go through the functions
+below (as ranges, never per PTE), so that a checker can attach there by
+replacing them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from simulator.engine import EventsEngine, Steps, Task
+from simulator.engine.locks import IrqSpinLock, Mutex, RwSemaphore, SpinLock
+from simulator.kernel.memory import HugeMemory
+from simulator.kernel.structs import Folio, Hstate, KernelConfig, StaticKey
+from simulator.trace.recorder import FOLIO
+
+if TYPE_CHECKING:
+    from simulator.machine import Platform
+
+__all__ = ("KernelBase",)
+
+_DRAWS_PER_BLOCK = 1024
+
+
+class KernelBase:
+    """The state of one running kernel."""
+
+    name: ClassVar[str]
+    base: ClassVar[str]  # the release that it is, or is a patch on
+    subject: ClassVar[str]  # of the commit that the version adds, or a title
+    commit: ClassVar[str]
+    summary: ClassVar[str]
+    #: By name: default, lowest and highest value, what it is.
+    TUNABLES: ClassVar[dict[str, tuple[int, int, int, str]]] = {
+        "tlb_single_page_flush_ceiling": (
+            33,
+            0,
+            2**20,
+            "pages; a flush of more is a full flush (debugfs x86/tlb_single_page_flush_ceiling)",
+        ),
+        "static_key_sites": (1107, 0, 10**6, "code sites patched when HVO's static key flips"),
+    }
+
+    @classmethod
+    def file_of(cls) -> str:
+        """Return the path of the file that defines the class."""
+        return inspect.getfile(cls)
+
+    @classmethod
+    def source(cls) -> str:
+        """Return the Python source of the class and of all the classes it builds on."""
+        files = {c.file_of(): None for c in cls.__mro__ if issubclass(c, KernelBase)}
+        return "\n".join(Path(file).read_text(encoding="utf-8") for file in files)
+
+    def __init__(
+        k, engine: EventsEngine, platform: Platform, memory: HugeMemory, config: KernelConfig
+    ) -> None:
+        k.engine = engine
+        k.recorder = engine.recorder
+        k.platform = platform
+        k.cost = platform.costs
+        k.memory = memory
+        k.config = config
+        timeline = engine.timeline
+        k.hugetlb_lock = IrqSpinLock(timeline, platform, "hugetlb_lock")
+        k.page_table_lock = SpinLock(timeline, platform, "page_table_lock")  # of init_mm
+        k.mmap_lock = RwSemaphore(platform, "mmap_lock")  # of init_mm
+        k.resize_lock = Mutex(timeline, platform)
+        k.jump_label_mutex = Mutex(timeline, platform)
+        k.h = Hstate(config.page_size, platform.nr_nodes)
+        k.hugetlb_optimize_vmemmap_key = StaticKey()
+        k.split_pmds: set[int] = set()  # vmemmap PMDs that are no longer leaves
+        k.nr_free_pages = config.free_pages
+        k.nr_held_pages = 0  # vmemmap pages unmapped but not yet given back
+        k.nr_allocs: dict[str, int] = defaultdict(int)
+        k._draws: dict[tuple[str, int], list[int]] = {}
+
+    # --- hooks ----------------------------------------------------------------------
+
+    def pmd_is_leaf(k, pmd: int) -> bool:
+        """pmd_leaf(): whether a vmemmap PMD still maps 2 MB."""
+        return pmd not in k.split_pmds
+
+    def pmd_populate_kernel(k, task: Task, pmd: int) -> None:
+        """Store a page table into a PMD."""
+        k.split_pmds.add(pmd)
+        k.count("pmd_splits")
+        task.work("split", k.cost.pmd_split.ns())
+
+    def set_pte_range(k, task: Task, category: str, folio: Folio, first: int, nr: int) -> None:
+        """Store ``nr`` vmemmap PTEs of a folio, from its ``first`` on."""
+        task.work(category, k.cost.set_pte.ns(nr))
+
+    def smp_wmb(k, task: Task, nr: int = 1) -> None:
+        """Order earlier stores before later ones; a compiler barrier on x86."""
+        task.work("barrier", k.cost.smp_wmb.ns(nr))
+
+    def copy_page(k, task: Task, folio: Folio, nr: int = 1) -> None:
+        """Copy ``nr`` pages of vmemmap on the folio's node."""
+        near = k.config.node_of[task.cpu.number] == folio.nid
+        task.work("page_copy", nr * k.draw("page_copy_near" if near else "page_copy_far", folio))
+
+    def set_vmemmap_optimized(k, folio: Folio, optimized: bool) -> None:
+        """Set or clear HPageVmemmapOptimized."""
+        folio.hugetlb_vmemmap_optimized = optimized
+
+    # --- the simulation's side --------------------------------------------------------
+
+    def begin_phase(k, label: str, start_ns: int, initiators: Collection[int]) -> None:
+        """Start to record a phase; ``initiators`` are the CPUs with a task."""
+        k.recorder.begin_phase(label, start_ns, initiators)
+        k.recorder.phase.free_pages_min = k.nr_free_pages
+        k.page_table_lock.held_max_ns = 0
+
+    def end_phase(k, end_ns: int) -> None:
+        """Record the state at the end of a phase."""
+        k.recorder.end_phase(end_ns)
+        k.recorder.phase.ptl_held_max_ns = k.page_table_lock.held_max_ns
+        k.recorder.counts["pages_got"] = k.h.nr_huge_pages
+
+    def draw(k, name: str, folio: Folio) -> int:
+        """Return the cost of some work on a folio, in nanoseconds; keyed by the folio."""
+        block, offset = divmod(folio.number, _DRAWS_PER_BLOCK)
+        draws = k._draws.get((name, block))
+        if draws is None:
+            first = block * _DRAWS_PER_BLOCK
+            draws = k.platform.work_draws(name, first, _DRAWS_PER_BLOCK).tolist()
+            k._draws[name, block] = draws
+        return draws[offset]
+
+    def clock(k, task: Task) -> Steps:
+        """Return the task's time; generator."""
+        if not task.ready():
+            yield from task.meet()
+        return task.now_ns
+
+    def hold(k, nr_pages: int) -> None:
+        """Count vmemmap pages that wait to be given back."""
+        k.nr_held_pages += nr_pages
+        phase = k.recorder.phase
+        phase.peak_held_pages = max(phase.peak_held_pages, k.nr_held_pages)
+
+    def record(k, folio: Folio, column: str, value: int) -> None:
+        """Write a cell of a folio's record in the present phase."""
+        k.recorder.folios.set(folio.row, FOLIO[column], value)
+
+    def record_more(k, folio: Folio, column: str, value: int) -> None:
+        """Add to a cell of a folio's record in the present phase."""
+        k.recorder.folios.increase(folio.row, FOLIO[column], value)
+
+    def count(k, name: str, nr: int = 1) -> None:
+        """Add to a column of the ``counts`` frame."""
+        k.recorder.counts[name] += nr

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: MIT
+"""
+mm/hugetlb.c: the pool of huge pages, as of v6.1
+------------------------------------------------
+
+What ``echo N > nr_hugepages`` does: allocate huge pages one by one, round robin
+over the nodes, optimise each, and put it into the pool; or take them out of the
+pool, restore each, and give it back.  Also surplus pages of faults, and
+allocation at boot.  Functions carry their names of v6.6.
+
+Modelled: resize_lock over the whole write; hugetlb_lock with interrupts off, in
+the cycles that the kernel makes; a folio that cannot be restored stays in the
+pool as surplus.
+
+Not modelled: node masks, reservations, subpools, hwpoison, CMA, cgroups,
+signals.  A surplus page is freed by the task that gives it up; the kernel
+leaves that to a kworker.
+
+Sources: mm/hugetlb.c of v6.1 and v6.6.
+"""
+
+from __future__ import annotations
+
+from simulator.engine import Steps, Task
+from simulator.kernel.hugetlb_vmemmap import HugetlbVmemmap
+from simulator.kernel.structs import Folio, NodeRound
+from simulator.trace.recorder import STATUSES
+
+__all__ = ("Hugetlb",)
+
+
+class Hugetlb(HugetlbVmemmap):
+    """set_max_huge_pages() and what it calls; surplus pages; boot."""
+
+    # --- entry points: each is the body of a task --------------------------------------
+
+    def set_max_huge_pages(k, task: Task, nr_more: int) -> Steps:
+        """
+        Write nr_hugepages: grow the pool by ``nr_more`` folios, or shrink it; generator.
+
+        With several writers each one asks for its share on top of what it finds.
+        """
+        yield from k.resize_lock.acquire(task)
+        yield from k.hugetlb_lock.acquire(task)
+        count = max(0, k.h.persistent_huge_pages + nr_more)
+        while k.h.surplus_huge_pages and count > k.h.persistent_huge_pages:
+            k.h.surplus_huge_pages -= 1  # adjust_pool_surplus()
+        yield from k.increase_pool(task, count)
+        yield from k.decrease_pool(task, count)
+        yield from k.hugetlb_lock.release(task)
+        yield from k.resize_lock.release(task)
+
+    def hugetlb_pages_alloc_boot_node(k, task: Task, nr: int) -> Steps:
+        """One pinned thread's share of the allocation at boot; generator."""
+        nodes = NodeRound(k.platform.nr_nodes)
+        for _ in range(nr):
+            if not (yield from k.alloc_pool_huge_folio(task, nodes)):
+                break
+
+    def alloc_surplus_hugetlb_folio(k, task: Task) -> Steps:
+        """A fault takes a page beyond the pool; returns the folio or None; generator."""
+        yield from k.hugetlb_lock.acquire(task)
+        yield from k.hugetlb_lock.release(task)
+        folio = yield from k.alloc_fresh_hugetlb_folio(task, k.h.round_to_alloc)
+        if folio is not None:
+            yield from k.hugetlb_lock.acquire(task)
+            k.h.nr_huge_pages += 1
+            k.h.surplus_huge_pages += 1
+            yield from k.hugetlb_lock.release(task)
+            k.folio_ready(task, folio)
+        return folio
+
+    def free_surplus_hugetlb_folio(k, task: Task, folio: Folio) -> Steps:
+        """free_huge_folio() of a surplus page, and the work it leaves behind; generator."""
+        yield from k.hugetlb_lock.acquire(task)
+        k.h.nr_huge_pages -= 1
+        k.h.surplus_huge_pages -= 1
+        task.work("bookkeeping", k.cost.pool_remove.ns())
+        yield from k.hugetlb_lock.release(task)
+        yield from k.update_and_free_hugetlb_folio(task, folio)
+
+    # --- grow -----------------------------------------------------------------------
+
+    def increase_pool(k, task: Task, count: int) -> Steps:
+        """The first loop of set_max_huge_pages(), entered with hugetlb_lock; generator."""
+        while count > k.h.persistent_huge_pages:
+            yield from k.hugetlb_lock.release(task)
+            task.work("bookkeeping", k.cost.cond_resched.ns())
+            folio = yield from k.alloc_pool_huge_folio(task, k.h.round_to_alloc)
+            yield from k.hugetlb_lock.acquire(task)
+            if not folio:
+                break
+
+    def alloc_pool_huge_folio(k, task: Task, nodes: NodeRound) -> Steps:
+        """Allocate a folio and free it into the pool; returns it or None; generator."""
+        folio = yield from k.alloc_fresh_hugetlb_folio(task, nodes)
+        if folio is not None:
+            yield from k.hugetlb_lock.acquire(task)
+            k.enqueue_hugetlb_folio(task, folio)
+            yield from k.hugetlb_lock.release(task)
+            k.folio_ready(task, folio)
+        return folio
+
+    def alloc_fresh_hugetlb_folio(k, task: Task, nodes: NodeRound) -> Steps:
+        """Allocate and prepare a folio; returns it or None; generator."""
+        folio = yield from k.alloc_huge_page(task, nodes)
+        if folio is not None:
+            yield from k.prep_new_hugetlb_folio(task, folio)
+        return folio
+
+    def prep_new_hugetlb_folio(k, task: Task, folio: Folio) -> Steps:
+        """Optimise a folio, and account for it; generator."""
+        yield from k.hugetlb_vmemmap_optimize(task, folio)
+        yield from k.hugetlb_lock.acquire(task)
+        yield from k.hugetlb_lock.release(task)
+
+    def enqueue_hugetlb_folio(k, task: Task, folio: Folio) -> None:
+        """Put a folio into the pool; under hugetlb_lock."""
+        task.work("bookkeeping", k.cost.pool_add.ns())
+        k.h.hugepage_freelists[folio.nid].append(folio)
+        k.h.nr_huge_pages += 1
+
+    # --- shrink ---------------------------------------------------------------------
+
+    def decrease_pool(k, task: Task, count: int) -> Steps:
+        """The second loop of set_max_huge_pages(), with hugetlb_lock; generator."""
+        page_list: list[Folio] = []
+        while count < k.h.persistent_huge_pages:
+            page_list.append(k.remove_pool_hugetlb_folio(task))
+        if not page_list:
+            return
+        page_list.reverse()  # list_add() puts each at the head
+        yield from k.hugetlb_lock.release(task)
+        yield from k.update_and_free_pages_bulk(task, page_list)
+        yield from k.hugetlb_lock.acquire(task)
+
+    def remove_pool_hugetlb_folio(k, task: Task) -> Folio:
+        """Take a folio out of the pool, the next node's first; under hugetlb_lock."""
+        for nid in k.h.round_to_free.nodes():
+            if k.h.hugepage_freelists[nid]:
+                folio = k.h.hugepage_freelists[nid].pop()
+                k.h.nr_huge_pages -= 1
+                task.work("bookkeeping", k.cost.pool_remove.ns())
+                return folio
+        raise RuntimeError("the pool holds fewer folios than it counts")
+
+    def update_and_free_pages_bulk(k, task: Task, folio_list: list[Folio]) -> Steps:
+        """Give back the folios of a list, one after another; generator."""
+        for folio in folio_list:
+            yield from k.update_and_free_hugetlb_folio(task, folio)
+            task.work("bookkeeping", k.cost.cond_resched.ns())
+
+    def update_and_free_hugetlb_folio(k, task: Task, folio: Folio) -> Steps:
+        """Restore a folio's vmemmap and give it back; generator."""
+        yield from k.free_begins(task, folio)
+        if (yield from k.hugetlb_vmemmap_restore(task, folio)):
+            yield from k.keep_as_surplus(task, folio)
+            return
+        yield from k.free_huge_page(task, folio)
+
+    def keep_as_surplus(k, task: Task, folio: Folio) -> Steps:
+        """Put back a folio that cannot be restored; generator."""
+        yield from k.hugetlb_lock.acquire(task)
+        k.add_hugetlb_folio(task, folio)
+        yield from k.hugetlb_lock.release(task)
+        k.record(folio, "ready_ns", task.met_ns)
+        k.record(folio, "status", STATUSES.index("restore_failed"))
+
+    def add_hugetlb_folio(k, task: Task, folio: Folio) -> None:
+        """Put a folio back into the pool as a surplus page; under hugetlb_lock."""
+        k.h.surplus_huge_pages += 1
+        k.enqueue_hugetlb_folio(task, folio)
+
+    # --- the buddy allocator's huge pages ---------------------------------------------
+
+    def alloc_huge_page(k, task: Task, nodes: NodeRound) -> Steps:
+        """Take a huge page from the first node that has one; returns it or None; generator."""
+        start_ns = yield from k.clock(task)
+        for nid in nodes.nodes():
+            pfn = k.memory.take(nid)
+            if pfn is not None:
+                break
+        else:
+            return None
+        number = len(k.recorder.folios) - k.recorder.phase.first_folio_row
+        folio = Folio(number, pfn, nid)
+        k.begin_record(task, folio, start_ns)
+        task.work("huge_page_alloc", k.draw(f"huge_alloc_{k.h.page_size.lower()}", folio))
+        k.count("hugepage_allocs")
+        return folio
+
+    def free_huge_page(k, task: Task, folio: Folio) -> Steps:
+        """Give a huge page back to the allocator; generator."""
+        task.work("huge_page_free", k.draw(f"huge_free_{k.h.page_size.lower()}", folio))
+        now_ns = yield from k.clock(task)
+        k.memory.give_back(folio.nid, folio.pfn)
+        k.record(folio, "end_ns", now_ns)
+        k.record(folio, "ready_ns", now_ns)
+        k.record(folio, "status", STATUSES.index("freed"))
+
+    # --- records --------------------------------------------------------------------
+
+    def begin_record(k, task: Task, folio: Folio, start_ns: int) -> None:
+        """Start the record of a folio in this phase."""
+        phase = len(k.recorder.phases) - 1
+        row = (phase, folio.number, task.number, folio.pfn, start_ns)
+        folio.row = k.recorder.folios.add(row)
+
+    def free_begins(k, task: Task, folio: Folio) -> Steps:
+        """Start the record of a folio that is given back, unless it has one; generator."""
+        if folio.row < k.recorder.phase.first_folio_row:
+            k.begin_record(task, folio, (yield from k.clock(task)))
+
+    def folio_ready(k, task: Task, folio: Folio) -> None:
+        """Record that a folio is in the pool; the task has just met."""
+        k.record(folio, "ready_ns", task.met_ns)
+        if not k.config.hvo:
+            status = "plain"
+            k.record(folio, "end_ns", task.met_ns)
+        else:
+            status = "optimized" if folio.hugetlb_vmemmap_optimized else "split_failed"
+        k.record(folio, "status", STATUSES.index(status))

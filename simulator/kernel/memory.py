@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""
+Where the huge pages lie
+------------------------
+
+The buddy allocator as far as huge pages go: :class:`HugeMemory` hands out the
+page frame numbers of free huge pages, node by node, lowest first, and takes
+them back.  How the free ones lie is the *placement*:
+
+``aligned``
+    one run per node from a 128 MiB boundary on;
+``random``
+    of every 128 MiB a keyed random number (1 to 64) of 2 MB pages is free, at
+    keyed random places; 1 GB pages as aligned;
+``pmds=S``
+    N folios spread evenly over S vmemmap PMDs, for N and S given;
+a list of PFNs
+    these, in this order, whatever their node.
+
+Modelled: pages that were freed are handed out again before fresh ones.
+
+Not modelled: the zones' free lists and orders, migration types, compaction.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from simulator.kernel.structs import PFNS_PER_PMD
+
+__all__ = ("HugeMemory", "aligned", "lay_out", "random_runs", "spread")
+
+_FOLIOS_PER_PMD = PFNS_PER_PMD // 512
+
+
+class HugeMemory:
+    """Free huge pages by node; ``fresh`` yields the ones never used so far."""
+
+    def __init__(self, fresh: Sequence[Iterator[int]]) -> None:
+        self._fresh = list(fresh)
+        self._freed: list[list[int]] = [[] for _ in self._fresh]
+
+    def take(self, nid: int) -> int | None:
+        """Return the PFN of a free huge page of a node; None when it has none left."""
+        if self._freed[nid]:
+            return heapq.heappop(self._freed[nid])
+        return next(self._fresh[nid], None)
+
+    def give_back(self, nid: int, pfn: int) -> None:
+        """Take back a huge page."""
+        heapq.heappush(self._freed[nid], pfn)
+
+
+def aligned(first_pfn: int, nr_pfns: int, nr_folios: int) -> Iterator[int]:
+    """Yield the PFNs of one run."""
+    return iter(range(first_pfn, first_pfn + nr_folios * nr_pfns, nr_pfns))
+
+
+def random_runs(first_pfn: int, last_pfn: int, draws: Iterator[int]) -> Iterator[int]:
+    """Yield free 2 MB pages of fragmented memory; ``draws`` are uniform 32-bit numbers."""
+    for base in range(first_pfn, last_pfn, PFNS_PER_PMD):
+        nr_free = 1 + next(draws) % _FOLIOS_PER_PMD
+        ranked = sorted(range(_FOLIOS_PER_PMD), key=lambda _: next(draws))
+        for slot in sorted(ranked[:nr_free]):
+            yield base + slot * 512
+
+
+def spread(nr_folios: int, nr_pmds: int, nr_pfns: int, bases: Sequence[int]) -> Iterator[int]:
+    """Yield N folios over S PMDs, the PMDs in turn over the nodes that begin at ``bases``."""
+    if nr_pfns > PFNS_PER_PMD:
+        for i in range(nr_folios):
+            nth, nid = divmod(i, len(bases))
+            yield bases[nid] + nth * nr_pfns
+        return
+    for i in range(nr_folios):
+        pmd = i * nr_pmds // nr_folios
+        first = -(-pmd * nr_folios // nr_pmds)  # the first folio of this PMD
+        nth, nid = divmod(pmd, len(bases))
+        yield bases[nid] + nth * PFNS_PER_PMD + (i - first) * nr_pfns
+
+
+def lay_out(
+    placement: str | Sequence[int],
+    nr_folios: int,
+    nr_pfns: int,
+    node_pfns: int,
+    nr_nodes: int,
+    draws: Callable[[int], Iterator[int]],
+) -> HugeMemory:
+    """
+    Return the free huge pages of a machine for a placement.
+
+    ``nr_folios`` of ``nr_pfns`` base pages will be asked for; a node has
+    ``node_pfns``; ``draws(nid)`` yields the random numbers of a node.
+    """
+    if not isinstance(placement, str):
+        return HugeMemory(_by_node(placement, node_pfns, nr_nodes))
+    bases = range(0, nr_nodes * node_pfns, node_pfns)
+    if placement.startswith("pmds="):
+        nr_pmds = int(placement.removeprefix("pmds="))
+        return HugeMemory(_by_node(spread(nr_folios, nr_pmds, nr_pfns, bases), node_pfns, nr_nodes))
+    if placement == "random" and nr_pfns < PFNS_PER_PMD:
+        return HugeMemory(
+            [random_runs(base, base + node_pfns, draws(nid)) for nid, base in enumerate(bases)]
+        )
+    return HugeMemory([aligned(base, nr_pfns, node_pfns // nr_pfns) for base in bases])
+
+
+def _by_node(pfns: Iterable[int], node_pfns: int, nr_nodes: int) -> list[Iterator[int]]:
+    nodes: list[list[int]] = [[] for _ in range(nr_nodes)]
+    for pfn in pfns:
+        nodes[pfn // node_pfns].append(pfn)
+    return [iter(node) for node in nodes]

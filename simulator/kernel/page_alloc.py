@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""
+mm/page_alloc.c: order-0 pages
+------------------------------
+
+Modelled: a finite number of free base pages, apart from the memory for huge
+pages; failures injected by ordinal, as fail_page_alloc does; one cost to take a
+page and one to give it back.  The pages of one folio are taken at one instant.
+
+Not modelled: reclaim, the OOM killer, watermarks, per-CPU lists and zones.
+"""
+
+from __future__ import annotations
+
+from simulator.engine import Steps, Task
+from simulator.kernel.base import KernelBase
+
+__all__ = ("PageAlloc",)
+
+
+class PageAlloc(KernelBase):
+    """Order-0 allocation and freeing."""
+
+    def alloc_pages(
+        k, task: Task, kind: str, nr_pages: int = 1, category: str = "page_alloc"
+    ) -> Steps:
+        """
+        Take pages; generator.
+
+        Returns how many it got: fewer than ``nr_pages`` where memory ran out or a
+        failure of this ``kind`` was injected.
+        """
+        if not task.ready():
+            yield from task.meet()
+        first = k.nr_allocs[kind] + 1
+        failing = [n for n in k.config.faults.get(kind, ()) if first <= n < first + nr_pages]
+        got = min(failing, default=first + nr_pages) - first
+        got = min(got, k.nr_free_pages)
+        # The allocation that failed was tried, and counts.
+        k.nr_allocs[kind] += min(got + 1, nr_pages)
+        k.nr_free_pages -= got
+        phase = k.recorder.phase
+        phase.free_pages_min = min(phase.free_pages_min, k.nr_free_pages)
+        task.work(category, k.cost.page_alloc.ns(got))
+        return got
+
+    def free_pages(k, task: Task, nr_pages: int, category: str = "page_free") -> Steps:
+        """Give pages back; generator."""
+        if not task.ready():
+            yield from task.meet()
+        k.nr_free_pages += nr_pages
+        task.work(category, k.cost.page_free.ns(nr_pages))

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""
+Data structures of the kernel code
+----------------------------------
+
+struct folio, struct hstate and struct vmemmap_remap_walk, as far as the
+simulated paths use them, and the geometry of the vmemmap on x86-64.
+
+Modelled: 4 KB base pages and a 64-byte struct page, so 32768 struct pages
+(128 MiB of memory, 64 folios of 2 MB) to a vmemmap PMD and 8 PMDs to a 1 GB folio.
+
+Sources: Documentation/admin-guide/sysctl/vm.rst (hugetlb_optimize_vmemmap);
+include/linux/hugetlb.h; mm/hugetlb_vmemmap.c at commit f4b7e3efaddb ("hugetlb:
+batch PMD split for bulk vmemmap dedup") (in v6.7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = (
+    "ENOMEM",
+    "PFNS_PER_PMD",
+    "PTRS_PER_PTE",
+    "Folio",
+    "Hstate",
+    "KernelConfig",
+    "NodeRound",
+    "StaticKey",
+    "VmemmapPages",
+    "VmemmapRemapWalk",
+)
+
+ENOMEM: Final = 12
+PTRS_PER_PTE: Final = 512
+#: Page frames whose struct pages one vmemmap PMD maps.
+PFNS_PER_PMD: Final = PTRS_PER_PTE * 4096 // 64
+
+
+@dataclass(frozen=True, slots=True)
+class KernelConfig:
+    """
+    What a kernel is booted with, and the memory that it finds.
+
+    ``free_pages`` are base pages apart from the memory for huge pages;
+    ``faults`` the 1-based ordinals of allocations that fail, by kind
+    (``pte_page``, ``head_page``, ``restore_page``).
+    """
+
+    page_size: str
+    hvo: bool
+    free_pages: int
+    faults: Mapping[str, frozenset[int]]
+    tunables: Mapping[str, int]
+    node_of: tuple[int, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Folio:
+    """A huge page; ``number`` counts the folios of a fill, ``row`` its record."""
+
+    number: int
+    pfn: int
+    nid: int
+    hugetlb_vmemmap_optimized: bool = False
+    row: int = -1  # of its record in the present phase
+
+
+class NodeRound:
+    """for_each_node_mask_to_alloc() and _to_free(): nodes in turn."""
+
+    __slots__ = ("_next_nid", "_nr_nodes")
+
+    def __init__(self, nr_nodes: int) -> None:
+        self._nr_nodes = nr_nodes
+        self._next_nid = 0
+
+    def nodes(self) -> Iterator[int]:
+        """Yield every node once; the next round starts after the last one taken."""
+        for _ in range(self._nr_nodes):
+            nid = self._next_nid
+            self._next_nid = (nid + 1) % self._nr_nodes
+            yield nid
+
+
+class Hstate:
+    """The pool of huge pages of one size; ``page_size`` is ``2M`` or ``1G``."""
+
+    def __init__(self, page_size: str, nr_nodes: int) -> None:
+        self.page_size = page_size
+        self.nr_pfns = 512 if page_size == "2M" else 262144
+        self.nr_vmemmap_pages = self.nr_pfns * 64 // 4096
+        self.nr_huge_pages = 0
+        self.surplus_huge_pages = 0
+        self.round_to_alloc = NodeRound(nr_nodes)
+        self.round_to_free = NodeRound(nr_nodes)
+        # By node; the head of the kernel's list is the end of ours.
+        self.hugepage_freelists: list[list[Folio]] = [[] for _ in range(nr_nodes)]
+
+    @property
+    def persistent_huge_pages(self) -> int:
+        """Huge pages of the pool that are not surplus."""
+        return self.nr_huge_pages - self.surplus_huge_pages
+
+
+@dataclass(slots=True)
+class VmemmapPages:
+    """
+    A list of vmemmap pages to be freed, as a count of pages.
+
+    ``nr_old`` of them were mapped until a PTE was rewritten; the rest are new
+    head pages that did not get there.
+    """
+
+    nr_pages: int = 0
+    nr_old: int = 0
+
+
+@dataclass(slots=True)
+class VmemmapRemapWalk:
+    """struct vmemmap_remap_walk; ``remap_pte`` is called once for a run of PTEs."""
+
+    folio: Folio
+    remap_pte: Callable[..., None] | None
+    vmemmap_pages: VmemmapPages
+    reuse_page: bool = False
+    nr_walked: int = 0
+    flags: int = 0
+    reason: str = "remap"
+
+
+@dataclass(slots=True)
+class StaticKey:
+    """struct static_key."""
+
+    enabled: int = 0

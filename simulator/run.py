@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""
+Simulating a scenario
+---------------------
+
+:func:`simulate` puts machine, engine, kernel and request together, runs the
+phases one after another on one state, and returns the result.
+"""
+
+from __future__ import annotations
+
+import json
+import platform as host
+import subprocess
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from simulator.engine import EventsEngine
+from simulator.errors import InputError
+from simulator.kernel import KernelConfig, kernels, load_kernel
+from simulator.kernel.memory import HugeMemory, lay_out
+from simulator.kernel.requests import Requests
+from simulator.machine import Machine, Noise, Platform, lower
+from simulator.machine.draws import fold, purpose_of, stream
+from simulator.scenario import BASE_PAGE_BYTES, Scenario
+from simulator.trace.frames import Columns, columns_of, ipi_columns
+from simulator.trace.recorder import Recorder
+from simulator.trace.result import Result, load_columns, load_json
+
+__all__ = ("Result", "load_result", "simulate")
+
+_PACKAGES = ("simpy", "numpy", "pandas", "scipy", "pydantic", "matplotlib")
+
+
+def simulate(scenario: Scenario) -> Result:
+    """Run a scenario and return its result."""
+    recorder = _record(scenario)
+    return Result(
+        scenario,
+        _provenance(scenario),
+        columns=partial(columns_of, recorder),
+        replay=partial(_replay, scenario),
+        describe=scenario.resolved,
+    )
+
+
+def load_result(directory: str | Path) -> Result:
+    """Return a saved result; InputError if there is none in the folder."""
+    folder = Path(directory)
+    resolved, provenance = load_json(folder)
+    scenario = _restore(resolved)
+    return Result(
+        scenario,
+        provenance,
+        columns=load_columns(folder),
+        replay=partial(_replay_saved, scenario, provenance["key"]),
+        describe=lambda: resolved,
+    )
+
+
+def _record(scenario: Scenario, ipis_of: Collection[int] = ()) -> Recorder:
+    machine = lower(
+        scenario.machine_model,
+        scenario.nr_cpus,
+        scenario.noise_model,
+        scenario.seed,
+        scenario.replication,
+    )
+    recorder = Recorder(machine.socket_of, ipis_of)
+    engine = EventsEngine(machine, recorder)
+    config = KernelConfig(
+        page_size=scenario.page_size,
+        hvo=scenario.hvo,
+        free_pages=_free_pages(scenario, machine),
+        faults={kind: frozenset(nth) for kind, nth in scenario.faults.items()},
+        tunables=scenario.tunable_values,
+        node_of=machine.node_of,
+    )
+    kernel = scenario.kernel_class(engine, machine, _memory(scenario, machine), config)
+    requests = Requests(kernel, scenario.path, scenario.pages, scenario.allocators)
+    task_cpus = _task_cpus(scenario, machine)
+    now_ns = 0
+    for label, phase in zip(scenario.phase_labels, scenario.phases, strict=True):
+        bodies = dict(zip(task_cpus, requests.bodies(phase), strict=False))
+        kernel.begin_phase(label, now_ns, bodies)
+        tasks = engine.run(now_ns, bodies)
+        now_ns = max(task.now_ns for task in tasks)
+        kernel.end_phase(now_ns)
+        for task in tasks:
+            recorder.task_ended(task.now_ns, task.time_by, task.irqs_off_max_ns)
+    return recorder
+
+
+def _free_pages(scenario: Scenario, machine: Platform) -> int:
+    if scenario.free_pages is not None:
+        return scenario.free_pages
+    return machine.nr_nodes * machine.node_memory_bytes // BASE_PAGE_BYTES
+
+
+def _memory(scenario: Scenario, machine: Platform) -> HugeMemory:
+    def draws(nid: int) -> Iterator[int]:
+        key = fold(machine.key, purpose_of("placement"), nid)
+        nth = 0
+        while True:
+            yield fold(key, nth) >> 32
+            nth += 1
+
+    return lay_out(
+        scenario.placement,
+        scenario.pages,
+        scenario.page_bytes // BASE_PAGE_BYTES,
+        machine.node_memory_bytes // BASE_PAGE_BYTES,
+        machine.nr_nodes,
+        draws,
+    )
+
+
+def _task_cpus(scenario: Scenario, machine: Platform) -> list[int]:
+    # Which CPUs the tasks run on is a keyed draw: the first of all CPUs by their draws.
+    draws = stream(fold(machine.key, purpose_of("task CPU")), 0, machine.nr_cpus).tolist()
+    ranked = sorted(range(machine.nr_cpus), key=lambda cpu: (draws[cpu], cpu))
+    return ranked[: scenario.allocators]
+
+
+def _replay(scenario: Scenario, flushes: Collection[int]) -> Columns:
+    return ipi_columns(_record(scenario, flushes))
+
+
+def _replay_saved(scenario: Scenario, key: str, flushes: Collection[int]) -> Columns:
+    if scenario.key != key:
+        raise InputError(
+            f"ipis: kernel {scenario.kernel_class.name} is no longer the code that made this"
+            " result; run the scenario again"
+        )
+    return _replay(scenario, flushes)
+
+
+def _restore(resolved: Mapping[str, Any]) -> Scenario:
+    fields = dict(resolved)
+    fields["machine"] = Machine.model_validate_json(json.dumps(resolved["machine"]))
+    fields["noise"] = Noise.model_validate_json(json.dumps(resolved["noise"]))
+    name, base = resolved["kernel"]["name"], resolved["kernel"]["base"]
+    # A kernel from a user's file is known by name only; its key tells it from any other.
+    fields["kernel"] = (
+        load_kernel(name)
+        if name in kernels()
+        else type("SavedKernel", (load_kernel(base),), {"name": name})
+    )
+    return Scenario(**fields)
+
+
+def _provenance(scenario: Scenario) -> dict[str, Any]:
+    return {
+        "key": scenario.key,
+        "version": metadata.version("tlbsim"),
+        "commit": _commit(),
+        "engine": "events",
+        "seed": scenario.seed,
+        "replication": scenario.replication,
+        "python": host.python_version(),
+        "packages": {name: metadata.version(name) for name in _PACKAGES},
+    }
+
+
+def _commit() -> str | None:
+    # Of a checkout; an installed package has none.
+    here = Path(__file__).resolve().parent
+    if not (here.parent / ".git").exists():
+        return None
+    found = subprocess.run(
+        ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or None

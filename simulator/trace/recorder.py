@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""
+What a run records
+------------------
+
+The engine and the kernel code tell a :class:`Recorder` what happens; it keeps
+typed tables and counters, by phase.  Nothing here computes: frames are built
+from these tables by :mod:`simulator.trace.frames`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from simulator.trace.tables import Histogram, IntTable
+
+__all__ = (
+    "COUNTS",
+    "FOLIO",
+    "KINDS", "REASONS", "STATES", "STATUSES", "PhaseRecord", "Recorder")
+
+#: Columns of the ``counts`` frame after ``phase``.
+COUNTS: Final = (
+    "pages_got",
+    "pmd_splits",
+    "flush_tlb_kernel_range_calls",
+    "flush_tlb_all_calls",
+    "do_flush_tlb_all_exec_total",
+    "do_kernel_range_flush_exec_total",
+    "flush_tlb_one_kernel_exec_total",
+    "on_each_cpu_calls",
+    "vmemmap_pages_freed",
+    "vmemmap_head_pages_allocated",
+    "vmemmap_pages_allocated_restore",
+    "synchronize_rcu_calls",
+    "hugepage_allocs",
+)
+REASONS: Final = (
+    "split", "remap", "batch_split", "batch_remap", "restore", "batch_restore", "enomem",
+    "sync_core",
+)  # fmt: skip
+#: How wide a broadcast reaches: a range of pages, everything, or no TLB flush at all.
+KINDS: Final = ("range", "all", "none")
+STATES: Final = ("running", "irqs_off", "idle", "preempted")
+STATUSES: Final = (
+    "plain", "optimized", "split_failed", "failed", "freed", "restore_failed",
+)  # fmt: skip
+
+_KIND_OF: Final = {
+    "do_kernel_range_flush": KINDS.index("range"),
+    "do_flush_tlb_all": KINDS.index("all"),
+    "do_sync_core": KINDS.index("none"),
+}
+
+FOLIO_COLUMNS: Final = (
+    "phase", "folio", "task", "pfn", "start_ns", "split_ns", "remap_ns", "restore_ns", "flush_ns",
+    "end_ns", "ready_ns", "status",
+)  # fmt: skip
+FLUSH_COLUMNS: Final = (
+    "phase", "flush", "task", "cpu", "reason", "kind", "pages", "start_ns", "send_end_ns",
+    "last_ack_ns", "end_ns", "targets", "ipis", "ipis_saved", "icr_writes", "slowest_cpu",
+)  # fmt: skip
+CPU_COLUMNS: Final = (
+    "phase", "cpu", "socket", "role", "ipis", "handler_ns", "refill_ns", "lost_ns", "idle_woken",
+    "irqs_off_delay_ns",
+)  # fmt: skip
+IPI_COLUMNS: Final = (
+    "flush", "cpu", "enqueue_ns", "send_ns", "arrive_ns", "start_ns", "end_ns", "ack_ns", "state",
+    "sent",
+)  # fmt: skip
+FOLIO: Final = {name: i for i, name in enumerate(FOLIO_COLUMNS)}
+_FLUSH = {name: i for i, name in enumerate(FLUSH_COLUMNS)}
+_CPU = {name: i for i, name in enumerate(CPU_COLUMNS)}
+
+
+@dataclass(slots=True)
+class PhaseRecord:
+    """Totals of one phase; times in nanoseconds."""
+
+    label: str
+    start_ns: int
+    first_folio_row: int = 0
+    end_ns: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+    time_by: list[dict[str, int]] = field(default_factory=list)  # by task
+    ack: Histogram = field(default_factory=Histogram)
+    handler: Histogram = field(default_factory=Histogram)
+    ptl_held_max_ns: int = 0
+    irqs_off_max_ns: int = 0
+    peak_held_pages: int = 0
+    free_pages_min: int = 0
+    pages: int = 0
+
+
+class Recorder:
+    """Tables and counters of one simulation; ``ipis_of`` names the flushes kept in detail."""
+
+    def __init__(self, socket_of: tuple[int, ...], ipis_of: Collection[int] = ()) -> None:
+        self._socket_of = socket_of
+        self._ipis_of = frozenset(ipis_of)
+        self.phases: list[PhaseRecord] = []
+        self.folios = IntTable(FOLIO_COLUMNS, 1024)
+        self.flushes = IntTable(FLUSH_COLUMNS, 1024)
+        self.cpus = IntTable(CPU_COLUMNS, max(64, len(socket_of)))
+        self.ipis = IntTable(IPI_COLUMNS, 1024)
+        self._first_cpu_row = 0
+        self.phase = PhaseRecord("", 0)
+        self.counts = self.phase.counts
+
+    def begin_phase(self, label: str, start_ns: int, initiators: Collection[int]) -> None:
+        """Start a phase; ``initiators`` are the CPUs that have a task in it."""
+        self.phase = PhaseRecord(label, start_ns, len(self.folios))
+        self.counts = self.phase.counts
+        self._first_cpu_row = len(self.cpus)
+        for cpu, socket in enumerate(self._socket_of):
+            role = 0 if cpu in initiators else 1
+            self.cpus.add((len(self.phases), cpu, socket, role))
+        self.phases.append(self.phase)
+
+    def end_phase(self, end_ns: int) -> None:
+        """End the phase at the time when its last task ended."""
+        self.phase.end_ns = end_ns
+
+    def task_ended(self, end_ns: int, time_by: Mapping[str, int], irqs_off_max_ns: int) -> None:
+        """Record a task of an ended phase, in the order of the tasks."""
+        phase = self.phase
+        spent = defaultdict(int, time_by)
+        # A task that is done waits for the others.
+        spent["sleep"] += phase.end_ns - end_ns
+        phase.time_by.append({name: ns for name, ns in spent.items() if ns})
+        phase.irqs_off_max_ns = max(phase.irqs_off_max_ns, irqs_off_max_ns)
+
+    # --- broadcasts -----------------------------------------------------------------
+
+    def broadcast_starts(
+        self, task: int, cpu: int, start_ns: int, reason: str, function: str, pages: int
+    ) -> int:
+        """Record the start of a broadcast; return its number."""
+        self.counts["on_each_cpu_calls"] += 1
+        phase = len(self.phases) - 1
+        kind = _KIND_OF[function]
+        number = len(self.flushes)
+        return self.flushes.add(
+            (phase, number, task, cpu, REASONS.index(reason), kind, pages, start_ns)
+        )
+
+    def broadcast_ends(self, flush: int, **columns: int) -> None:
+        """Record the rest of a broadcast's row."""
+        for name, value in columns.items():
+            self.flushes.set(flush, _FLUSH[name], value)
+
+    def wants_ipis(self, flush: int) -> bool:
+        """Whether every IPI of a broadcast is to be kept."""
+        return flush in self._ipis_of
+
+    def ipi(self, row: tuple[int, ...], state: str, sent: bool) -> None:
+        """Record one IPI, or what found the queue non-empty: ``IPI_COLUMNS`` up to ``ack_ns``."""
+        self.ipis.add((*row, STATES.index(state), sent))
+
+    # --- CPUs -----------------------------------------------------------------------
+
+    def executed(self, function: str, pages: int) -> None:
+        """Count one execution of a function call, on any CPU."""
+        counts = self.counts
+        if function == "do_flush_tlb_all":
+            counts["do_flush_tlb_all_exec_total"] += 1
+        elif function == "do_kernel_range_flush":
+            counts["do_kernel_range_flush_exec_total"] += 1
+            counts["flush_tlb_one_kernel_exec_total"] += pages
+
+    def released(self, ack_ns: int) -> None:
+        """Record that a CPU gave a csd back, so long after it was enqueued."""
+        self.phase.ack.add(ack_ns)
+
+    def handled(
+        self, cpu: int, *, sent: bool, state: str, handler_ns: int, refill_ns: int, delay_ns: int
+    ) -> None:
+        """
+        Record a handler that ran on a CPU.
+
+        It found the CPU in a state that kept it out for ``delay_ns``; ``sent`` is
+        False where a polling CPU ran its queue without an interrupt.
+        """
+        row = self._first_cpu_row + cpu
+        increase = self.cpus.increase
+        self.phase.handler.add(handler_ns)
+        if sent:
+            increase(row, _CPU["ipis"], 1)
+        increase(row, _CPU["handler_ns"], handler_ns)
+        increase(row, _CPU["refill_ns"], refill_ns)
+        if state == "idle":
+            increase(row, _CPU["idle_woken"], 1)
+        else:
+            increase(row, _CPU["lost_ns"], handler_ns + refill_ns)
+            if state == "irqs_off":
+                increase(row, _CPU["irqs_off_delay_ns"], delay_ns)
