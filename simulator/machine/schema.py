@@ -452,6 +452,8 @@ class Machine(Strict):
 
     @model_validator(mode="after")
     def _whole(self) -> Machine:
+        if not self.name.strip():
+            raise ValueError("name is empty")
         self._check_distances()
         self._check_idle()
         if self.virtual and self.spells.preempted is None:

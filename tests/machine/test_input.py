@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import copy
 import os
 import tomllib
 
@@ -8,7 +9,7 @@ import pytest
 
 from simulator.errors import InputError
 from simulator.machine import load_machine, machines
-from simulator.machine.load import _merge, _profile_path
+from simulator.machine.load import _merge, _profile_path, build
 from simulator.machine.override import _leaves
 from simulator.machine.schema import Quantity
 
@@ -349,14 +350,57 @@ def test_every_settable_key_can_be_set_to_what_it_is(name):
         assert changed[key].source == "set by the user"
 
 
+def test_whatever_is_put_anywhere_is_a_machine_or_one_line():
+    data = _data("epyc-7j13-vm252")
+    del data["inherits"]
+    wrong = (5, -1.5, float("nan"), 10**30, "x", "", True, [], [[1]], {}, {"value": 1}, None)
+    for path in list(_paths(data)):
+        # The values of one cost are checked like those of any other.
+        if path[0] == "costs" and path[1:2] and path[1] not in ("send", "inject", "enqueue"):
+            continue
+        for value in wrong:
+            changed = copy.deepcopy(data)
+            table = changed
+            for key in path[:-1]:
+                table = table[key]
+            if value is None:
+                del table[path[-1]]
+            else:
+                table[path[-1]] = value
+            message = _message(changed)
+            assert message == "" or message.startswith("mine.toml: "), (path, value)
+            assert "\n" not in message
+            assert "Input should" not in message
+
+
+def _message(data):
+    try:
+        build(data, "mine.toml")
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _paths(node, path=()):
+    items = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, item in items:
+        yield (*path, key)
+        if isinstance(item, dict | list):
+            yield from _paths(item, (*path, key))
+
+
+def _data(name):
+    parts = [tomllib.loads(_profile_path(n).read_text()) for n in ("x86-64", name)]
+    return {k: v for k, v in _merge(*parts).items() if k != "abstract"} | {"name": name}
+
+
 def _laptop_without(*path):
     # What both files of the laptop say, as one file, less one value.
-    parts = [tomllib.loads(_profile_path(n).read_text()) for n in ("x86-64", "laptop-8")]
-    data = _merge(*parts)
+    data = _data("laptop-8")
     table = data
     for key in path[:-1]:
         table = table[key]
-    del table[path[-1]], data["inherits"], data["abstract"]
+    del table[path[-1]], data["inherits"]
     return _toml(data)
 
 
