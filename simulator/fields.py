@@ -88,9 +88,9 @@ def _shown(value: object) -> str:
 
 # To Python a bool is an integer; True pages are none.
 def _whole(value: object) -> int:
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        return int(value)
-    raise InputError(f"must be a whole number, not {_shown(value)}")
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise InputError(f"must be a whole number, not {_shown(value)}")
+    return int(value)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ WRONG = [
     ({"machine": "laptop8"}, "unknown machine 'laptop8' (did you mean 'laptop-8'?)"),
     ({"machine": "no/such.toml"}, "no/such.toml: no such file"),
     ({"machine": 3}, "machine: must be a name, a path or a Machine, not 3"),
-    ({"kernel": "v6.8"}, "(did you mean 'v6.7'?)"),
+    ({"kernel": "6.7"}, "(did you mean 'v6.7'?)"),
     ({"kernel": "no/such.py"}, "no/such.py"),
     ({"kernel": 6.6}, "kernel: must be a name, a path or a Kernel class, not 6.6"),
     ({"noise": "quit"}, "noise: unknown preset 'quit' (did you mean 'quiet'?)"),

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ("check_folder", "complain", "json_text", "progress_bar")
 
-# What a saved result consists of; a folder that holds nothing else may be replaced.
-_RESULT_FILES = {"scenario.json", "provenance.json", "frames.npz"}
-
 
 def complain(message: str) -> None:
     """Tell the user on standard error, in one line, what went wrong."""
@@ -40,12 +37,8 @@ def check_folder(folder: Path) -> None:
     A simulation may take hours; that its result has no place must come out before.
     """
     try:
-        if folder.exists():
-            other = sorted(f.name for f in folder.iterdir() if f.name not in _RESULT_FILES)
-            if other:
-                raise InputError(
-                    f"out: {folder} holds other things ({other[0]}); name a new folder"
-                )
+        if folder.exists() and any(folder.iterdir()):
+            raise InputError(f"out: {folder} exists and is not empty; name a new folder")
         # The result is written beside the folder and then renamed. Permissions do not tell
         # whether that will work (a read-only file system, root), so try it.
         parent = folder.absolute().parent
@@ -63,4 +56,5 @@ def progress_bar(total: int, what: str) -> tqdm[None] | None:
         return None
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=what, file=sys.stderr, leave=False)
+    bar: tqdm[None] = tqdm(total=total, desc=what, file=sys.stderr, leave=False)
+    return bar

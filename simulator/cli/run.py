@@ -11,7 +11,6 @@ from pathlib import Path
 
 from simulator.cli.output import check_folder, json_text
 from simulator.cli.scenario_options import add_scenario_options, scenarios
-from simulator.errors import InputError
 
 __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
@@ -38,8 +37,5 @@ def run(args: Namespace) -> tuple[int, str]:
 
     result = simulate(scenario)
     if args.out is not None:
-        try:
-            result.save(args.out)
-        except OSError as error:
-            raise InputError(f"out: {args.out} cannot be written: {error.strerror}") from None
+        result.save(args.out)
     return 0, json_text(summary_json(result)) if args.json else run_report(result)

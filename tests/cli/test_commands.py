@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: MIT
+"""
+What the commands print
+-----------------------
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shlex
+import sys
+
+import pytest
+
+import simulator as sim
+from simulator import experiment
+from simulator.cli import compare, kernels, machines, run
+
+SMALL = ("--machine", "laptop-8", "--pages", "8", "--seed", "3")
+
+
+def fields(*argv):
+    """Return the scenarios that a command line describes."""
+    from simulator.cli.parser import Parser
+    from simulator.cli.scenario_options import scenarios
+
+    parser = Parser(prog="tlbsim")
+    (compare if argv[0] == "compare" else run).configure(parser)
+    parser.set_defaults(parser=parser)
+    return scenarios(parser.parse(argv[1:]))
+
+
+# --- options become fields ----------------------------------------------------------------
+
+
+def test_every_field_of_a_scenario_is_an_option():
+    (s,) = fields(
+        "run", "--machine", "laptop-8", "--kernel", "v6.7", "--pages", "4", "--page-size", "1G",
+        "--hvo", "off", "--phases", "alloc,free,alloc", "--path", "boot", "--allocators", "2",
+        "--cpus", "6", "--placement", "pmds=32", "--free-pages", "1000",
+        "--fault", "pte_page=7,3", "--fault", "pte_page=9", "--fault", "head_page=1",
+        "--noise", "preset=busy,idle_share=0.5", "--set", "static_key_sites=12",
+        "--seed", "5", "--replication", "6", "--engine", "events",
+    )  # fmt: skip
+    assert s == sim.Scenario(
+        machine="laptop-8",
+        kernel="v6.7",
+        pages=4,
+        page_size="1G",
+        hvo=False,
+        phases=("alloc", "free", "alloc"),
+        path="boot",
+        allocators=2,
+        cpus=6,
+        placement="pmds=32",
+        free_pages=1000,
+        faults={"pte_page": (3, 7, 9), "head_page": (1,)},
+        noise={"preset": "busy", "idle_share": 0.5},
+        tunables={"static_key_sites": 12},
+        seed=5,
+        replication=6,
+        engine="events",
+    )
+
+
+def test_without_options_a_scenario_has_its_defaults_but_256_pages():
+    assert fields("run") == [sim.Scenario(pages=256)]
+
+
+def test_placement_takes_pfns_in_decimal_and_hexadecimal():
+    assert fields("run", "--placement", "0x200,1024", "--pages", "2")[0].placement == (512, 1024)
+
+
+def test_set_changes_values_of_the_machine():
+    (s,) = fields("run", "--set", "costs.inject=900", "--set", "costs.invlpg=0.2 us")
+    costs = s.machine_model.costs
+    assert (costs.inject.exact_ns, costs.invlpg.exact_ns) == (900, 200)
+    assert (costs.inject.kind, costs.inject.source) == ("assumed", "set by the user")
+
+
+def test_options_given_several_times_are_combined_first_ones_first():
+    found = fields(
+        "compare", "--kernel", "v6.6", "--kernel", "v6.7", "--cpus", "4", "--cpus", "all"
+    )
+    assert [(s.kernel, s.cpus) for s in found] == [
+        ("v6.6", 4), ("v6.6", None), ("v6.7", 4), ("v6.7", None),
+    ]  # fmt: skip
+
+
+# --- machines and kernels -----------------------------------------------------------------
+
+
+def test_machines_lists_each_profile(tlbsim):
+    done = tlbsim("machines")
+    assert (done.status, done.err) == (0, "")
+    assert [line.split()[0] for line in done.out.splitlines()[1:]] == list(sim.machines())
+    assert max(map(len, done.out.splitlines())) <= 78
+
+
+def test_machines_json_has_the_published_numbers_of_cpus(tlbsim):
+    found = {m["name"]: m["nr_cpus"] for m in tlbsim("machines", "--json").json}
+    assert found == {"epyc-7j13-vm252": 252, "laptop-8": 8, "xeon-e7-8895-8s": 288}
+
+
+@pytest.mark.parametrize("name", ["epyc-7j13-vm252", "laptop-8", "xeon-e7-8895-8s"])
+def test_a_machine_is_printed_with_its_sources(tlbsim, name):
+    text = tlbsim("machines", name).out
+    assert text.startswith(f"{name}: ")
+    assert "assumed" in text
+    assert tlbsim("machines", name, "--json").json["costs"]["invlpg"]["source"]
+
+
+def test_kernels_lists_each_version_with_its_parent(tlbsim):
+    listed = tlbsim("kernels").out.splitlines()[1:]
+    assert [line.split()[0] for line in listed] == list(sim.kernels())
+    parents = {k["name"]: k["parent"] for k in tlbsim("kernels", "--json").json}
+    # The series in merged order: each patch on top of the one before.
+    assert parents["v6.6+1"] == "v6.6"
+    assert [parents[f"v6.6+{n}"] for n in range(2, 9)] == [f"v6.6+{n}" for n in range(1, 8)]
+
+
+def test_a_kernel_prints_the_functions_that_its_patch_replaces(tlbsim):
+    text = tlbsim("kernels", "v6.6+6").out
+    assert "hugetlb: batch PMD split for bulk vmemmap dedup" in text
+    assert "def split_vmemmap_huge_pmd(" in text
+    assert "static_key_sites" in text
+    functions = tlbsim("kernels", "v6.6+6", "--json").json["functions"]
+    assert "def split_vmemmap_huge_pmd(" in functions["split_vmemmap_huge_pmd"]
+
+
+# --- run ----------------------------------------------------------------------------------
+
+
+def test_run_json_has_an_object_per_phase(tlbsim):
+    done = tlbsim("run", *SMALL, "--phases", "alloc,free,alloc", "--json")
+    assert (done.status, done.err) == (0, "")
+    assert [phase["phase"] for phase in done.json] == ["alloc", "free", "alloc2"]
+    columns = set(sim.simulate(fields("run", *SMALL)[0]).summary.columns)
+    for phase in done.json:
+        assert set(phase) == columns | {"counts"}
+        assert phase["pages"] == 8
+        assert "pmd_splits" in phase["counts"]
+
+
+def test_run_prints_a_report_that_fits_a_mail(tlbsim):
+    done = tlbsim("run", *SMALL)
+    assert (done.status, done.err) == (0, "")
+    assert "simulated" in done.out
+    assert max(map(len, done.out.splitlines())) <= 78
+
+
+def test_the_same_command_prints_the_same(tlbsim):
+    assert tlbsim("run", *SMALL, "--json").out == tlbsim("run", *SMALL, "--json").out
+    assert tlbsim("run", *SMALL, "--json").out != tlbsim("run", *SMALL[:-1], "4", "--json").out
+
+
+def test_run_out_saves_a_result_that_can_be_loaded(tlbsim, tmp_path):
+    folder = tmp_path / "new" / "result"
+    done = tlbsim("run", *SMALL, "--json", "--out", folder)
+    assert (done.status, done.err) == (0, "")
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "frames.npz", "provenance.json", "scenario.json",
+    ]  # fmt: skip
+    loaded = sim.load_result(folder)
+    assert [int(ns) for ns in loaded.summary["elapsed_ns"]] == [
+        phase["elapsed_ns"] for phase in done.json
+    ]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+# --- compare ------------------------------------------------------------------------------
+
+PAIR = ("--kernel", "v6.6", "--kernel", "v6.7")
+
+
+def test_compare_json_has_the_first_kernel_as_the_reference(tlbsim):
+    done = tlbsim("compare", *SMALL, *PAIR, "--replications", "3", "--json")
+    assert done.status == 0
+    flushes = {
+        (row["scenario"], row["phase"]): row for row in done.json if row["metric"] == "flushes"
+    }
+    # One vmemmap PMD and 8 folios: N+S and N flushes, then 2 and 1.
+    assert [row["mean"] for row in flushes.values()] == [9, 2, 8, 1]
+    assert flushes["v6.6", "alloc"]["ratio"] == 1
+    assert {row["n"] for row in done.json} == {3}
+
+
+def test_compare_prints_a_table_that_fits_a_mail(tlbsim):
+    done = tlbsim("compare", *SMALL, *PAIR, "--replications", "3")
+    assert (done.status, done.err) == (0, "")
+    assert "95% interval" in done.out
+    assert max(map(len, done.out.splitlines())) <= 78
+
+
+def test_compare_is_the_same_as_in_python(tlbsim):
+    rows = tlbsim("compare", *SMALL, *PAIR, "--replications", "2", "--json").json
+    calls = []
+    frame = sim.compare(
+        fields("compare", *SMALL, *PAIR), replications=2, progress=lambda: calls.append(1)
+    ).frame
+    assert [row["mean"] for row in rows] == frame["mean"].tolist()
+    assert len(calls) == 4
+
+
+def test_an_interrupted_comparison_shows_the_replications_that_were_finished(tlbsim, monkeypatch):
+    calls = itertools.count(1)
+    simulate = experiment.simulate
+
+    def interrupted_in_the_third_replication(scenario):
+        if next(calls) == 6:
+            raise KeyboardInterrupt
+        return simulate(scenario)
+
+    monkeypatch.setattr(experiment, "simulate", interrupted_in_the_third_replication)
+    done = tlbsim("compare", *SMALL, *PAIR, "--json")
+    assert done.status == 130
+    assert done.err == "tlbsim: interrupted; the table covers 2 of 10 replications\n"
+    assert {row["n"] for row in done.json} == {2}
+
+
+def test_scenarios_that_are_no_pairs_are_refused():
+    s = fields("run", *SMALL)[0]
+    for others in ([], [s.replace(seed=9)], [s.replace(phases=("alloc",))]):
+        with pytest.raises(sim.InputError, match="compare: "):
+            sim.compare([s, *others])
+
+
+@pytest.mark.parametrize("replications", [0, -1, 1.5, True, "3"])
+def test_replications_must_be_a_whole_number(replications):
+    s = fields("run", *SMALL)[0]
+    with pytest.raises(sim.InputError, match="replications: must be"):
+        sim.compare([s, s.replace(kernel="v6.7")], replications=replications)
+
+
+# --- progress and help --------------------------------------------------------------------
+
+
+def test_a_progress_bar_is_shown_on_a_terminal_only(tlbsim, monkeypatch):
+    argv = ("compare", *SMALL, *PAIR, "--replications", "2", "--json")
+    silent = tlbsim(*argv)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    shown = tlbsim(*argv)
+    assert silent.err == ""
+    assert "simulations:   0%" in shown.err
+    assert shown.out == silent.out
+
+
+@pytest.mark.parametrize("command", [machines, kernels, run, compare])
+def test_the_example_in_the_help_works_when_pasted(tlbsim, command):
+    text = tlbsim(command.NAME, "--help")
+    assert text.status == 0
+    (line,) = [line for line in text.out.splitlines() if line.startswith("  tlbsim ")]
+    assert line.strip() == command.EXAMPLE
+    done = tlbsim(*shlex.split(line)[1:])
+    assert (done.status, done.err) == (0, "")
+    assert done.out
+
+
+def test_the_main_help_names_every_command_and_its_example_works(tlbsim):
+    text = tlbsim("--help").out
+    for command in (machines, kernels, run, compare):
+        assert command.HELP in " ".join(text.split())
+    (line,) = [line for line in text.splitlines() if line.startswith("  tlbsim ")]
+    assert tlbsim(*shlex.split(line)[1:]).status == 0
+
+
+def test_version_is_that_of_the_package(tlbsim):
+    assert tlbsim("--version").out == f"tlbsim {sim.__version__}\n"
+
+
+def test_json_is_strict(tlbsim):
+    # One CPU has no others, so that what the others lost does not exist.
+    text = tlbsim("compare", *SMALL, *PAIR, "--cpus", "1", "--replications", "2", "--json").out
+
+    def refuse(name):
+        raise AssertionError(f"{name} is not JSON")
+
+    assert json.loads(text, parse_constant=refuse)
