@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,8 @@ def _described(kernel: type[Kernel]) -> str:
         blocks.append(underlined(f"{verb}: {', '.join(functions)}"))
         # A version without a parent is a whole kernel; that is for an editor.
         if parent is not None:
-            blocks += [inspect.cleandoc(inspect.getsource(code)) for code in functions.values()]
+            sources = map(inspect.getsource, functions.values())
+            blocks += [textwrap.dedent(source).strip() for source in sources]
     else:
         blocks.append("replaces nothing")
     return "\n\n".join(blocks) + "\n"

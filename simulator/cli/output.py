@@ -50,11 +50,10 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"out: {folder} cannot be written: {error.strerror}") from None
 
 
-def progress_bar(total: int, what: str) -> tqdm[None] | None:
+def progress_bar(total: int, what: str) -> tqdm[Any] | None:
     """Return a progress bar on standard error, or None where nobody would see it."""
     if not sys.stderr.isatty():
         return None
     from tqdm import tqdm
 
-    bar: tqdm[None] = tqdm(total=total, desc=what, file=sys.stderr, leave=False)
-    return bar
+    return tqdm(total=total, desc=what, file=sys.stderr, leave=False)
