@@ -97,7 +97,7 @@ def _machine(results: Sequence[ResultFrames], reference: str) -> str:
         base = next((row for kernel, row in rows if kernel == reference), None)
         times.append((f"{phase}, HVO {name_of(hvo)}",))
         times += [_time_row(kernel, row, base) for kernel, row in rows]
-        # Without HVO there is nothing to batch, and no price.
+        # Without HVO no page is held, and page_table_lock is not taken.
         if hvo:
             prices.append((phase,))
             prices += [_price_row(kernel, row) for kernel, row in rows]

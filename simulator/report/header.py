@@ -25,7 +25,8 @@ _OWN_LINE |= {"noise", "seed", "replication", "placement", "allocators"}
 
 def machine_title(result: ResultFrames) -> str:
     """Return what the machine is, in words where it has them, with its name."""
-    machine = result.scenario.machine
+    # A scenario holds what the user named, and beside it what that stands for.
+    machine = getattr(result.scenario, "machine_model", result.scenario.machine)
     name = name_of(machine)
     title = getattr(machine, "title", None) or result.provenance.get("machine_title")
     return f"{title} ({name})" if title and title != name else name

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 __all__ = (
     "MAIL_WIDTH",
     "PROSE_WIDTH",
+    "TIME_UNITS",
     "bar",
     "command_line",
     "format_count",
@@ -37,7 +38,7 @@ PROSE_WIDTH = 72
 
 _MISSING = "-"
 _SHORTEST_COLUMN = 8
-_TIME_UNITS = (("ns", 1), ("us", 10**3), ("ms", 10**6), ("s", 10**9))
+TIME_UNITS = (("ns", 1), ("us", 10**3), ("ms", 10**6), ("s", 10**9))
 _COUNT_UNITS = (("k", 10**3), ("M", 10**6), ("G", 10**9), ("T", 10**12))
 
 
@@ -56,7 +57,7 @@ def format_ns(ns: float | None, digits: int = 3) -> str:
         return "-" + format_ns(-ns, digits)
     if ns < 1000 and float(ns).is_integer():
         return f"{int(ns)} ns"
-    for (unit, size), (_, next_size) in itertools.pairwise(_TIME_UNITS):
+    for (unit, size), (_, next_size) in itertools.pairwise(TIME_UNITS):
         # Rounding may carry into the next unit: 999.9996 us are 1.00 ms.
         if float(f"{ns / size:.{digits}g}") * size < next_size:
             return f"{_significant(ns / size, digits)} {unit}"

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""
+What all plots share: figure, caption, colours, axes
+----------------------------------------------------
+
+Colours of kernels are those of Okabe and Ito, which people with the common
+colour deficiencies can tell apart; lines also differ in their width, the first
+one the widest, so that kernels that behave alike all stay visible.
+
+Sources: Okabe and Ito (2008), "Color Universal Design".
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from simulator.analysis.frames import ResultFrames, name_of, nr_cpus, phases_of
+from simulator.report.header import machine_title, version_text
+from simulator.report.text import TIME_UNITS, format_count
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = (
+    "GREY",
+    "Line",
+    "add_caption",
+    "all_phases",
+    "distinct",
+    "line_styles",
+    "log_if_wide",
+    "new_figure",
+    "one_machine",
+    "save",
+    "time_unit",
+)
+
+GREY = "#595959"
+_DPI = 150
+_CAPTION_POINTS = 7.5
+# Characters of the caption's size that fit into an inch.
+_CAPTION_PER_INCH = 17
+_COLORS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31")
+_THINNEST = 1.2
+_WIDEST = 3.6
+
+#: Colour and width (points) of one line.
+Line = tuple[str, float]
+
+
+def new_figure(width: float, height: float, title: str) -> Figure:
+    """Return an empty figure of so many inches, its title at the left."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(f"{title} (simulated)", x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def add_caption(figure: Figure, results: Sequence[ResultFrames], how_to_read: str) -> None:
+    """Say below a figure what was simulated and how to read it."""
+
+    def each(name: str, show: Callable[[ResultFrames], str]) -> str:
+        values = distinct(show(r) for r in results)
+        listed = ", ".join(values) if len(values) < 10 else f"{values[0]} .. {values[-1]}"
+        return f"{name} {listed}"
+
+    facts = [
+        f"simulated: {', '.join(distinct(machine_title(r) for r in results))}",
+        each("kernel", lambda r: name_of(r.scenario.kernel)),
+        each("pages of", lambda r: f"{name_of(r.scenario.page_size)}: {r.scenario.pages:,}"),
+        each("HVO", lambda r: name_of(r.scenario.hvo)),
+        each("CPUs", lambda r: format_count(nr_cpus(r))),
+        each("noise", lambda r: name_of(r.scenario.noise)),
+        each("seed", lambda r: str(r.scenario.seed)),
+        version_text(results[0].provenance),
+    ]
+    columns = int(figure.get_figwidth() * _CAPTION_PER_INCH)
+    text = "\n".join(
+        line for part in ("; ".join(facts), how_to_read) for line in textwrap.wrap(part, columns)
+    )
+    figure.supxlabel(text, x=0.01, ha="left", fontsize=_CAPTION_POINTS, color=GREY)
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write a figure as PNG and return where."""
+    target = Path(path)
+    figure.savefig(target, format="png", dpi=_DPI)
+    return target
+
+
+def distinct(values: Iterable[str]) -> list[str]:
+    """
+    Return the different values in their order of appearance.
+
+    >>> distinct(["v6.7", "v6.6", "v6.7"])
+    ['v6.7', 'v6.6']
+    """
+    return list(dict.fromkeys(values))
+
+
+def all_phases(results: Sequence[ResultFrames]) -> list[str]:
+    """Return the phases of all results in their order."""
+    return distinct(phase for r in results for phase in phases_of(r))
+
+
+def one_machine(results: Sequence[ResultFrames]) -> None:
+    """Refuse an empty list, and results of several machines in one plot."""
+    if not results:
+        raise ValueError("no results to plot")
+    names = distinct(name_of(r.scenario.machine) for r in results)
+    if len(names) > 1:
+        raise ValueError(f"one plot shows one machine, not {', '.join(names)}")
+
+
+def line_styles(names: Sequence[str]) -> dict[str, Line]:
+    """Return a colour and a width for each name; colours repeat after 8 names."""
+    different = distinct(names)
+    step = min(0.9, (_WIDEST - _THINNEST) / max(1, len(different) - 1))
+    return {
+        name: (_COLORS[i % len(_COLORS)], _THINNEST + step * (len(different) - 1 - i))
+        for i, name in enumerate(different)
+    }
+
+
+def time_unit(longest_ns: float) -> tuple[str, int]:
+    """
+    Return the unit in which an axis up to this time is read best, and its nanoseconds.
+
+    >>> time_unit(73_340_000), time_unit(0)
+    (('ms', 1000000), ('ns', 1))
+    """
+    fitting = [pair for pair in TIME_UNITS if longest_ns >= pair[1]]
+    return fitting[-1] if fitting else TIME_UNITS[0]
+
+
+def log_if_wide(ax: Axes, axis: str, values: Iterable[float], factor: float = 20.0) -> bool:
+    """Make an axis logarithmic where its positive values span more than ``factor``."""
+    positive = [value for value in values if value > 0]
+    if not positive or max(positive) / min(positive) <= factor:
+        return False
+    if axis == "x":
+        ax.set_xscale("log")
+    else:
+        ax.set_yscale("log")
+    ticks = ax.xaxis if axis == "x" else ax.yaxis
+    # 0.5, 20, 100 instead of powers of ten: these are times and rates that people say aloud.
+    ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    ticks.set_major_locator(LogLocator(subs=_subdivisions(max(positive) / min(positive), axis)))
+    ticks.set_minor_formatter(NullFormatter())
+    return True
+
+
+# As many labelled ticks to a decade as there is room for; a horizontal axis has less.
+def _subdivisions(span: float, axis: str) -> tuple[float, ...]:
+    if span < (1000 if axis == "y" else 30):
+        return (1.0, 2.0, 5.0)
+    return (1.0, 3.0) if span < 1000 else (1.0,)

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""
+Where the time goes
+-------------------
+
+Stacked bars of what the tasks of a phase spent their time on. A category has
+the same colour in every figure; what is small in every bar is one grey rest.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from simulator.analysis.frames import ResultFrames, name_of, phases_of
+from simulator.report.plots.style import (
+    add_caption,
+    all_phases,
+    new_figure,
+    one_machine,
+    time_unit,
+)
+from simulator.report.text import format_ns, format_share
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ("CATEGORY_COLORS", "plot_time_by")
+
+# Families share a hue, and neighbours differ in lightness: flushes orange, waiting for
+# others purple, huge pages blue, base pages teal, page tables yellow, the rest grey.
+CATEGORY_COLORS = {
+    "flush_enqueue": "#FDBE85",
+    "flush_send": "#FD8D3C",
+    "flush_local": "#7F2704",
+    "flush_wait": "#D94801",
+    "interrupted": "#F768A1",
+    "page_table_lock": "#54278F",
+    "hugetlb_lock": "#9E9AC8",
+    "mmap_lock": "#CBC9E2",
+    "static_key": "#AE017E",
+    "rcu": "#FCC5C0",
+    "huge_page_alloc": "#08519C",
+    "huge_page_free": "#4292C6",
+    "pte_page_alloc": "#C7EAE5",
+    "pte_page_fill": "#80CDC1",
+    "page_alloc": "#35978F",
+    "page_copy": "#01665E",
+    "page_free": "#003C30",
+    "split": "#8C7A00",
+    "remap": "#C9B400",
+    "restore": "#F0E442",
+    "barrier": "#737373",
+    "bookkeeping": "#969696",
+    "sleep": "#D9D9D9",
+}
+_OTHER = "other"
+_OTHER_COLOR = "#BDBDBD"
+# Smaller than this in every bar means "other"; smaller than that has no room for its number.
+_SMALL = 0.02
+_LABELLED = 0.07
+
+
+def plot_time_by(results: Sequence[ResultFrames]) -> Figure:
+    """
+    Return stacked bars per phase and run: time at the left, shares at the right.
+
+    With several tasks a bar is their mean, so that its length is the elapsed
+    time of the phase.
+
+    :param results: runs of one machine.
+    """
+    one_machine(results)
+    bars = [
+        (phase, _bar_name(r, phase, results), _mean_of_tasks(r, phase))
+        for phase in all_phases(results)
+        for r in results
+        if phase in phases_of(r)
+    ]
+    parts = _merge_small([spent for *_, spent in bars])
+    longest = max(sum(spent.values()) for spent in parts)
+    unit, unit_ns = time_unit(longest)
+    figure = new_figure(10.0, 2.0 + 0.28 * len(bars), "Where the time goes")
+    times, shares = figure.subplots(1, 2, sharey=True)
+    at = _positions([phase for phase, *_ in bars])
+    _stack(times, at, [{k: ns / unit_ns for k, ns in spent.items()} for spent in parts])
+    _stack(shares, at, [_shares(spent) for spent in parts], labelled=True)
+    for y, spent in zip(at, parts, strict=True):
+        total = sum(spent.values())
+        times.annotate(
+            format_ns(total),
+            (total / unit_ns, y),
+            (3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+        )
+    # Room for the number at the end of the longest bar.
+    times.set_xlim(0, 1.16 * longest / unit_ns)
+    times.set_yticks(at, [name for _, name, _ in bars], fontsize=8)
+    times.set_ylim(at[-1] + 0.6, -0.6)
+    times.set_xlabel(f"time of a task ({unit})")
+    shares.set_xlabel("share of its time (%)")
+    shares.set_xlim(0, 100)
+    for ax in (times, shares):
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(axis="y", length=0)
+    figure.legend(*_legend(times, parts), loc="outside right upper", fontsize=8)
+    add_caption(
+        figure,
+        results,
+        f"A bar is as long as the phase took. Other: every category below {format_share(_SMALL)} "
+        "in all of these bars.",
+    )
+    return figure
+
+
+def _bar_name(result: ResultFrames, phase: str, results: Sequence[ResultFrames]) -> str:
+    name = f"{name_of(result.scenario.kernel)}  {phase}"
+    if len({bool(r.scenario.hvo) for r in results}) == 1:
+        return name
+    return f"{name}, HVO {name_of(bool(result.scenario.hvo))}"
+
+
+def _mean_of_tasks(result: ResultFrames, phase: str) -> dict[str, float]:
+    rows = result.time_by[result.time_by["phase"] == phase]
+    tasks = max(1, rows["task"].nunique())
+    sums = rows.groupby("category", observed=True)["ns"].sum()
+    return {str(category): ns / tasks for category, ns in sums.items()}
+
+
+# In the order of the colours; a category that the table does not know comes last, as "other".
+def _merge_small(bars: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+    large = [
+        category
+        for category in CATEGORY_COLORS
+        if any(spent.get(category, 0) > _SMALL * sum(spent.values()) for spent in bars)
+    ]
+    merged = []
+    for spent in bars:
+        kept = {category: spent.get(category, 0.0) for category in large}
+        rest = sum(ns for category, ns in spent.items() if category not in kept)
+        merged.append({**kept, _OTHER: rest})
+    return merged
+
+
+def _shares(spent: dict[str, float]) -> dict[str, float]:
+    total = sum(spent.values())
+    return {category: 100 * ns / total if total else 0.0 for category, ns in spent.items()}
+
+
+# One below the other, and a little apart where the phase changes.
+def _positions(phases: Sequence[str]) -> list[float]:
+    at = [0.0]
+    for before, phase in itertools.pairwise(phases):
+        at.append(at[-1] + (1.0 if phase == before else 1.4))
+    return at
+
+
+def _stack(
+    ax: Axes, at: Sequence[float], bars: Sequence[dict[str, float]], labelled: bool = False
+) -> None:
+    left = [0.0] * len(bars)
+    for category in bars[0]:
+        widths = [spent[category] for spent in bars]
+        color = CATEGORY_COLORS.get(category, _OTHER_COLOR)
+        drawn = ax.barh(
+            at,
+            widths,
+            0.78,
+            left=left,
+            color=color,
+            edgecolor="white",
+            linewidth=0.4,
+            label=category,
+        )
+        if labelled:
+            texts = [f"{w:.0f}" if w >= 100 * _LABELLED else "" for w in widths]
+            ax.bar_label(drawn, texts, label_type="center", fontsize=7, color=_readable_on(color))
+        left = [a + b for a, b in zip(left, widths, strict=True)]
+
+
+# Black or white, whichever stands out: the weights are those of perceived brightness (ITU BT.601).
+def _readable_on(color: str) -> str:
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
+
+
+def _legend(ax: Axes, bars: Sequence[dict[str, float]]) -> tuple[list[Artist], list[str]]:
+    handles, labels = ax.get_legend_handles_labels()
+    used = [i for i, name in enumerate(labels) if any(spent[name] > 0 for spent in bars)]
+    return [handles[i] for i in used], [labels[i] for i in used]
