@@ -93,7 +93,9 @@ def _head(comparison: Comparison, names: Sequence[str]) -> list[str]:
         if n == 1
         else ", paired: each pair met the same noise"
     )
-    common = ", ".join(f"{name} {value}" for name, value in comparison.common.items() if value)
+    common = ", ".join(
+        f"{name} {value}" for name, value in comparison.common.items() if value != "none"
+    )
     legend = [
         wrapped(label, f"{name:<11}")
         for name, label in zip(names, comparison.labels, strict=True)
