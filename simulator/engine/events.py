@@ -95,7 +95,6 @@ class EventsEngine:
         row = self.recorder.broadcast_starts(
             task.number, me.number, start_ns, call.reason, call.function, call.pages
         )
-        detail = self.recorder.wants_ipis(row)
         task.work(categories.enqueue, self._base_ns)
 
         csds, mask = yield from self._enqueue(task, call, nth)
@@ -108,31 +107,13 @@ class EventsEngine:
         self.recorder.executed(call.function, call.pages)
         yield from task.local_irq_enable()
 
-        read_ns = self.platform.ipi_draws("ack", me.number, nth).tolist()
-        last_release_ns = send_end_ns
-        slowest_cpu = -1
-        for csd in csds:
-            if csd.release_ns < 0:
-                yield from task.meet()
-                if csd.release_ns < 0:
-                    csd.waiter = Event(self.timeline)
-                    yield csd.waiter
-            if csd.release_ns > task.planned_ns:
-                yield from task.meet()
-                yield from task.wait_until(csd.release_ns, categories.wait)
-            task.work(categories.wait, read_ns[csd.cpu])
-            if csd.release_ns > last_release_ns:
-                last_release_ns, slowest_cpu = csd.release_ns, csd.cpu
-            if detail:
-                seen = (csd.enqueue_ns, csd.send_ns, csd.arrive_ns, csd.start_ns, csd.release_ns)
-                ack_ns = yield from self._now(task)
-                self.recorder.ipi((row, csd.cpu, *seen, ack_ns), csd.state, csd.sent)
+        last_release_ns, slowest_cpu = yield from self._wait(task, csds, categories.wait, nth, row)
         end_ns = yield from self._now(task)
         task.broadcast_ns += end_ns - start_ns
         self.recorder.broadcast_ends(
             row,
             send_end_ns=send_end_ns,
-            last_ack_ns=last_release_ns,
+            last_ack_ns=max(last_release_ns, send_end_ns),
             end_ns=end_ns,
             targets=len(csds),
             ipis=len(mask),
@@ -160,6 +141,8 @@ class EventsEngine:
     def _enqueue(self, task: Task, call: Call, nth: int) -> Steps:
         # Step 1: returns the csds, and the CPUs that need an IPI.
         me = task.cpu
+        if len(self.cpus) == 1:
+            return [], []
         category = call.categories.enqueue
         enqueue_ns = self.platform.ipi_draws("enqueue", me.number, nth).tolist()
         csds = []
@@ -206,6 +189,31 @@ class EventsEngine:
         task.work(call.categories.send, t_ns - task.now_ns)
         yield from task.local_irq_enable()
         return len(writes)
+
+    def _wait(self, task: Task, csds: list[Csd], category: str, nth: int, row: int) -> Steps:
+        # Step 4: returns the time of the last release, and the CPU that made it.
+        if not csds:
+            return 0, -1
+        detail = self.recorder.wants_ipis(row)
+        read_ns = self.platform.ipi_draws("ack", task.cpu.number, nth).tolist()
+        last_ns, slowest_cpu = 0, -1
+        for csd in csds:
+            if csd.release_ns < 0:
+                yield from task.meet()
+                if csd.release_ns < 0:
+                    csd.waiter = Event(self.timeline)
+                    yield csd.waiter
+            if csd.release_ns > task.planned_ns:
+                yield from task.meet()
+                yield from task.wait_until(csd.release_ns, category)
+            task.work(category, read_ns[csd.cpu])
+            if csd.release_ns > last_ns:
+                last_ns, slowest_cpu = csd.release_ns, csd.cpu
+            if detail:
+                seen = (csd.enqueue_ns, csd.send_ns, csd.arrive_ns, csd.start_ns, csd.release_ns)
+                ack_ns = yield from self._now(task)
+                self.recorder.ipi((row, csd.cpu, *seen, ack_ns), csd.state, csd.sent)
+        return last_ns, slowest_cpu
 
     def _wake_polling(self, target: Cpu, me: int, now_ns: int, exit_ns: int) -> None:
         # The target sees TIF_NEED_RESCHED in its idle loop and runs its queue from there.

@@ -34,20 +34,22 @@ class _Line:
     # The cache line of a lock: where it is, and what it costs to get it.
 
     def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-        self._cpu: int | None = None
+        self._distance = platform.distance
+        self._cpu = -1  # that had it last
         self._atomic_ns = platform.costs["atomic"].ns()
         self._transfer = platform.costs["cache_line"]
 
     def take(self, cpu: int) -> int:
-        last, self._cpu = self._cpu, cpu
-        if last is None or last == cpu:
+        if self._cpu == cpu:
             return self._atomic_ns
-        return self.hand_over(last, cpu)
-
-    def hand_over(self, last: int, cpu: int) -> int:
+        if self._cpu >= 0:
+            return self.hand_over(cpu)
         self._cpu = cpu
-        return self._transfer.ns(distance=int(self._platform.distance[last, cpu]))
+        return self._atomic_ns
+
+    def hand_over(self, cpu: int) -> int:
+        last, self._cpu = self._cpu, cpu
+        return self._transfer.ns(distance=int(self._distance[last, cpu]))
 
 
 class SpinLock:
@@ -65,35 +67,50 @@ class SpinLock:
         self._owner: Task | None = None
         self._waiters: deque[tuple[Task, Event]] = deque()
         self._since_ns = 0
+        self._extra_ns = 0  # what taking it costs besides its line
         self.held_max_ns = 0
 
     def acquire(self, task: Task) -> Steps:
         """Take the lock; generator."""
         if not task.ready():
             yield from task.meet()
-        if self._owner is None:
-            self._owner = task
-            self._since_ns = task.now_ns
-            task.work(self._category, self._line.take(task.cpu.number))
-            return
-        granted = Event(self._timeline)
-        # Requests come in the order of their keys, since every one has met.
-        self._waiters.append((task, granted))
-        granted_ns = yield granted
-        yield from task.wait_until(granted_ns, self._category)
-        self._since_ns = task.now_ns
+        granted = self._request(task)
+        if granted is not None:
+            yield from self._spin(task, granted)
 
     def release(self, task: Task) -> Steps:
         """Give the lock to the first waiter, if any; generator."""
         if not task.ready():
             yield from task.meet()
-        self.held_max_ns = max(self.held_max_ns, task.now_ns - self._since_ns)
+        self._hand_on(task)
+
+    def _request(self, task: Task) -> Event | None:
+        # Take the lock if it is free, or queue up; the task has met.
+        if self._owner is None:
+            self._owner = task
+            self._since_ns = task.met_ns
+            task.work(self._category, self._line.take(task.cpu.number) + self._extra_ns)
+            return None
+        granted = Event(self._timeline)
+        # Requests come in the order of their keys, since every one has met.
+        self._waiters.append((task, granted))
+        return granted
+
+    def _spin(self, task: Task, granted: Event) -> Steps:
+        granted_ns = yield granted
+        yield from task.wait_until(granted_ns, self._category)
+        self._since_ns = task.met_ns
+        task.work(self._category, self._extra_ns)
+
+    def _hand_on(self, task: Task) -> None:
+        # The task has met.
+        self.held_max_ns = max(self.held_max_ns, task.met_ns - self._since_ns)
         if not self._waiters:
             self._owner = None
             return
         self._owner, granted = self._waiters.popleft()
-        hand_off_ns = self._line.hand_over(task.cpu.number, self._owner.cpu.number)
-        granted.succeed(task.now_ns + hand_off_ns)
+        hand_off_ns = self._line.hand_over(self._owner.cpu.number)
+        granted.succeed(task.met_ns + hand_off_ns)
 
 
 class IrqSpinLock(SpinLock):
@@ -101,18 +118,23 @@ class IrqSpinLock(SpinLock):
 
     def __init__(self, timeline: Timeline, platform: Platform, category: str) -> None:
         super().__init__(timeline, platform, category)
-        self._irq_save_ns = platform.costs["irq_save"].ns()
+        self._extra_ns = platform.costs["irq_save"].ns()
 
     def acquire(self, task: Task) -> Steps:
         """Turn interrupts off and take the lock; generator."""
-        yield from task.local_irq_disable()
-        yield from super().acquire(task)
-        task.work(self._category, self._irq_save_ns)
+        if not task.ready():
+            yield from task.meet()
+        task.irqs_off()
+        granted = self._request(task)
+        if granted is not None:
+            yield from self._spin(task, granted)
 
     def release(self, task: Task) -> Steps:
         """Release the lock and turn interrupts on; generator."""
-        yield from super().release(task)
-        yield from task.local_irq_enable()
+        if not task.ready():
+            yield from task.meet()
+        self._hand_on(task)
+        task.irqs_on()
 
 
 class Mutex:

@@ -36,19 +36,21 @@ class Task:
     """A task on its CPU, with its clock and where its time went."""
 
     __slots__ = (
-        "_clock_ns", "_meeting", "_off_since_ns", "_stolen_ns", "_timeline", "_work_ns", "asleep",
-        "broadcast_ns", "cpu", "irqs_off_max_ns", "number", "time_by",
+        "_meeting", "_off_since_ns", "_pending", "_stolen_ns", "_timeline", "_work_ns", "asleep",
+        "broadcast_ns", "cpu", "irqs_off_max_ns", "met_ns", "number", "time_by",
     )  # fmt: skip
 
     def __init__(self, timeline: Timeline, cpu: Cpu, number: int) -> None:
         self._timeline = timeline
+        self._pending = timeline.pending
         self.cpu = cpu
         self.number = number
         self.asleep = False
         self.time_by: dict[str, int] = defaultdict(int)
         self.irqs_off_max_ns = 0
         self.broadcast_ns = 0  # time in broadcasts so far
-        self._clock_ns = 0
+        #: The time of the last meeting, whatever work was added since.
+        self.met_ns = 0
         self._work_ns = 0
         self._stolen_ns = 0
         self._off_since_ns = 0
@@ -59,17 +61,12 @@ class Task:
         """The time of the last meeting, to which no work has been added since."""
         if self._work_ns:
             raise RuntimeError("a task must meet before it records a time")
-        return self._clock_ns
-
-    @property
-    def met_ns(self) -> int:
-        """The time of the last meeting, whatever work was added since."""
-        return self._clock_ns
+        return self.met_ns
 
     @property
     def planned_ns(self) -> int:
         """The task's time if no handler runs between its last meeting and then."""
-        return self._clock_ns + self._work_ns
+        return self.met_ns + self._work_ns
 
     def work(self, category: str, ns: int) -> None:
         """Work on the CPU: costs time, needs no event."""
@@ -78,7 +75,7 @@ class Task:
 
     def start(self, start_ns: int) -> Steps:
         """Begin at a time; generator."""
-        self._clock_ns = start_ns
+        self.met_ns = start_ns
         yield from self.wait_until(start_ns, "sleep")
 
     def ready(self) -> bool:
@@ -88,10 +85,11 @@ class Task:
         Return whether that was possible; if not, :meth:`meet` must be called.
         """
         stolen_ns = self.cpu.stolen_ns - self._stolen_ns
-        t_ns = self._clock_ns + self._work_ns + stolen_ns
-        if self._timeline.next_key() <= (t_ns << KEY_BITS | self._meeting):
+        t_ns = self.met_ns + self._work_ns + stolen_ns
+        pending = self._pending
+        if pending and pending[0][0] <= t_ns << KEY_BITS | self._meeting:
             return False
-        self._clock_ns = t_ns
+        self.met_ns = t_ns
         self._work_ns = 0
         if stolen_ns:
             self._take(stolen_ns)
@@ -101,11 +99,11 @@ class Task:
         """Wait for everything that happens before this task's time; generator."""
         while not self.ready():
             stolen_ns = self.cpu.stolen_ns
-            t_ns = self._clock_ns + self._work_ns + stolen_ns - self._stolen_ns
+            t_ns = self.met_ns + self._work_ns + stolen_ns - self._stolen_ns
             yield self._timeline.at(t_ns << KEY_BITS | self._meeting)
             if self.cpu.stolen_ns == stolen_ns:
                 # No handler in between: this is the moment itself.
-                self._clock_ns = t_ns
+                self.met_ns = t_ns
                 self._work_ns = 0
                 self._take(stolen_ns - self._stolen_ns)
                 return
@@ -120,13 +118,13 @@ class Task:
         t_ns = max(t_ns, begin_ns)
         while True:
             event_key = t_ns << KEY_BITS | self._meeting
-            if self._timeline.next_key() <= event_key:
+            if self._pending and self._pending[0][0] <= event_key:
                 yield self._timeline.at(event_key)
             if self.cpu.busy_until_ns <= t_ns:
                 break
             t_ns = self.cpu.busy_until_ns
         self.time_by[category] += t_ns - begin_ns
-        self._clock_ns = t_ns
+        self.met_ns = t_ns
         self._stolen_ns = self.cpu.stolen_ns
 
     def sleep_until(self, t_ns: int, category: str) -> Steps:
@@ -144,15 +142,25 @@ class Task:
         """Turn interrupts off on this CPU; generator."""
         if not self.ready():
             yield from self.meet()
-        self.cpu.irqs_off = True
-        self._off_since_ns = self._clock_ns
+        self.irqs_off()
 
     def local_irq_enable(self) -> Steps:
         """Turn interrupts on; one that waits is taken at once; generator."""
         if not self.ready():
             yield from self.meet()
-        self.irqs_off_max_ns = max(self.irqs_off_max_ns, self._clock_ns - self._off_since_ns)
-        self.cpu.enable_irqs(self._clock_ns)
+        self.irqs_on()
+
+    def irqs_off(self) -> None:
+        """Turn interrupts off; the task has met."""
+        self.cpu.irqs_off = True
+        self._off_since_ns = self.met_ns
+
+    def irqs_on(self) -> None:
+        """Turn interrupts on; the task has met."""
+        off_ns = self.met_ns - self._off_since_ns
+        if off_ns > self.irqs_off_max_ns:
+            self.irqs_off_max_ns = off_ns
+        self.cpu.enable_irqs(self.met_ns)
 
     def _take(self, stolen_ns: int) -> None:
         # Account for handlers that ran in the middle of work.

@@ -9,6 +9,7 @@ The event queue
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from simpy.core import Environment
@@ -28,10 +29,10 @@ class Timeline(Environment):
             raise OverflowError("a simulated time beyond 6 days")
         return Timeout(self, event_key - self.now)
 
-    def next_key(self) -> int | float:
-        """Return the key of the next pending event; infinity when there is none."""
-        queue = self._queue
-        return queue[0][0] if queue else float("inf")
+    @property
+    def pending(self) -> Sequence[tuple[int | float, int, int, Event]]:
+        """The pending events, a heap by key; peek() is too slow for every meeting."""
+        return self._queue
 
 
 class Signal(Event):

@@ -25,7 +25,6 @@ from simulator.engine import EventsEngine, Steps, Task
 from simulator.engine.locks import IrqSpinLock, Mutex, RwSemaphore, SpinLock
 from simulator.kernel.memory import HugeMemory
 from simulator.kernel.structs import Folio, Hstate, KernelConfig, StaticKey
-from simulator.trace.recorder import FOLIO
 
 if TYPE_CHECKING:
     from simulator.machine import Platform
@@ -85,6 +84,10 @@ class KernelBase:
         k.split_pmds: set[int] = set()  # vmemmap PMDs that are no longer leaves
         k.nr_free_pages = config.free_pages
         k.nr_held_pages = 0  # vmemmap pages unmapped but not yet given back
+        k.nr_filled = 0  # folios taken in the present phase
+        k.phase = -1
+        k.huge_alloc = f"huge_alloc_{config.page_size.lower()}"
+        k.huge_free = f"huge_free_{config.page_size.lower()}"
         k.nr_allocs: dict[str, int] = defaultdict(int)
         k._draws: dict[tuple[str, int], list[int]] = {}
 
@@ -98,7 +101,7 @@ class KernelBase:
         """Store a page table into a PMD."""
         k.split_pmds.add(pmd)
         k.count("pmd_splits")
-        task.work("split", k.cost.pmd_split.ns())
+        task.work("split", k.cost.pmd_split.each_ns)
 
     def set_pte_range(k, task: Task, category: str, folio: Folio, first: int, nr: int) -> None:
         """Store ``nr`` vmemmap PTEs of a folio, from its ``first`` on."""
@@ -106,7 +109,9 @@ class KernelBase:
 
     def smp_wmb(k, task: Task, nr: int = 1) -> None:
         """Order earlier stores before later ones; a compiler barrier on x86."""
-        task.work("barrier", k.cost.smp_wmb.ns(nr))
+        ns = k.cost.smp_wmb.ns(nr)
+        if ns:
+            task.work("barrier", ns)
 
     def copy_page(k, task: Task, folio: Folio, nr: int = 1) -> None:
         """Copy ``nr`` pages of vmemmap on the folio's node."""
@@ -121,6 +126,8 @@ class KernelBase:
 
     def begin_phase(k, label: str, start_ns: int, initiators: Collection[int]) -> None:
         """Start to record a phase; ``initiators`` are the CPUs with a task."""
+        k.phase += 1
+        k.nr_filled = 0
         k.recorder.begin_phase(label, start_ns, initiators)
         k.recorder.phase.free_pages_min = k.nr_free_pages
         k.page_table_lock.held_max_ns = 0
@@ -145,21 +152,13 @@ class KernelBase:
         """Return the task's time; generator."""
         if not task.ready():
             yield from task.meet()
-        return task.now_ns
+        return task.met_ns
 
     def hold(k, nr_pages: int) -> None:
         """Count vmemmap pages that wait to be given back."""
         k.nr_held_pages += nr_pages
         phase = k.recorder.phase
         phase.peak_held_pages = max(phase.peak_held_pages, k.nr_held_pages)
-
-    def record(k, folio: Folio, column: str, value: int) -> None:
-        """Write a cell of a folio's record in the present phase."""
-        k.recorder.folios.set(folio.row, FOLIO[column], value)
-
-    def record_more(k, folio: Folio, column: str, value: int) -> None:
-        """Add to a cell of a folio's record in the present phase."""
-        k.recorder.folios.increase(folio.row, FOLIO[column], value)
 
     def count(k, name: str, nr: int = 1) -> None:
         """Add to a column of the ``counts`` frame."""

@@ -24,7 +24,6 @@ from __future__ import annotations
 from simulator.engine import Steps, Task
 from simulator.kernel.hugetlb_vmemmap import HugetlbVmemmap
 from simulator.kernel.structs import Folio, NodeRound
-from simulator.trace.recorder import STATUSES
 
 __all__ = ("Hugetlb",)
 
@@ -75,7 +74,7 @@ class Hugetlb(HugetlbVmemmap):
         yield from k.hugetlb_lock.acquire(task)
         k.h.nr_huge_pages -= 1
         k.h.surplus_huge_pages -= 1
-        task.work("bookkeeping", k.cost.pool_remove.ns())
+        task.work("bookkeeping", k.cost.pool_remove.each_ns)
         yield from k.hugetlb_lock.release(task)
         yield from k.update_and_free_hugetlb_folio(task, folio)
 
@@ -85,7 +84,7 @@ class Hugetlb(HugetlbVmemmap):
         """The first loop of set_max_huge_pages(), entered with hugetlb_lock; generator."""
         while count > k.h.persistent_huge_pages:
             yield from k.hugetlb_lock.release(task)
-            task.work("bookkeeping", k.cost.cond_resched.ns())
+            task.work("bookkeeping", k.cost.cond_resched.each_ns)
             folio = yield from k.alloc_pool_huge_folio(task, k.h.round_to_alloc)
             yield from k.hugetlb_lock.acquire(task)
             if not folio:
@@ -116,7 +115,7 @@ class Hugetlb(HugetlbVmemmap):
 
     def enqueue_hugetlb_folio(k, task: Task, folio: Folio) -> None:
         """Put a folio into the pool; under hugetlb_lock."""
-        task.work("bookkeeping", k.cost.pool_add.ns())
+        task.work("bookkeeping", k.cost.pool_add.each_ns)
         k.h.hugepage_freelists[folio.nid].append(folio)
         k.h.nr_huge_pages += 1
 
@@ -140,7 +139,7 @@ class Hugetlb(HugetlbVmemmap):
             if k.h.hugepage_freelists[nid]:
                 folio = k.h.hugepage_freelists[nid].pop()
                 k.h.nr_huge_pages -= 1
-                task.work("bookkeeping", k.cost.pool_remove.ns())
+                task.work("bookkeeping", k.cost.pool_remove.each_ns)
                 return folio
         raise RuntimeError("the pool holds fewer folios than it counts")
 
@@ -148,7 +147,7 @@ class Hugetlb(HugetlbVmemmap):
         """Give back the folios of a list, one after another; generator."""
         for folio in folio_list:
             yield from k.update_and_free_hugetlb_folio(task, folio)
-            task.work("bookkeeping", k.cost.cond_resched.ns())
+            task.work("bookkeeping", k.cost.cond_resched.each_ns)
 
     def update_and_free_hugetlb_folio(k, task: Task, folio: Folio) -> Steps:
         """Restore a folio's vmemmap and give it back; generator."""
@@ -163,8 +162,7 @@ class Hugetlb(HugetlbVmemmap):
         yield from k.hugetlb_lock.acquire(task)
         k.add_hugetlb_folio(task, folio)
         yield from k.hugetlb_lock.release(task)
-        k.record(folio, "ready_ns", task.met_ns)
-        k.record(folio, "status", STATUSES.index("restore_failed"))
+        k.record_folio(folio, task.met_ns, "restore_failed")
 
     def add_hugetlb_folio(k, task: Task, folio: Folio) -> None:
         """Put a folio back into the pool as a surplus page; under hugetlb_lock."""
@@ -182,41 +180,50 @@ class Hugetlb(HugetlbVmemmap):
                 break
         else:
             return None
-        number = len(k.recorder.folios) - k.recorder.phase.first_folio_row
-        folio = Folio(number, pfn, nid)
-        k.begin_record(task, folio, start_ns)
-        task.work("huge_page_alloc", k.draw(f"huge_alloc_{k.h.page_size.lower()}", folio))
+        folio = Folio(k.nr_filled, pfn, nid)
+        k.nr_filled += 1
+        folio.begin(k.phase, task.number, start_ns)
+        task.work("huge_page_alloc", k.draw(k.huge_alloc, folio))
         k.count("hugepage_allocs")
         return folio
 
     def free_huge_page(k, task: Task, folio: Folio) -> Steps:
         """Give a huge page back to the allocator; generator."""
-        task.work("huge_page_free", k.draw(f"huge_free_{k.h.page_size.lower()}", folio))
+        task.work("huge_page_free", k.draw(k.huge_free, folio))
         now_ns = yield from k.clock(task)
         k.memory.give_back(folio.nid, folio.pfn)
-        k.record(folio, "end_ns", now_ns)
-        k.record(folio, "ready_ns", now_ns)
-        k.record(folio, "status", STATUSES.index("freed"))
+        folio.end_ns = now_ns
+        k.record_folio(folio, now_ns, "freed")
 
     # --- records --------------------------------------------------------------------
 
-    def begin_record(k, task: Task, folio: Folio, start_ns: int) -> None:
-        """Start the record of a folio in this phase."""
-        phase = len(k.recorder.phases) - 1
-        row = (phase, folio.number, task.number, folio.pfn, start_ns)
-        folio.row = k.recorder.folios.add(row)
-
     def free_begins(k, task: Task, folio: Folio) -> Steps:
         """Start the record of a folio that is given back, unless it has one; generator."""
-        if folio.row < k.recorder.phase.first_folio_row:
-            k.begin_record(task, folio, (yield from k.clock(task)))
+        if folio.phase != k.phase:
+            folio.begin(k.phase, task.number, (yield from k.clock(task)))
 
     def folio_ready(k, task: Task, folio: Folio) -> None:
         """Record that a folio is in the pool; the task has just met."""
-        k.record(folio, "ready_ns", task.met_ns)
-        if not k.config.hvo:
-            status = "plain"
-            k.record(folio, "end_ns", task.met_ns)
-        else:
+        status = "plain"
+        if k.config.hvo:
             status = "optimized" if folio.hugetlb_vmemmap_optimized else "split_failed"
-        k.record(folio, "status", STATUSES.index(status))
+        k.record_folio(folio, task.met_ns, status)
+
+    def record_folio(k, folio: Folio, ready_ns: int, status: str) -> None:
+        """Write the record of a folio."""
+        k.recorder.folio(
+            (
+                folio.phase,
+                folio.number,
+                folio.task,
+                folio.pfn,
+                folio.start_ns,
+                folio.split_ns,
+                folio.remap_ns,
+                folio.restore_ns,
+                folio.flush_ns,
+                folio.end_ns,
+                ready_ns,
+            ),
+            status,
+        )

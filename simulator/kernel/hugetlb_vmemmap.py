@@ -23,7 +23,7 @@ Sources: mm/hugetlb_vmemmap.c of v6.1; counted in Linux 6.1.176.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from simulator.engine import Steps, Task
 from simulator.kernel.jump_label import JumpLabel
@@ -49,15 +49,15 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
     def split_vmemmap_huge_pmd(k, task: Task, folio: Folio, pmd: int) -> Steps:
         """Replace a PMD leaf by a page of 512 PTEs; returns 0 or -ENOMEM; generator."""
         yield from k.page_table_lock.acquire(task)
-        begin = k.split_begins(task)
+        begin = k.work_begins(task)
         leaf = k.pmd_is_leaf(pmd)
-        task.work("split", k.cost.pmd_check.ns())
+        task.work("split", k.cost.pmd_check.each_ns)
         yield from k.page_table_lock.release(task)
         if not leaf:
             return 0
         if not (yield from k.alloc_pages(task, "pte_page", category="pte_page_alloc")):
             return -ENOMEM
-        task.work("pte_page_fill", k.cost.pte_page_fill.ns())
+        task.work("pte_page_fill", k.cost.pte_page_fill.each_ns)
 
         yield from k.page_table_lock.acquire(task)
         if k.pmd_is_leaf(pmd):
@@ -67,7 +67,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
         else:
             yield from k.pte_free_kernel(task)  # another task split it first
         yield from k.page_table_lock.release(task)
-        k.split_ends(task, folio, begin)
+        folio.split_ns += k.work_ends(task, begin)[0]
         return 0
 
     def pte_free_kernel(k, task: Task) -> Steps:
@@ -113,7 +113,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
 
     def vmemmap_remap_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
         """Walk ``nr_pages`` of a folio's vmemmap and flush; returns 0 or -ENOMEM; generator."""
-        task.work("remap", k.cost.vmemmap_walk.ns())
+        task.work("remap", k.cost.vmemmap_walk.each_ns)
         ret = yield from k.vmemmap_pmd_range(task, walk, nr_pages)
         if ret:
             return ret
@@ -121,14 +121,15 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
         yield from k.flush_tlb_kernel_range(task, nr_pages - 1, walk.reason)
         return 0
 
-    def pmds_of(k, folio: Folio, nr_pages: int) -> Iterator[tuple[int, int]]:
-        """Yield the PMDs of the first ``nr_pages`` of a folio's vmemmap, and their PTEs."""
+    def pmds_of(k, folio: Folio, nr_pages: int) -> Sequence[tuple[int, int]]:
+        """Return the PMDs of the first ``nr_pages`` of a folio's vmemmap, and their PTEs."""
         pmd = folio.pfn // PFNS_PER_PMD
-        while nr_pages > 0:
-            nr = min(nr_pages, PTRS_PER_PTE)
-            yield pmd, nr
-            pmd += 1
-            nr_pages -= nr
+        if nr_pages <= PTRS_PER_PTE:
+            return ((pmd, nr_pages),)
+        return [
+            (pmd + i, min(nr_pages - first, PTRS_PER_PTE))
+            for i, first in enumerate(range(0, nr_pages, PTRS_PER_PTE))
+        ]
 
     # --- optimise -------------------------------------------------------------------
 
@@ -137,7 +138,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
         vmemmap_pages = VmemmapPages()
         yield from k._hugetlb_vmemmap_optimize_folio(task, folio, vmemmap_pages)
         yield from k.free_vmemmap_page_list(task, vmemmap_pages)
-        k.record(folio, "end_ns", (yield from k.clock(task)))
+        folio.end_ns = yield from k.clock(task)
 
     def _hugetlb_vmemmap_optimize_folio(
         k, task: Task, folio: Folio, vmemmap_pages: VmemmapPages, flags: int = 0
@@ -166,16 +167,22 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
 
     def vmemmap_remap_and_undo(k, task: Task, walk: VmemmapRemapWalk) -> Steps:
         """The walk of vmemmap_remap_free() and, if it fails, the way back; generator."""
-        begin = yield from k.remap_begins(task)
+        folio = walk.folio
+        begin = k.work_begins(task)
         yield from k.mmap_lock.down_read(task)
         ret = yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
         if ret and walk.nr_walked:
             # Pages of the list go back to the PTEs that were rewritten before the failure.
             back = VmemmapRemapWalk(
-                walk.folio, k.vmemmap_restore_pte, walk.vmemmap_pages, reason="enomem"
+                folio, k.vmemmap_restore_pte, walk.vmemmap_pages, reason="enomem"
             )
             yield from k.vmemmap_remap_range(task, back, walk.nr_walked)
-        yield from k.remap_ends(task, walk.folio, "remap_ns", begin)
+        if not task.ready():
+            yield from task.meet()
+        folio.end_ns = task.met_ns
+        worked_ns, flush_ns = k.work_ends(task, begin)
+        folio.remap_ns += worked_ns
+        folio.flush_ns += flush_ns
         return ret
 
     def free_vmemmap_page_list(k, task: Task, vmemmap_pages: VmemmapPages) -> Steps:
@@ -202,7 +209,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
 
     def vmemmap_remap_alloc(k, task: Task, folio: Folio, flags: int) -> Steps:
         """Allocate a folio's vmemmap pages and remap; returns 0 or -ENOMEM; generator."""
-        begin = yield from k.remap_begins(task)
+        begin = k.work_begins(task)
         vmemmap_pages = VmemmapPages()
         ret = yield from k.alloc_vmemmap_page_list(task, vmemmap_pages)
         if not ret:
@@ -211,7 +218,12 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
             )
             yield from k.mmap_lock.down_read(task)
             yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
-        yield from k.remap_ends(task, folio, "restore_ns", begin)
+        if not task.ready():
+            yield from task.meet()
+        folio.end_ns = task.met_ns
+        worked_ns, flush_ns = k.work_ends(task, begin)
+        folio.restore_ns += worked_ns
+        folio.flush_ns += flush_ns
         return ret
 
     def alloc_vmemmap_page_list(k, task: Task, vmemmap_pages: VmemmapPages) -> Steps:
@@ -227,26 +239,12 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
 
     # --- records --------------------------------------------------------------------
 
-    def split_begins(k, task: Task) -> tuple[int, int]:
-        """Note when a split began, and the broadcasts so far."""
+    def work_begins(k, task: Task) -> tuple[int, int]:
+        """Return the time of the task's last meeting, and its time in broadcasts so far."""
         return task.met_ns, task.broadcast_ns
 
-    def split_ends(k, task: Task, folio: Folio, begin: tuple[int, int]) -> None:
-        """Record a split, the flush apart; the task has just released the lock."""
+    def work_ends(k, task: Task, begin: tuple[int, int]) -> tuple[int, int]:
+        """Return the time since ``begin``, broadcasts apart, and that in broadcasts; it has met."""
         begin_ns, broadcast_ns = begin
         flush_ns = task.broadcast_ns - broadcast_ns
-        k.record_more(folio, "split_ns", task.met_ns - begin_ns - flush_ns)
-
-    def remap_begins(k, task: Task) -> Steps:
-        """Note when work on a folio's vmemmap began, and the broadcasts so far; generator."""
-        begin_ns = yield from k.clock(task)
-        return begin_ns, task.broadcast_ns
-
-    def remap_ends(k, task: Task, folio: Folio, column: str, begin: tuple[int, int]) -> Steps:
-        """Record work on a folio's vmemmap, its flushes apart; generator."""
-        begin_ns, broadcast_ns = begin
-        end_ns = yield from k.clock(task)
-        flush_ns = task.broadcast_ns - broadcast_ns
-        k.record_more(folio, "flush_ns", flush_ns)
-        k.record_more(folio, column, end_ns - begin_ns - flush_ns)
-        k.record(folio, "end_ns", end_ns)
+        return task.met_ns - begin_ns - flush_ns, flush_ns

@@ -35,7 +35,7 @@ class JumpLabel(KernelBase):
         """Count one more user of a key; the first one patches code; generator."""
         if not task.ready():
             yield from task.meet()
-        task.work("static_key", k.cost.atomic.ns())
+        task.work("static_key", k.cost.atomic.each_ns)
         if key.enabled > 0:
             key.enabled += 1
             return
@@ -50,7 +50,7 @@ class JumpLabel(KernelBase):
         """Count one user less; the last one patches code; generator."""
         if not task.ready():
             yield from task.meet()
-        task.work("static_key", k.cost.atomic.ns())
+        task.work("static_key", k.cost.atomic.each_ns)
         if key.enabled > 1:
             key.enabled -= 1
             return
@@ -70,7 +70,7 @@ class JumpLabel(KernelBase):
 
     def text_poke_bp_batch(k, task: Task, nr_sites: int) -> Steps:
         """Patch up to 256 sites: INT3, the rest, the first byte; generator."""
-        call = Call("sync_core", "do_sync_core", 0, k.cost.sync_core.ns(), 0, _STATIC_KEY)
+        call = Call("sync_core", "do_sync_core", 0, k.cost.sync_core.each_ns, 0, _STATIC_KEY)
         task.work("static_key", k.cost.text_poke_site.ns(nr_sites))
         for _ in ("int3", "tail", "first byte"):
             yield from k.engine.on_each_cpu(task, call)

@@ -32,10 +32,11 @@ class PageAlloc(KernelBase):
         """
         if not task.ready():
             yield from task.meet()
+        got = min(nr_pages, k.nr_free_pages)
         first = k.nr_allocs[kind] + 1
-        failing = [n for n in k.config.faults.get(kind, ()) if first <= n < first + nr_pages]
-        got = min(failing, default=first + nr_pages) - first
-        got = min(got, k.nr_free_pages)
+        for nth in k.config.faults.get(kind, ()):
+            if first <= nth < first + got:
+                got = nth - first
         # The allocation that failed was tried, and counts.
         k.nr_allocs[kind] += min(got + 1, nr_pages)
         k.nr_free_pages -= got

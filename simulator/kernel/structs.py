@@ -57,15 +57,33 @@ class KernelConfig:
     node_of: tuple[int, ...]
 
 
-@dataclass(slots=True, eq=False)
 class Folio:
-    """A huge page; ``number`` counts the folios of a fill, ``row`` its record."""
+    """
+    A huge page; ``number`` counts the folios of a fill.
 
-    number: int
-    pfn: int
-    nid: int
-    hugetlb_vmemmap_optimized: bool = False
-    row: int = -1  # of its record in the present phase
+    The rest is what its record of the present phase will hold; times in
+    nanoseconds.
+    """
+
+    __slots__ = (
+        "end_ns", "flush_ns", "hugetlb_vmemmap_optimized", "nid", "number", "pfn", "phase",
+        "remap_ns", "restore_ns", "split_ns", "start_ns", "task",
+    )  # fmt: skip
+
+    def __init__(self, number: int, pfn: int, nid: int) -> None:
+        self.number = number
+        self.pfn = pfn
+        self.nid = nid
+        self.hugetlb_vmemmap_optimized = False
+        self.phase = -1
+
+    def begin(self, phase: int, task: int, start_ns: int) -> None:
+        """Start the record of a phase."""
+        self.phase = phase
+        self.task = task
+        self.start_ns = start_ns
+        self.end_ns = start_ns
+        self.split_ns = self.remap_ns = self.restore_ns = self.flush_ns = 0
 
 
 class NodeRound:

@@ -17,7 +17,7 @@ Sources: the profile's own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 
 import numpy as np
@@ -53,6 +53,10 @@ class LoweredCost:
     mean_fp: tuple[int, int, int, int]
     spread: Int64Array | None
     purpose: int
+    each_ns: int = field(init=False)  # the mean of one at the least distance, rounded
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "each_ns", self.ns())
 
     def ns(self, n: int = 1, distance: int = Distance.CORE) -> int:
         """Return `n` times the mean in nanoseconds, rounded half up once."""
@@ -150,6 +154,8 @@ class Platform:
         """
         cost = self.costs[name]
         mean_fp = np.array(cost.mean_fp, dtype=np.int64)[self.distance[initiator]]
+        if cost.spread is None:
+            return (mean_fp + _FP // 2) // _FP
         x = stream(fold(self.key, cost.purpose, initiator, flush), 0, self.nr_cpus)
         return cost.draws(mean_fp, x)
 

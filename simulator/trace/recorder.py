@@ -19,7 +19,6 @@ from simulator.trace.tables import Histogram, IntTable
 
 __all__ = (
     "COUNTS",
-    "FOLIO",
     "KINDS", "REASONS", "STATES", "STATUSES", "PhaseRecord", "Recorder")
 
 #: Columns of the ``counts`` frame after ``phase``.
@@ -71,7 +70,7 @@ IPI_COLUMNS: Final = (
     "flush", "cpu", "enqueue_ns", "send_ns", "arrive_ns", "start_ns", "end_ns", "ack_ns", "state",
     "sent",
 )  # fmt: skip
-FOLIO: Final = {name: i for i, name in enumerate(FOLIO_COLUMNS)}
+_STATUS = {name: i for i, name in enumerate(STATUSES)}
 _FLUSH = {name: i for i, name in enumerate(FLUSH_COLUMNS)}
 _CPU = {name: i for i, name in enumerate(CPU_COLUMNS)}
 
@@ -82,7 +81,6 @@ class PhaseRecord:
 
     label: str
     start_ns: int
-    first_folio_row: int = 0
     end_ns: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
     time_by: list[dict[str, int]] = field(default_factory=list)  # by task
@@ -112,7 +110,7 @@ class Recorder:
 
     def begin_phase(self, label: str, start_ns: int, initiators: Collection[int]) -> None:
         """Start a phase; ``initiators`` are the CPUs that have a task in it."""
-        self.phase = PhaseRecord(label, start_ns, len(self.folios))
+        self.phase = PhaseRecord(label, start_ns)
         self.counts = self.phase.counts
         self._first_cpu_row = len(self.cpus)
         for cpu, socket in enumerate(self._socket_of):
@@ -132,6 +130,10 @@ class Recorder:
         spent["sleep"] += phase.end_ns - end_ns
         phase.time_by.append({name: ns for name, ns in spent.items() if ns})
         phase.irqs_off_max_ns = max(phase.irqs_off_max_ns, irqs_off_max_ns)
+
+    def folio(self, row: tuple[int, ...], status: str) -> None:
+        """Record a folio: ``FOLIO_COLUMNS`` up to ``ready_ns``, and its status."""
+        self.folios.add((*row, _STATUS[status]))
 
     # --- broadcasts -----------------------------------------------------------------
 

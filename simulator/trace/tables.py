@@ -10,6 +10,7 @@ log-linear buckets that merge exactly.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +31,7 @@ class IntTable:
         self.names = tuple(names)
         self._width = len(self.names)
         self._data: Int64s = np.zeros(capacity * self._width, dtype=np.int64)
-        self._cells: memoryview[Any] = memoryview(self._data)
+        self._cells = _view(self._data)
         self._rows = 0
 
     def __len__(self) -> int:
@@ -42,9 +43,8 @@ class IntTable:
         at = row * self._width
         if at == len(self._data):
             self._data = np.concatenate([self._data, np.zeros_like(self._data)])
-            self._cells = memoryview(self._data)
-        for offset, value in enumerate(values):
-            self._cells[at + offset] = value
+            self._cells = _view(self._data)
+        self._cells[at : at + len(values)] = array("q", values)
         self._rows = row + 1
         return row
 
@@ -60,6 +60,11 @@ class IntTable:
         """Return copies of the columns by name, as 1-d arrays of the table's length."""
         rows = self._data[: self._rows * self._width].reshape(self._rows, self._width)
         return {name: rows[:, i].copy() for i, name in enumerate(self.names)}
+
+
+def _view(data: Int64s) -> memoryview[Any]:
+    # Writing through a memoryview takes a third of the time of a numpy item assignment.
+    return memoryview(data).cast("B").cast("q")
 
 
 def bucket_of(ns: int) -> int:

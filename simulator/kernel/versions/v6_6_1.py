@@ -41,4 +41,4 @@ class V6_6_1(V6_6):
             yield from k.clear_hugetlb_destructor(task, restored)
         for folio in restored:
             yield from k.update_and_free_hugetlb_folio(task, folio)
-            task.work("bookkeeping", k.cost.cond_resched.ns())
+            task.work("bookkeeping", k.cost.cond_resched.each_ns)

@@ -29,7 +29,7 @@ class V6_6_2(V6_6_1):
         page_list: list[Folio] = []
         while count > k.h.persistent_huge_pages + len(page_list):
             yield from k.hugetlb_lock.release(task)
-            task.work("bookkeeping", k.cost.cond_resched.ns())
+            task.work("bookkeeping", k.cost.cond_resched.each_ns)
             folio = yield from k.alloc_pool_huge_folio(task, k.h.round_to_alloc)
             if folio is not None:
                 page_list.append(folio)
@@ -51,7 +51,7 @@ class V6_6_2(V6_6_1):
             if folio is None:
                 break
             page_list.append(folio)
-            task.work("bookkeeping", k.cost.cond_resched.ns())
+            task.work("bookkeeping", k.cost.cond_resched.each_ns)
         page_list.reverse()
         yield from k.prep_and_add_allocated_folios(task, page_list)
 

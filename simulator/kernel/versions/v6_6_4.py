@@ -40,7 +40,7 @@ class V6_6_4(V6_6_3):
             yield from k.clear_hugetlb_destructor(task, non_hvo_folios)
         for folio in non_hvo_folios:
             yield from k.update_and_free_hugetlb_folio(task, folio)
-            task.work("bookkeeping", k.cost.cond_resched.ns())
+            task.work("bookkeeping", k.cost.cond_resched.each_ns)
 
     def hugetlb_vmemmap_restore_folios(
         k, task: Task, folio_list: deque[Folio], non_hvo_folios: list[Folio]
@@ -80,4 +80,4 @@ class V6_6_4(V6_6_3):
         """Give back one restored folio; generator."""
         yield from k.clear_hugetlb_destructor(task, [folio])
         yield from k.update_and_free_hugetlb_folio(task, folio)
-        task.work("bookkeeping", k.cost.cond_resched.ns())
+        task.work("bookkeeping", k.cost.cond_resched.each_ns)

@@ -37,15 +37,15 @@ class V6_6_6(V6_6_5):
     def split_vmemmap_huge_pmd(k, task: Task, folio: Folio, pmd: int, flush: bool = True) -> Steps:
         """Replace a PMD leaf by a page of 512 PTEs; returns 0 or -ENOMEM; generator."""
         yield from k.page_table_lock.acquire(task)
-        begin = k.split_begins(task)
+        begin = k.work_begins(task)
         leaf = k.pmd_is_leaf(pmd)
-        task.work("split", k.cost.pmd_check.ns())
+        task.work("split", k.cost.pmd_check.each_ns)
         yield from k.page_table_lock.release(task)
         if not leaf:
             return 0
         if not (yield from k.alloc_pages(task, "pte_page", category="pte_page_alloc")):
             return -ENOMEM
-        task.work("pte_page_fill", k.cost.pte_page_fill.ns())
+        task.work("pte_page_fill", k.cost.pte_page_fill.each_ns)
 
         yield from k.page_table_lock.acquire(task)
         if k.pmd_is_leaf(pmd):
@@ -56,7 +56,7 @@ class V6_6_6(V6_6_5):
         else:
             yield from k.pte_free_kernel(task)  # another task split it first
         yield from k.page_table_lock.release(task)
-        k.split_ends(task, folio, begin)
+        folio.split_ns += k.work_ends(task, begin)[0]
         return 0
 
     def vmemmap_pmd_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
@@ -74,7 +74,7 @@ class V6_6_6(V6_6_5):
 
     def vmemmap_remap_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
         """Walk ``nr_pages`` of a folio's vmemmap; returns 0 or -ENOMEM; generator."""
-        task.work("remap", k.cost.vmemmap_walk.ns())
+        task.work("remap", k.cost.vmemmap_walk.each_ns)
         ret = yield from k.vmemmap_pmd_range(task, walk, nr_pages)
         if ret:
             return ret

@@ -32,7 +32,7 @@ class V6_6_7(V6_6_6):
 
     def vmemmap_remap_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
         """Walk ``nr_pages`` of a folio's vmemmap; returns 0 or -ENOMEM; generator."""
-        task.work("remap", k.cost.vmemmap_walk.ns())
+        task.work("remap", k.cost.vmemmap_walk.each_ns)
         ret = yield from k.vmemmap_pmd_range(task, walk, nr_pages)
         if ret:
             return ret
