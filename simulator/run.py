@@ -170,7 +170,6 @@ def _commit() -> str | None:
     here = Path(__file__).resolve().parent
     if not (here.parent / ".git").exists():
         return None
-    found = subprocess.run(
-        ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
+    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
     return found.stdout.strip() or None

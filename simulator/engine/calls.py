@@ -32,7 +32,8 @@ FLUSH_CATEGORIES = Categories("flush_enqueue", "flush_send", "flush_local", "flu
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function that on_each_cpu() runs on every CPU.
+    """
+    A function that on_each_cpu() runs on every CPU.
 
     ``function`` is the kernel's name of it; ``run_ns`` its time on each CPU;
     ``refill_ns`` what the CPU loses to TLB misses afterwards.  ``reason`` and

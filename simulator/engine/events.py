@@ -124,9 +124,7 @@ class EventsEngine:
         # The TLB misses come afterwards, spread over what the CPU does then.
         task.work(categories.local, call.refill_ns)
 
-    def _lifetime(
-        self, task: Task, start_ns: int, body: Body, ended: set[int]
-    ) -> Steps:
+    def _lifetime(self, task: Task, start_ns: int, body: Body, ended: set[int]) -> Steps:
         yield from task.start(start_ns)
         yield from body(task)
         yield from self._now(task)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 __all__ = ("Cost", "Costs", "IdleState", "Platform", "Spells")
 
+
 class Cost(Protocol):
     """The cost of an elementary operation."""
 

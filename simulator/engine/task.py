@@ -158,12 +158,10 @@ class Task:
     def irqs_on(self) -> None:
         """Turn interrupts on; the task has met."""
         off_ns = self.met_ns - self._off_since_ns
-        if off_ns > self.irqs_off_max_ns:
-            self.irqs_off_max_ns = off_ns
+        self.irqs_off_max_ns = max(self.irqs_off_max_ns, off_ns)
         self.cpu.enable_irqs(self.met_ns)
 
     def _take(self, stolen_ns: int) -> None:
         # Account for handlers that ran in the middle of work.
         self.time_by["interrupted"] += stolen_ns
         self._stolen_ns += stolen_ns
-

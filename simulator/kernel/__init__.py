@@ -89,5 +89,5 @@ def _from_file(path: Path) -> type[Kernel]:
     if len(own) != 1:
         raise InputError(f"kernel: {path} must define one kernel class, not {len(own)}")
     # inspect finds no file for a class of a module that is not imported.
-    own[0].file_of = classmethod(lambda _cls: str(path))
+    own[0].own_file = str(path)
     return own[0]

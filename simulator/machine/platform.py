@@ -62,10 +62,15 @@ class LoweredCost:
         """Return `n` times the mean in nanoseconds, rounded half up once."""
         return (self.mean_fp[distance] * n + _FP // 2) // _FP
 
+    def rounded(self, mean_fp: Int64Array) -> Int64Array:
+        """Return means in nanoseconds."""
+        whole: Int64Array = (mean_fp + _FP // 2) // _FP
+        return whole
+
     def draws(self, mean_fp: Int64Array, x: Uint64Array) -> Int64Array:
         """Return costs in nanoseconds: the means `mean_fp` spread by the 64-bit draws `x`."""
         if self.spread is None:
-            return (mean_fp + _FP // 2) // _FP
+            return self.rounded(mean_fp)
         product = mean_fp * tables.draw(self.spread, x)
         return (product + (1 << (_DRAW_SHIFT - 1))) >> _DRAW_SHIFT
 
@@ -155,7 +160,7 @@ class Platform:
         cost = self.costs[name]
         mean_fp = np.array(cost.mean_fp, dtype=np.int64)[self.distance[initiator]]
         if cost.spread is None:
-            return (mean_fp + _FP // 2) // _FP
+            return cost.rounded(mean_fp)
         x = stream(fold(self.key, cost.purpose, initiator, flush), 0, self.nr_cpus)
         return cost.draws(mean_fp, x)
 

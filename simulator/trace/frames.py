@@ -206,13 +206,14 @@ def _latency(recorder: Recorder) -> Columns:
     what = ("folio", "flush", "ack", "handler")
     rows: list[tuple[int, int, int, int, int]] = []
     for number, phase in enumerate(recorder.phases):
-        kinds = (
+        by_kind = (
             _histogram(folio_ns[folios["phase"] == number]),
             _histogram(flush_ns[(flushes["phase"] == number) & is_flush]),
             phase.ack.rows(),
             phase.handler.rows(),
         )
-        rows += [(number, kind, *bucket) for kind, buckets in enumerate(kinds) for bucket in buckets]
+        for kind, buckets in enumerate(by_kind):
+            rows += [(number, kind, *bucket) for bucket in buckets]
     table = np.array(rows, dtype=np.int64).reshape(-1, 5)
     return {
         "phase": _phases(recorder, table[:, 0]),

@@ -17,9 +17,7 @@ from typing import Final
 
 from simulator.trace.tables import Histogram, IntTable
 
-__all__ = (
-    "COUNTS",
-    "KINDS", "REASONS", "STATES", "STATUSES", "PhaseRecord", "Recorder")
+__all__ = ("COUNTS", "KINDS", "REASONS", "STATES", "STATUSES", "PhaseRecord", "Recorder")
 
 #: Columns of the ``counts`` frame after ``phase``.
 COUNTS: Final = (

@@ -201,7 +201,9 @@ def _to_frame(columns: Columns) -> pd.DataFrame:
 
     return pd.DataFrame(
         {
-            name: pd.Categorical.from_codes(column.codes, categories=list(column.names))
+            name: pd.Categorical.from_codes(
+                column.codes, dtype=pd.CategoricalDtype(list(column.names))
+            )
             if isinstance(column, Category)
             else column
             for name, column in columns.items()

@@ -45,7 +45,7 @@ class V6_6_4(V6_6_3):
     def hugetlb_vmemmap_restore_folios(
         k, task: Task, folio_list: deque[Folio], non_hvo_folios: list[Folio]
     ) -> Steps:
-        """Move folios to ``non_hvo_folios``; returns how many it restored, or -ENOMEM; generator."""
+        """Move folios to ``non_hvo_folios``; returns how many restored, or -ENOMEM; generator."""
         restored = 0
         while folio_list:
             folio = folio_list[0]

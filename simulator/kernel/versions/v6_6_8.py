@@ -13,7 +13,7 @@ from collections import deque
 
 from simulator.engine import Steps, Task
 from simulator.kernel.structs import Folio
-from simulator.kernel.versions.v6_6_7 import VMEMMAP_REMAP_NO_TLB_FLUSH, V6_6_7
+from simulator.kernel.versions.v6_6_7 import V6_6_7, VMEMMAP_REMAP_NO_TLB_FLUSH
 
 __all__ = ("V6_6_8",)
 
@@ -30,7 +30,7 @@ class V6_6_8(V6_6_7):
     def hugetlb_vmemmap_restore_folios(
         k, task: Task, folio_list: deque[Folio], non_hvo_folios: list[Folio]
     ) -> Steps:
-        """Move folios to ``non_hvo_folios``; returns how many it restored, or -ENOMEM; generator."""
+        """Move folios to ``non_hvo_folios``; returns how many restored, or -ENOMEM; generator."""
         restored = 0
         ret = 0
         while folio_list:
