@@ -23,13 +23,17 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     """
     Return a hint at the nearest valid name, or an empty string.
 
-    >>> nearest("v6.8", ("v6.6", "v6.7"))
+    >>> nearest("v6.8", ("v6.6", "v6.6+8", "v6.7"))
     " (did you mean 'v6.7'?)"
     """
     known = sorted(choices)
-    # A wrong version number differs in one character: prefer the later of equals.
     found = difflib.get_close_matches(word, known, n=len(known) or 1, cutoff=0.5)
     if not found:
         return ""
-    best = max(found, key=lambda c: (difflib.SequenceMatcher(None, word, c).ratio(), c))
-    return f" (did you mean {best!r}?)"
+
+    def likeness(choice: str) -> tuple[float, str]:
+        # Names of one length first: a wrong version number differs in one character.
+        ratio = difflib.SequenceMatcher(None, word, choice).ratio()
+        return ratio - 0.05 * abs(len(choice) - len(word)), choice
+
+    return f" (did you mean {max(found, key=likeness)!r}?)"

@@ -18,12 +18,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from simulator import __version__
 from simulator.engine import EventsEngine
 from simulator.errors import InputError
 from simulator.kernel import KernelConfig, kernels, load_kernel
 from simulator.kernel.memory import HugeMemory, lay_out
 from simulator.kernel.requests import Requests
-from simulator.machine import Machine, Noise, Platform, lower
+from simulator.machine import Machine, Noise, Platform, count_kinds, lower
 from simulator.machine.draws import fold, purpose_of, stream
 from simulator.scenario import BASE_PAGE_BYTES, Scenario
 from simulator.trace.frames import Columns, columns_of, ipi_columns
@@ -152,14 +153,30 @@ def _restore(resolved: Mapping[str, Any]) -> Scenario:
     return Scenario(**fields)
 
 
+def _notes(scenario: Scenario) -> list[str]:
+    notes = []
+    if scenario.path == "boot" and scenario.allocators > 1:
+        notes.append(
+            f"extrapolation: {scenario.kernel_class.name} allocates at boot with one thread;"
+            " parallel allocation came in v6.9"
+        )
+    return notes
+
+
 def _provenance(scenario: Scenario) -> dict[str, Any]:
+    machine = scenario.machine_model
+    kinds = count_kinds(machine)
     return {
         "key": scenario.key,
-        "version": metadata.version("tlbsim"),
+        "version": __version__,
         "commit": _commit(),
         "engine": "events",
         "seed": scenario.seed,
         "replication": scenario.replication,
+        "costs": sum(kinds.values()),
+        "assumed_costs": kinds["assumed"],
+        "fitted": [name for fit in machine.calibration for name in fit.parameters],
+        "notes": _notes(scenario),
         "python": host.python_version(),
         "packages": {name: metadata.version(name) for name in _PACKAGES},
     }
@@ -170,6 +187,6 @@ def _commit() -> str | None:
     here = Path(__file__).resolve().parent
     if not (here.parent / ".git").exists():
         return None
-    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--match="]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return found.stdout.strip() or None

@@ -10,7 +10,7 @@ tables that engines and kernel code ask for time.
 
 from __future__ import annotations
 
-from simulator.machine.describe import describe
+from simulator.machine.describe import count_kinds, describe
 from simulator.machine.layout import Distance
 from simulator.machine.load import load_machine, machines
 from simulator.machine.noise import Noise, load_noise, noises
@@ -27,6 +27,7 @@ __all__ = (
     "Noise",
     "Platform",
     "Spells",
+    "count_kinds",
     "describe",
     "load_machine",
     "load_noise",

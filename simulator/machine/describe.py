@@ -10,6 +10,7 @@ kind, plausible range and source, in at most 78 columns.
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,10 +30,26 @@ from simulator.machine.schema import (
     Time,
 )
 
-__all__ = ("describe",)
+__all__ = ("count_kinds", "describe")
 
 _WIDTH = 78
 _NAME, _VALUE, _KIND = 26, 16, 10
+
+
+def count_kinds(machine: Machine) -> Counter[str]:
+    """Return how many values of a machine are measured, vendor's, derived or assumed."""
+
+    def kinds(part: object) -> Iterator[str]:
+        if isinstance(part, Sourced):
+            yield part.kind
+        elif isinstance(part, BaseModel):
+            for _name, value in part:
+                yield from kinds(value)
+        elif isinstance(part, tuple):
+            for value in part:
+                yield from kinds(value)
+
+    return Counter(kinds(machine))
 
 
 def describe(machine: Machine) -> str:

@@ -14,9 +14,7 @@ from collections.abc import Mapping, Sequence
 from simulator.analysis.frames import ResultFrames, fields_of, name_of, nr_cpus, phases_of
 from simulator.report.text import MAIL_WIDTH, format_count, wrapped
 
-__all__ = ("TRUST", "header_lines", "machine_title", "request_text", "trust_text", "version_text")
-
-TRUST = "not yet fitted to published times"
+__all__ = ("header_lines", "machine_title", "request_text", "trust_text", "version_text")
 
 # Fields that have a line of their own in the header, or do not bear on the numbers.
 _OWN_LINE = {"machine", "kernel", "pages", "page_size", "hvo", "phases", "path", "cpus"}
@@ -56,15 +54,18 @@ def version_text(provenance: Mapping[str, object]) -> str:
 
 def trust_text(provenance: Mapping[str, object]) -> str:
     """
-    Return how many of the costs are assumed, and whether the model was fitted.
+    Return how many values of the machine are assumed, and which were fitted.
 
-    >>> trust_text({"assumed_costs": 31, "costs": 74})
-    '31 of 74 costs are assumed; not yet fitted to published times'
+    >>> trust_text({"assumed_costs": 31, "costs": 74, "fitted": ["costs.inject"]})
+    '31 of 74 values are assumed; fitted to the unmodified kernel: costs.inject'
     """
     assumed, costs = provenance.get("assumed_costs"), provenance.get("costs")
     if assumed is None or costs is None:
-        return f"some costs are assumed; {TRUST}"
-    return f"{assumed} of {costs} costs are assumed; {TRUST}"
+        return "some values are assumed"
+    fitted = provenance.get("fitted")
+    names = ", ".join(map(str, fitted)) if isinstance(fitted, Sequence) else ""
+    measured = f"fitted to the unmodified kernel: {names}" if names else "none fitted"
+    return f"{assumed} of {costs} values are assumed; {measured}"
 
 
 def header_lines(result: ResultFrames) -> list[str]:

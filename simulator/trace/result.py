@@ -239,9 +239,11 @@ def save_result(
         temporary.chmod(0o755)
         _swap(temporary, directory)
     except OSError as error:
+        raise InputError(f"out: cannot write {directory}: {error.strerror}") from None
+    finally:
+        # Gone already when it was renamed; left behind by an error or an interrupt.
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
-        raise InputError(f"out: cannot write {directory}: {error.strerror}") from None
 
 
 def _swap(new: Path, directory: Path) -> None:

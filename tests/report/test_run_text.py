@@ -33,8 +33,7 @@ def test_report_says_what_it_takes_to_judge_and_repeat_it(result):
     assert line(head, "seed") == "seed       42, replication 0"
     assert line(head, "key").split()[1] == result().provenance["key"]
     assert line(head, "version") == "version    tlbsim 0.1.0, commit 0123456789ab"
-    assert "31 of 74 costs are assumed" in head
-    assert "not yet fitted" in head
+    assert "31 of 74 values are assumed; none fitted" in head
 
 
 def test_header_names_faults_tunables_and_notes_only_where_there_are_any(result):
