@@ -9,7 +9,7 @@ every scenario meets the same noise, so scenarios are compared in pairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from simulator.errors import InputError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from simulator.analysis.compare import Comparison
     from simulator.run import Result
 
-__all__ = ("check_comparable", "compare", "compared", "replicate")
+__all__ = ("check_comparable", "compare", "compared", "replicate", "simulate_all")
 
 Progress = Callable[[], object]
 
@@ -53,6 +53,17 @@ def check_comparable(scenarios: Sequence[Scenario], replications: int) -> None:
         raise InputError(f"replications: {error}") from None
 
 
+def simulate_all(
+    scenarios: Iterable[Scenario], progress: Progress | None = None
+) -> Iterator[Result]:
+    """Yield the result of each scenario; ``progress`` is called after every simulation."""
+    for scenario in scenarios:
+        result = simulate(scenario)
+        if progress is not None:
+            progress()
+        yield result
+
+
 def replicate(
     scenarios: Sequence[Scenario], replications: int, progress: Progress | None = None
 ) -> Iterator[list[Result]]:
@@ -62,12 +73,9 @@ def replicate(
     Replications come one after another, so that one who stops early has whole pairs.
     """
     for replication in range(replications):
-        results = []
-        for scenario in scenarios:
-            results.append(simulate(scenario.replace(replication=replication)))
-            if progress is not None:
-                progress()
-        yield results
+        yield list(
+            simulate_all([s.replace(replication=replication) for s in scenarios], progress)
+        )
 
 
 def compared(replications: Sequence[Sequence[Result]]) -> Comparison:

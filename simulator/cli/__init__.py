@@ -10,42 +10,28 @@ output empty: one line on standard error, exit status 2.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
 from simulator import __version__
 from simulator.cli import compare, kernels, machines, run
-from simulator.cli.output import complain
 from simulator.cli.parser import Parser
-from simulator.errors import InputError
+from simulator.cli.process import exit_status
 
 __all__ = ("main",)
 
 _COMMANDS = (machines, kernels, run, compare)
 
-_WRONG_INPUT = 2
-# As the shell reports the signals: 128 + SIGINT, 128 + SIGPIPE.
-_INTERRUPTED = 130
-_NO_READER = 141
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command of tlbsim and return its exit status."""
-    try:
-        try:
-            args = _parser().parse(sys.argv[1:] if argv is None else argv)
-        except SystemExit:
-            # --help and --version, which argparse has printed.
-            return _write(0, "")
+
+    def command() -> tuple[int, str]:
+        args = _parser().parse(sys.argv[1:] if argv is None else argv)
         status, text = args.run(args)
-        return _write(status, text)
-    except InputError as error:
-        complain(str(error))
-        return _WRONG_INPUT
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return _INTERRUPTED
+        return status, text
+
+    return exit_status(command)
 
 
 def _parser() -> Parser:
@@ -66,17 +52,3 @@ def _parser() -> Parser:
         command.configure(sub)
         sub.set_defaults(run=command.run, parser=sub)
     return parser
-
-
-def _write(status: int, text: str) -> int:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read has seen enough. Python flushes once more at exit: let it go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _NO_READER
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise InputError(f"standard output: {error.strerror}") from None
-    return status

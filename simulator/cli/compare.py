@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.cli.output import complain, json_text, progress_bar
 from simulator.cli.parser import number
+from simulator.cli.process import INTERRUPTED
 from simulator.cli.scenario_options import add_scenario_options, scenarios
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def run(args: Namespace) -> tuple[int, str]:
     except KeyboardInterrupt:
         if not finished:
             raise
-        status = 130
+        status = INTERRUPTED
     finally:
         if bar is not None:
             bar.close()

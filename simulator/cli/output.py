@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from simulator.errors import InputError
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-__all__ = ("check_folder", "complain", "json_text", "progress_bar")
+__all__ = ("check_folder", "complain", "json_text", "progress_bar", "whole_files")
 
 
 def complain(message: str) -> None:
@@ -48,6 +50,31 @@ def check_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise InputError(f"out: {folder} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def whole_files(folder: Path) -> Iterator[Path]:
+    """
+    Yield an empty folder; in the end, move the files in it to `folder`.
+
+    Older files of the same names are replaced, others stay. Raises InputError at once if
+    `folder` cannot be written; if anything goes wrong later, nothing is left behind.
+    """
+    made: list[Path] = []
+    try:
+        made += [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".tlbsim-", dir=folder) as name:
+            yield Path(name)
+            for file in sorted(Path(name).iterdir()):
+                file.replace(folder / file.name)
+    except OSError as error:
+        raise InputError(f"out: {folder} cannot be written: {error.strerror}") from None
+    finally:
+        # A folder that has something in it stays.
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
 
 
 def progress_bar(total: int, what: str) -> tqdm[Any] | None:

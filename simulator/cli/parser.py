@@ -29,7 +29,8 @@ class Parser(argparse.ArgumentParser):
         """Return the arguments; whatever is left over is an error."""
         args, extra = self.parse_known_args(argv)
         if extra:
-            args.parser.unexpected(extra[0])
+            # The parser of the command, where there are commands.
+            getattr(args, "parser", self).unexpected(extra[0])
         return args
 
     def unexpected(self, argument: str) -> NoReturn:

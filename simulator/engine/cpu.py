@@ -56,7 +56,7 @@ class Cpu:
         self.task: Task | None = None
         self.irqs_off = False
         self.idle_from_ns = 0  # since when its sleeping task leaves it idle
-        self.busy_until_ns = 0  # end of the last handler known so far
+        self.busy_until_ns = 0  # end of the last handler known so far, or of the task
         self.stolen_ns = 0  # all the time that handlers took, and the refills after them
         self._incoming = Signal(timeline)
         self._deferred: Event | None = None  # an IPI that waits for interrupts to be on
@@ -73,6 +73,11 @@ class Cpu:
             # At the engine's present, which may be behind a task that ran ahead.
             deferred, self._deferred = self._deferred, None
             deferred.succeed(now_ns)
+
+    def leave(self, now_ns: int) -> None:
+        """Go on without the task, which has ended."""
+        self.task = None
+        self.busy_until_ns = max(self.busy_until_ns, now_ns)
 
     def polls_at(self, t_ns: int) -> bool:
         """Whether this CPU idles polling at a time, so that it needs no IPI."""

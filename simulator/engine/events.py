@@ -99,7 +99,7 @@ class EventsEngine:
 
         csds, mask = yield from self._enqueue(task, call, nth)
         saved = len(csds) - len(mask)
-        icr_writes = yield from self._send(task, call, mask, nth)
+        icr_writes = yield from self._send(task, csds, mask, nth)
         send_end_ns = yield from self._now(task)
 
         yield from task.local_irq_disable()
@@ -128,7 +128,7 @@ class EventsEngine:
         yield from task.start(start_ns)
         yield from body(task)
         yield from self._now(task)
-        task.cpu.task = None
+        task.cpu.leave(task.now_ns)
         ended.add(task.number)
 
     def _now(self, task: Task) -> Steps:
@@ -159,7 +159,7 @@ class EventsEngine:
                 mask.append(target.number)
         return csds, mask
 
-    def _send(self, task: Task, call: Call, mask: list[int], nth: int) -> Steps:
+    def _send(self, task: Task, csds: list[Csd], mask: list[int], nth: int) -> Steps:
         # Step 2: returns the number of interrupt-controller writes or hypercalls.
         me = task.cpu.number
         if not mask:
@@ -171,7 +171,8 @@ class EventsEngine:
             now_ns = yield from self._now(task)
             target = self.cpus[mask[0]]
             if target.polls_at(now_ns):
-                self._wake_polling(target, me, now_ns, exit_ns[target.number])
+                csd = next(csd for csd in csds if csd.cpu == target.number)
+                self._wake_polling(csd, me, now_ns, exit_ns[target.number])
                 mask.clear()
                 return 0
         yield from task.local_irq_disable()
@@ -184,7 +185,7 @@ class EventsEngine:
                 t_ns += inject_ns[cpu]
                 ipi = Ipi(t_ns, t_ns + deliver_ns[cpu], entry_ns[cpu], exit_ns[cpu], False)
                 self.cpus[cpu].send(ipi)
-        task.work(call.categories.send, t_ns - task.now_ns)
+        task.work(csds[0].call.categories.send, t_ns - task.now_ns)
         yield from task.local_irq_enable()
         return len(writes)
 
@@ -201,6 +202,8 @@ class EventsEngine:
                 if csd.release_ns < 0:
                     csd.waiter = Event(self.timeline)
                     yield csd.waiter
+                    # It has spun since it met: handlers meanwhile are part of the wait.
+                    yield from task.wait_until(csd.release_ns, category)
             if csd.release_ns > task.planned_ns:
                 yield from task.meet()
                 yield from task.wait_until(csd.release_ns, category)
@@ -213,9 +216,9 @@ class EventsEngine:
                 self.recorder.ipi((row, csd.cpu, *seen, ack_ns), csd.state, csd.sent)
         return last_ns, slowest_cpu
 
-    def _wake_polling(self, target: Cpu, me: int, now_ns: int, exit_ns: int) -> None:
+    def _wake_polling(self, csd: Csd, me: int, now_ns: int, exit_ns: int) -> None:
         # The target sees TIF_NEED_RESCHED in its idle loop and runs its queue from there.
-        distance = int(self.platform.distance[me, target.number])
+        distance = int(self.platform.distance[me, csd.cpu])
         seen_ns = now_ns + self.platform.costs["cache_line"].ns(distance=distance)
-        target.queue[-1].sent = False
-        target.send(Ipi(-1, seen_ns, self._poll_wake_ns, exit_ns, True))
+        csd.sent = False
+        self.cpus[csd.cpu].send(Ipi(-1, seen_ns, self._poll_wake_ns, exit_ns, True))

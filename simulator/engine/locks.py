@@ -169,6 +169,8 @@ class Mutex:
             self._owner = None
             return
         self._owner, granted = self._waiters.popleft()
+        # The wake-up includes the transfer of the line.
+        self._line.hand_over(self._owner.cpu.number)
         granted.succeed(task.now_ns)
 
 
