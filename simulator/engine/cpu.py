@@ -98,7 +98,8 @@ class Cpu:
             drain_ns = start_ns + ipi.entry_ns
             self.busy_until_ns = drain_ns
             self.stolen_ns += ipi.entry_ns
-            yield timeline.at(key(drain_ns, Order.HANDLER, number))
+            # An entry that takes no time cannot come before the arrival either.
+            yield timeline.at(max(key(drain_ns, Order.HANDLER, number), int(timeline.now)))
             taken, self.queue = self.queue, []
             t_ns = drain_ns
             refill_ns = 0

@@ -39,8 +39,8 @@ class Signal(Event):
     """An event that is waited for before it is known when it will happen."""
 
     def send(self, event_key: int, value: Any) -> None:
-        """Let the event happen at a key, with a value."""
+        """Let the event happen at a key, or now if that is past, with a value."""
         # What Timeout does in its constructor, for an event that exists already.
         self._ok = True
         self._value = value
-        self.env.schedule(self, delay=event_key - self.env.now)
+        self.env.schedule(self, delay=max(0, event_key - self.env.now))
