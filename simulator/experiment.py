@@ -73,9 +73,7 @@ def replicate(
     Replications come one after another, so that one who stops early has whole pairs.
     """
     for replication in range(replications):
-        yield list(
-            simulate_all([s.replace(replication=replication) for s in scenarios], progress)
-        )
+        yield list(simulate_all([s.replace(replication=replication) for s in scenarios], progress))
 
 
 def compared(replications: Sequence[Sequence[Result]]) -> Comparison:
