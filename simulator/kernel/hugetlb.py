@@ -44,8 +44,8 @@ class Hugetlb(HugetlbVmemmap):
         count = max(0, k.h.persistent_huge_pages + nr_more)
         while k.h.surplus_huge_pages and count > k.h.persistent_huge_pages:
             k.h.surplus_huge_pages -= 1  # adjust_pool_surplus()
-        yield from k.increase_pool(task, count)
-        yield from k.decrease_pool(task, count)
+        if (yield from k.increase_pool(task, count)):
+            yield from k.decrease_pool(task, count)
         yield from k.hugetlb_lock.release(task)
         yield from k.resize_lock.release(task)
 
@@ -81,14 +81,19 @@ class Hugetlb(HugetlbVmemmap):
     # --- grow -----------------------------------------------------------------------
 
     def increase_pool(k, task: Task, count: int) -> Steps:
-        """The first loop of set_max_huge_pages(), entered with hugetlb_lock; generator."""
+        """
+        The first loop of set_max_huge_pages(), with hugetlb_lock; generator.
+
+        Returns whether it got all it wanted; if not, the kernel goes to the end.
+        """
         while count > k.h.persistent_huge_pages:
             yield from k.hugetlb_lock.release(task)
             task.work("bookkeeping", k.cost.cond_resched.each_ns)
             folio = yield from k.alloc_pool_huge_folio(task, k.h.round_to_alloc)
             yield from k.hugetlb_lock.acquire(task)
-            if not folio:
-                break
+            if folio is None:
+                return False
+        return True
 
     def alloc_pool_huge_folio(k, task: Task, nodes: NodeRound) -> Steps:
         """Allocate a folio and free it into the pool; returns it or None; generator."""
@@ -122,12 +127,10 @@ class Hugetlb(HugetlbVmemmap):
     # --- shrink ---------------------------------------------------------------------
 
     def decrease_pool(k, task: Task, count: int) -> Steps:
-        """The second loop of set_max_huge_pages(), with hugetlb_lock; generator."""
+        """The second loop of set_max_huge_pages(), to which growing comes too; generator."""
         page_list: list[Folio] = []
         while count < k.h.persistent_huge_pages:
             page_list.append(k.remove_pool_hugetlb_folio(task))
-        if not page_list:
-            return
         page_list.reverse()  # list_add() puts each at the head
         yield from k.hugetlb_lock.release(task)
         yield from k.update_and_free_pages_bulk(task, page_list)

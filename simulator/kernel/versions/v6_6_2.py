@@ -25,22 +25,26 @@ class V6_6_2(V6_6_1):
     summary = "allocate to a list, add the list to the pool in one lock cycle"
 
     def increase_pool(k, task: Task, count: int) -> Steps:
-        """The first loop of set_max_huge_pages(), entered with hugetlb_lock; generator."""
+        """The first loop of set_max_huge_pages(), with hugetlb_lock; generator."""
         page_list: list[Folio] = []
         while count > k.h.persistent_huge_pages + len(page_list):
             yield from k.hugetlb_lock.release(task)
             task.work("bookkeeping", k.cost.cond_resched.each_ns)
             folio = yield from k.alloc_pool_huge_folio(task, k.h.round_to_alloc)
-            if folio is not None:
-                page_list.append(folio)
-            yield from k.hugetlb_lock.acquire(task)
             if folio is None:
-                break
+                page_list.reverse()
+                # Even an empty list is optimised and flushed.
+                yield from k.prep_and_add_allocated_folios(task, page_list)
+                yield from k.hugetlb_lock.acquire(task)
+                return False
+            page_list.append(folio)
+            yield from k.hugetlb_lock.acquire(task)
         if page_list:
             yield from k.hugetlb_lock.release(task)
             page_list.reverse()  # list_add() puts each at the head
             yield from k.prep_and_add_allocated_folios(task, page_list)
             yield from k.hugetlb_lock.acquire(task)
+        return True
 
     def hugetlb_pages_alloc_boot_node(k, task: Task, nr: int) -> Steps:
         """One pinned thread's share of the allocation at boot; generator."""

@@ -30,7 +30,7 @@ class V6_6_4(V6_6_3):
     def update_and_free_pages_bulk(k, task: Task, folio_list: list[Folio]) -> Steps:
         """Restore all folios of a list, then give them back; generator."""
         hvo_folios = deque(folio_list)
-        non_hvo_folios: list[Folio] = []
+        non_hvo_folios: list[Folio] = []  # its head is the end of ours
         while True:
             ret = yield from k.hugetlb_vmemmap_restore_folios(task, hvo_folios, non_hvo_folios)
             if ret >= 0:
@@ -38,7 +38,7 @@ class V6_6_4(V6_6_3):
             yield from k.bulk_vmemmap_restore_error(task, hvo_folios, non_hvo_folios)
         if non_hvo_folios and ret:
             yield from k.clear_hugetlb_destructor(task, non_hvo_folios)
-        for folio in non_hvo_folios:
+        for folio in reversed(non_hvo_folios):
             yield from k.update_and_free_hugetlb_folio(task, folio)
             task.work("bookkeeping", k.cost.cond_resched.each_ns)
 
@@ -55,7 +55,7 @@ class V6_6_4(V6_6_3):
                 if ret:
                     return ret
                 restored += 1
-            non_hvo_folios.append(folio_list.popleft())
+            non_hvo_folios.append(folio_list.popleft())  # list_move() puts it at the head
         return restored
 
     def bulk_vmemmap_restore_error(
@@ -63,7 +63,7 @@ class V6_6_4(V6_6_3):
     ) -> Steps:
         """Free what can be freed, so that the rest can be tried again; generator."""
         if non_hvo_folios:
-            for folio in non_hvo_folios:
+            for folio in reversed(non_hvo_folios):
                 yield from k.clear_and_free(task, folio)
             non_hvo_folios.clear()
             return
