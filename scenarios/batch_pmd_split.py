@@ -45,7 +45,7 @@ MACHINES = ("epyc-7j13-vm252", "xeon-e7-8895-8s")
 # Before the series; lists of folios; one flush for all splits; for all remaps; for all restores.
 KERNELS = ("v6.6", "v6.6+5", "v6.6+6", "v6.6+7", "v6.6+8")
 NR_PAGES = 256  # huge pages of 2 MB
-NR_PAGES_QUICK = 64
+NR_PAGES_QUICK = 32
 NR_CPUS = (2, 8, 32, 64, 128)  # the CPU counts to try, beside all CPUs
 NR_CPUS_QUICK = (2, 8)
 NR_CPUS_LANES = 8  # so few CPUs that each can be followed through a flush

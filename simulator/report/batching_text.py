@@ -18,6 +18,7 @@ from typing import Any
 from simulator.analysis.frames import ResultFrames, name_of, phases_of, records
 from simulator.report.header import machine_title, request_text, trust_text, version_text
 from simulator.report.text import (
+    MAIL_WIDTH,
     command_line,
     format_count,
     format_memory,
@@ -68,11 +69,30 @@ def batching_report(
         underlined("Per-folio against batched split-and-remap (simulated)"),
         command_line(command, "command    "),
         wrapped(version_text(results[0].provenance), "version    "),
+        *_kernels(results),
     ]
     text = "\n".join(parts)
     for _, group in groupby(_by_machine(results), lambda r: name_of(r.scenario.machine)):
         text += "\n\n\n" + _machine(list(group), reference)
-    return text + "\n\n\n" + _footnotes(reference) + "\n"
+    return text + "\n\n\n" + _footnotes(results, reference) + "\n"
+
+
+# What the versions stand for, as one cites a commit: who reads a mail does not know our names.
+def _kernels(results: Sequence[ResultFrames]) -> list[str]:
+    lines = {}
+    for r in results:
+        kernel = getattr(r.scenario, "kernel_class", None)
+        subject = getattr(kernel, "subject", "")
+        if subject:
+            commit = getattr(kernel, "commit", "")
+            cited = f'{commit} ("{subject}")' if commit else subject
+            lines[name_of(r.scenario.kernel)] = cited
+    width = max(map(len, lines), default=0)
+    labels = ["kernels", *[""] * len(lines)]
+    return [
+        wrapped(cited, f"{label:<11}{name:<{width}}  ", MAIL_WIDTH)
+        for label, (name, cited) in zip(labels, lines.items(), strict=False)
+    ]
 
 
 # In the order of first appearance, whatever the order of the runs.
@@ -159,15 +179,15 @@ def _price_row(kernel: str, row: Row) -> tuple[str, ...]:
     )
 
 
-def _footnotes(reference: str) -> str:
+def _footnotes(results: Sequence[ResultFrames], reference: str) -> str:
     return "\n".join(
         wrapped(text, f"[{number}] ")
         for number, text in enumerate(
             (
                 f"Elapsed time of {reference} divided by this one, same machine, phase and HVO "
                 "setting. One run each: no interval, so small differences mean nothing.",
-                "Broadcast flush_tlb_* calls, and the CPUs that they interrupted; static-key "
-                "patching is not counted here.",
+                "Broadcast flush_tlb_* calls, and the CPUs that they interrupted. "
+                + _apart(results),
                 "Time that each of the other CPUs spent in flush handlers and TLB refill over "
                 "the whole phase, while it had work to do.",
                 "Freed vmemmap pages (4 KB) that wait for a flush before they can be reused.",
@@ -175,3 +195,21 @@ def _footnotes(reference: str) -> str:
             start=1,
         )
     )
+
+
+# What the columns of flushes leave out, and what a reader would not expect in them.
+def _apart(results: Sequence[ResultFrames]) -> str:
+    text = "Static-key patching is not counted"
+    patching = [r.time_by.loc[r.time_by["category"] == "static_key", "ns"] for r in results]
+    longest_ns = max((int(ns.max()) for ns in patching if len(ns)), default=0)
+    if longest_ns:
+        text += f": up to {format_ns(longest_ns)} per phase, whatever the number of pages"
+    text += "."
+    flushing = dict.fromkeys(
+        name_of(r.scenario.kernel)
+        for r in results
+        if not r.scenario.hvo and r.summary["flushes"].any()
+    )
+    if flushing:
+        text += f" With HVO off, {', '.join(flushing)} flush too, as the kernel does."
+    return text

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from simulator.analysis import Histogram
@@ -150,9 +151,9 @@ def test_latency_of_flushes_without_any_flush_draws_empty_panels(result):
     assert [len(ax.lines) for ax in figure.axes] == [1, 1]
 
 
-def test_throughput_steps_add_up_to_the_folios(runs):
+def test_throughput_rates_add_up_to_the_folios(runs):
     figure = plot_throughput(runs)
-    for ax, phase in zip(figure.axes, ("alloc", "free"), strict=True):
+    for ax, phase in zip(figure.axes[2:], ("alloc", "free"), strict=True):
         scale = unit_of(ax.get_xlabel())
         for run, line in zip(runs, ax.lines, strict=True):
             rows = run.throughput[run.throughput["phase"] == phase]
@@ -161,6 +162,14 @@ def test_throughput_steps_add_up_to_the_folios(runs):
             shown = np.where(rows["folios"] > 0, rates, 0)
             assert line.get_xdata()[0] == 0
             assert np.sum(shown * seconds) == pytest.approx(rows["folios"].sum())
+
+
+def test_throughput_totals_rise_from_nothing_to_all_pages(runs):
+    for ax in plot_throughput(runs).axes[:2]:
+        for line in ax.lines:
+            assert (line.get_xdata()[0], line.get_ydata()[0]) == (0, 0)
+            assert line.get_ydata()[-1] == 96
+            assert (np.diff(line.get_ydata()) >= 0).all()
 
 
 def test_scaling_points_are_the_elapsed_times(result):
@@ -185,6 +194,16 @@ def test_scaling_counts_the_cpus_of_a_whole_machine(result, laptop):
     assert figure.axes[0].lines[0].get_xdata().tolist() == [2, 8]
 
 
+def bars_of_targets(ax):
+    """Left and right ends of all bars, in the units of the axis."""
+    return [
+        (path.vertices[:, 0].min(), path.vertices[:, 0].max())
+        for bars in ax.collections
+        if isinstance(bars, PolyCollection)
+        for path in bars.get_paths()
+    ]
+
+
 @pytest.mark.parametrize("cpus", [2, 8, 252])
 def test_timeline_bars_are_the_ipis(result, ipis, cpus):
     r = result(cpus=cpus, pages=64)
@@ -193,11 +212,7 @@ def test_timeline_bars_are_the_ipis(result, ipis, cpus):
     (ax,) = figure.axes
     scale = unit_of(ax.get_xlabel())
     start = r.flushes.set_index("flush")["start_ns"][5]
-    drawn = {
-        (round(bar.get_x() * scale), round((bar.get_x() + bar.get_width()) * scale))
-        for bars in ax.containers
-        for bar in bars
-    }
+    drawn = {(round(left * scale), round(right * scale)) for left, right in bars_of_targets(ax)}
     for first, last in (
         ("enqueue_ns", "ack_ns"),
         ("arrive_ns", "start_ns"),
@@ -221,7 +236,7 @@ def test_timeline_marks_targets_that_needed_no_ipi(result, ipis):
     (ax,) = figure.axes
     (crosses,) = [line for line in ax.lines if line.get_marker() == "x"]
     assert len(crosses.get_xdata()) == 1
-    assert min(bar.get_x() for bars in ax.containers for bar in bars) >= 0
+    assert min(left for left, _ in bars_of_targets(ax)) >= 0
     assert "no IPI" in " ".join(text.get_text() for text in figure.legends[0].get_texts())
 
 

@@ -121,7 +121,7 @@ def plot_scaling(results: Sequence[ResultFrames]) -> Figure:
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", title="kernel")
     add_caption(
         figure,
-        results,
+        sorted(results, key=nr_cpus),
         "One point is one run on the first n CPUs of the machine; lines guide the eye. "
         "Thin lines lie on wide ones where kernels behave alike.",
     )

@@ -32,11 +32,16 @@ if TYPE_CHECKING:
 
 __all__ = ("plot_latency",)
 
+# Singular, plural, and from when to when.
 _NAMES = {
-    "folio": ("folio", "folios"),
-    "flush": ("flush", "flushes"),
-    "ack": ("acknowledgement", "acknowledgements"),
-    "handler": ("handler", "handlers"),
+    "folio": (
+        "folio",
+        "folios",
+        "from the start of its work to ready, which batched ones become together",
+    ),
+    "flush": ("flush", "flushes", "from the call to the return"),
+    "ack": ("acknowledgement", "acknowledgements", "from enqueue to release"),
+    "handler": ("handler", "handlers", "from entry to exit"),
 }
 
 
@@ -48,7 +53,7 @@ def plot_latency(results: Sequence[ResultFrames], what: str = "folio") -> Figure
     :param what: ``folio``, ``flush``, ``ack`` or ``handler``.
     """
     one_machine(results)
-    name, plural = _NAMES[what]
+    name, plural, span = _NAMES[what]
     phases = all_phases(results)
     styles = line_styles([name_of(r.scenario.kernel) for r in results])
     found = {
@@ -60,7 +65,7 @@ def plot_latency(results: Sequence[ResultFrames], what: str = "folio") -> Figure
     ends = [float(end) for h in filled.values() for end in (h.low[0], h.high[-1])]
     # The unit that suits the middle of the axis.
     unit, unit_ns = time_unit(math.sqrt(max(1.0, *ends) * max(1.0, min(ends))) if ends else 0)
-    figure = new_figure(2.2 + 3.6 * len(phases), 4.0, f"Time per {name}")
+    figure = new_figure(2.2 + 3.6 * len(phases), 4.0, f"Latency of a {name}")
     axes = figure.subplots(1, len(phases), sharey=True, sharex=True, squeeze=False)[0]
     log_if_wide(axes[0], "x", ends, factor=5.0)
     for ax, phase in zip(axes, phases, strict=True):
@@ -96,7 +101,8 @@ def plot_latency(results: Sequence[ResultFrames], what: str = "folio") -> Figure
     add_caption(
         figure,
         results,
-        f"Height: the fraction (0 to 1) of {plural} that took at most this long; the line at 0.5 "
-        "marks the median. Thin lines lie on wide ones where kernels behave alike.",
+        f"Latency: {span}. Height: the fraction (0 to 1) of {plural} that took at most "
+        "this long; the line at 0.5 marks the median. Thin lines lie on wide ones where kernels "
+        "behave alike.",
     )
     return figure

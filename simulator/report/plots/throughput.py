@@ -34,7 +34,9 @@ __all__ = ("plot_throughput",)
 
 def plot_throughput(results: Sequence[ResultFrames]) -> Figure:
     """
-    Return huge pages per second against the time since the phase began, a step line per kernel.
+    Return huge pages ready, and ready per second, against the time since the phase began.
+
+    A line per kernel, a column of panels per phase: the number so far above, the rate below.
 
     :param results: runs of one machine and HVO setting, one per kernel.
     """
@@ -47,21 +49,23 @@ def plot_throughput(results: Sequence[ResultFrames]) -> Figure:
         for phase in phases
     }
     lines = {key: line for key, line in lines.items() if len(line[1])}
-    ends = [float(edges[-1]) for edges, _ in lines.values()]
-    rates = [float(rate) for _, values in lines.values() for rate in values]
+    ends = [float(edges[-1]) for edges, *_ in lines.values()]
     unit, unit_ns = time_unit(max(ends, default=0))
-    figure = new_figure(2.2 + 3.8 * len(phases), 4.0, "Throughput over time")
-    axes = figure.subplots(1, len(phases), sharex=True, sharey=True, squeeze=False)[0]
-    is_log_x = log_if_wide(axes[0], "x", ends, factor=8.0)
-    is_log_y = log_if_wide(axes[0], "y", rates)
-    floor = 0.5 * min((rate for rate in rates if rate > 0), default=0.0) if is_log_y else 0.0
-    for ax, phase in zip(axes, phases, strict=True):
+    figure = new_figure(2.2 + 3.8 * len(phases), 6.0, "Throughput over time")
+    totals, rates = figure.subplots(2, len(phases), sharex=True, sharey="row", squeeze=False)
+    is_log_x = log_if_wide(totals[0], "x", ends, factor=40.0)
+    positive = [float(rate) for *_, values in lines.values() for rate in values if rate > 0]
+    is_log_y = log_if_wide(rates[0], "y", positive)
+    floor = 0.5 * min(positive, default=0.0) if is_log_y else 0.0
+    for total, rate, phase in zip(totals, rates, phases, strict=True):
         for kernel, (color, width) in styles.items():
             if (kernel, phase) not in lines:
                 continue
-            edges, values = lines[kernel, phase]
+            edges, folios, values = lines[kernel, phase]
+            so_far = np.concatenate([[0], np.cumsum(folios)])
+            total.plot(edges / unit_ns, so_far, color=color, linewidth=width, label=kernel)
             # From nothing, through the windows, to nothing.
-            ax.step(
+            rate.step(
                 np.concatenate([edges[:1], edges]) / unit_ns,
                 np.maximum(floor, np.concatenate([[0.0], values, [0.0]])),
                 where="post",
@@ -70,34 +74,37 @@ def plot_throughput(results: Sequence[ResultFrames]) -> Figure:
                 solid_joinstyle="miter",
                 label=kernel,
             )
-        ax.set_title(phase, fontsize=10)
-        ax.set_xlabel(f"time since the phase began ({unit})")
-        ax.grid(alpha=0.3)
-        ax.spines[["top", "right"]].set_visible(False)
+        total.set_title(phase, fontsize=10)
+        rate.set_xlabel(f"time since the phase began ({unit})")
+        for ax in (total, rate):
+            ax.grid(alpha=0.3)
+            ax.spines[["top", "right"]].set_visible(False)
     if is_log_x:
-        axes[0].set_xlim(0.3 * min(ends) / unit_ns, 1.1 * max(ends) / unit_ns)
+        totals[0].set_xlim(0.3 * min(ends) / unit_ns, 1.1 * max(ends) / unit_ns)
     else:
-        axes[0].set_xlim(left=0)
-    axes[0].set_ylim(bottom=floor)
-    axes[0].set_ylabel("huge pages ready per second")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", title="kernel")
-    scales = [name for name, log in (("time", is_log_x), ("throughput", is_log_y)) if log]
-    note = f" Logarithmic: {' and '.join(scales)}." if scales else ""
+        totals[0].set_xlim(left=0)
+    totals[0].set_ylim(bottom=0)
+    totals[0].set_ylabel("huge pages ready")
+    rates[0].set_ylim(bottom=floor)
+    rates[0].set_ylabel("huge pages ready per second")
+    figure.legend(*totals[0].get_legend_handles_labels(), loc="outside right upper", title="kernel")
     bottom = " At the bottom edge: none became ready." if is_log_y else ""
     add_caption(
         figure,
         results,
-        f"Mean rate in each window of time.{bottom}{note} "
-        "Thin lines lie on wide ones where kernels behave alike.",
+        f"Above: huge pages ready so far. Below: mean rate in each window of time.{bottom} Pages "
+        "of a batch become ready together. Thin lines lie on wide ones where kernels behave alike.",
     )
     return figure
 
 
-# Edges of the windows from the start of the phase on, and the rate in each.
-def _steps(rows: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+# Edges of the windows from the start of the phase on; folios and rate in each.
+def _steps(
+    rows: pd.DataFrame,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     starts = rows["start_ns"].to_numpy(np.int64)
     if not len(starts):
-        return starts, np.zeros(0)
+        return starts, starts, np.zeros(0)
     last_end = starts[-1] + int(rows["window_ns"].iloc[-1])
     edges = np.append(starts, last_end) - starts[0]
-    return edges, rows["pages_per_s"].to_numpy(np.float64)
+    return edges, rows["folios"].to_numpy(np.int64), rows["pages_per_s"].to_numpy(np.float64)

@@ -75,7 +75,11 @@ def plot_time_by(results: Sequence[ResultFrames]) -> Figure:
     """
     one_machine(results)
     bars = [
-        (phase, _bar_name(r, phase, results), _mean_of_tasks(r, phase))
+        (
+            (phase, bool(r.scenario.hvo)),
+            _bar_name(r, phase, results),
+            _mean_of_tasks(r, phase),
+        )
         for phase in all_phases(results)
         for r in results
         if phase in phases_of(r)
@@ -85,7 +89,7 @@ def plot_time_by(results: Sequence[ResultFrames]) -> Figure:
     unit, unit_ns = time_unit(longest)
     figure = new_figure(10.0, 2.0 + 0.28 * len(bars), "Where the time goes")
     times, shares = figure.subplots(1, 2, sharey=True)
-    at = _positions([phase for phase, *_ in bars])
+    at = _positions([group for group, *_ in bars])
     _stack(times, at, [{k: ns / unit_ns for k, ns in spent.items()} for spent in parts])
     _stack(shares, at, [_shares(spent) for spent in parts], labelled=True)
     for y, spent in zip(at, parts, strict=True):
@@ -152,11 +156,11 @@ def _shares(spent: dict[str, float]) -> dict[str, float]:
     return {category: 100 * ns / total if total else 0.0 for category, ns in spent.items()}
 
 
-# One below the other, and a little apart where the phase changes.
-def _positions(phases: Sequence[str]) -> list[float]:
+# One below the other, and a little apart where phase or HVO change.
+def _positions(groups: Sequence[object]) -> list[float]:
     at = [0.0]
-    for before, phase in itertools.pairwise(phases):
-        at.append(at[-1] + (1.0 if phase == before else 1.4))
+    for before, group in itertools.pairwise(groups):
+        at.append(at[-1] + (1.0 if group == before else 1.4))
     return at
 
 

@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from simulator.analysis.frames import ResultFrames
+from simulator.analysis.frames import ResultFrames, name_of
 from simulator.report.plots.style import GREY, add_caption, new_figure, time_unit
 from simulator.report.text import format_count, format_ns
 
@@ -76,8 +77,8 @@ def plot_flush_timeline(result: ResultFrames, flush: int, ipis: pd.DataFrame) ->
     figure = new_figure(
         10.0,
         min(10.0, 2.3 + 0.2 * (len(targets) + 2)),
-        f"One {row['reason']} flush: {format_count(row['targets'])} targets, "
-        f"{format_ns(end_ns - start_ns)}",
+        f"One {row['reason']} flush of {name_of(result.scenario.kernel)}: "
+        f"{format_count(row['targets'])} targets, {format_ns(end_ns - start_ns)}",
     )
     ax = figure.subplots()
     _draw_initiator(ax, row, columns, unit_ns, top)
@@ -91,13 +92,13 @@ def plot_flush_timeline(result: ResultFrames, flush: int, ipis: pd.DataFrame) ->
     ax.tick_params(axis="y", length=0)
     _legend(figure, set(targets["state"].astype(str)), crosses if saved.any() else [])
     slowest = targets[targets["cpu"] == row["slowest_cpu"]]
-    ack = f" ({format_ns(int(slowest['ack_ns'].iloc[0]) - start_ns)})" if len(slowest) else ""
+    when = f" (at {format_ns(int(slowest['end_ns'].iloc[0]) - start_ns)})" if len(slowest) else ""
     add_caption(
         figure,
         [result],
         f"Flush {flush} of phase {row['phase']}, {row['kind']}, by CPU {row['cpu']}. A lane runs "
-        "from the enqueue to the acknowledgement (tick). Last to be acknowledged: "
-        f"CPU {row['slowest_cpu']}{ack}.",
+        "from the enqueue to the acknowledgement (tick). Last to finish: "
+        f"CPU {row['slowest_cpu']}{when}.",
     )
     return figure
 
@@ -127,8 +128,14 @@ def _draw_targets(
     ax: Axes, lanes: Lanes, columns: Mapping[str, Lanes], states: NDArray[Any]
 ) -> None:
     def bars(of: NDArray[np.bool_], first: str, last: str, height: float, color: Color) -> None:
-        left = columns[first][of]
-        ax.barh(lanes[of], columns[last][of] - left, height, left=left, color=color)
+        # One collection: hundreds of patches would take longer than the simulation.
+        left, right = columns[first][of], columns[last][of]
+        low, high = lanes[of] - height / 2, lanes[of] + height / 2
+        corners = [(left, low), (left, high), (right, high), (right, low)]
+        ax.add_collection(
+            PolyCollection(list(np.moveaxis(np.array(corners), 2, 0)), facecolors=color),
+            autolim=False,
+        )
 
     few = len(lanes) <= _FEW_CPUS
     # Gaps between hundreds of lanes would only flicker.
