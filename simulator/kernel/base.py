@@ -85,7 +85,7 @@ class KernelBase:
         k.split_pmds: set[int] = set()  # vmemmap PMDs that are no longer leaves
         k.nr_free_pages = config.free_pages
         k.nr_held_pages = 0  # vmemmap pages unmapped but not yet given back
-        k.nr_filled = 0  # folios taken in the present phase
+        k.nr_filled = 0  # folios taken since the pool was empty
         k.phase = -1
         k.huge_alloc = f"huge_alloc_{config.page_size.lower()}"
         k.huge_free = f"huge_free_{config.page_size.lower()}"
@@ -128,7 +128,8 @@ class KernelBase:
     def begin_phase(k, label: str, start_ns: int, initiators: Collection[int]) -> None:
         """Start to record a phase; ``initiators`` are the CPUs with a task."""
         k.phase += 1
-        k.nr_filled = 0
+        if not k.h.nr_huge_pages:
+            k.nr_filled = 0  # a folio that could not be given back keeps its number
         k.recorder.begin_phase(label, start_ns, initiators)
         k.recorder.phase.free_pages_min = k.nr_free_pages
         k.page_table_lock.held_max_ns = 0

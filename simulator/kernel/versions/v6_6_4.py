@@ -70,6 +70,7 @@ class V6_6_4(V6_6_3):
         # Nothing to free: try one by one, in the hope that memory was freed elsewhere.
         while folio_list:
             folio = folio_list.popleft()
+            yield from k.free_begins(task, folio)
             if (yield from k.hugetlb_vmemmap_restore(task, folio)):
                 yield from k.keep_as_surplus(task, folio)
             else:
