@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import __version__
-from simulator.engine import EventsEngine
+from simulator.engine import CompiledEngine, EventsEngine
 from simulator.errors import InputError
 from simulator.kernel import KernelConfig, kernels, load_kernel
 from simulator.kernel.memory import HugeMemory, lay_out
@@ -33,6 +33,8 @@ from simulator.trace.result import Result, load_columns, load_json
 
 __all__ = ("Result", "load_result", "simulate")
 
+# The answers are the same; the compiled engine applies to everything.
+_ENGINES = {"auto": CompiledEngine, "compiled": CompiledEngine, "events": EventsEngine}
 _PACKAGES = ("simpy", "numpy", "pandas", "scipy", "pydantic", "matplotlib")
 
 
@@ -71,7 +73,7 @@ def _record(scenario: Scenario, ipis_of: Collection[int] = ()) -> Recorder:
         scenario.replication,
     )
     recorder = Recorder(machine.socket_of, ipis_of)
-    engine = EventsEngine(machine, recorder)
+    engine = _ENGINES[scenario.engine](machine, recorder)
     config = KernelConfig(
         page_size=scenario.page_size,
         hvo=scenario.hvo,

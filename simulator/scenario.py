@@ -93,7 +93,7 @@ class Scenario(BaseModel):
     tunables: Tunables = {}
     seed: Seed = 1
     replication: Replication = 0
-    engine: Literal["auto", "events"] = "auto"
+    engine: Literal["auto", "compiled", "events"] = "auto"
 
     # Type checkers derive a signature from the fields; this one would hide it.
     if not TYPE_CHECKING:

@@ -11,7 +11,8 @@ get a :class:`simulator.engine.task.Task`.
 
 from __future__ import annotations
 
-from simulator.engine.events import Body, EventsEngine
-from simulator.engine.task import Steps, Task
+from simulator.engine.compiled import CompiledEngine
+from simulator.engine.events import EventsEngine
+from simulator.engine.task import Body, Steps, Task
 
-__all__ = ("Body", "EventsEngine", "Steps", "Task")
+__all__ = ("Body", "CompiledEngine", "EventsEngine", "Steps", "Task")

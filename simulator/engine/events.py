@@ -25,24 +25,21 @@ Linux v6.1 and v6.12.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from simpy.events import Event
 
 from simulator.engine.calls import Call, Csd, Ipi
 from simulator.engine.cpu import Cpu
-from simulator.engine.task import Steps, Task
+from simulator.engine.task import Body, Steps, Task
 from simulator.engine.timeline import Timeline
 
 if TYPE_CHECKING:
     from simulator.engine.platform import Platform
     from simulator.trace.recorder import Recorder
 
-__all__ = ("Body", "EventsEngine")
-
-#: What a task does, from its start to its end.
-Body = Callable[[Task], Steps]
+__all__ = ("EventsEngine",)
 
 
 class EventsEngine:
@@ -100,7 +97,7 @@ class EventsEngine:
         csds, mask = yield from self._enqueue(task, call, nth)
         saved = len(csds) - len(mask)
         icr_writes = yield from self._send(task, csds, mask, nth)
-        send_end_ns = yield from self._now(task)
+        send_end_ns = task.met_ns
 
         yield from task.local_irq_disable()
         task.work(categories.local, call.run_ns)
@@ -140,6 +137,7 @@ class EventsEngine:
         # Step 1: returns the csds, and the CPUs that need an IPI.
         me = task.cpu
         if len(self.cpus) == 1:
+            yield from self._now(task)
             return [], []
         category = call.categories.enqueue
         enqueue_ns = self.platform.ipi_draws("enqueue", me.number, nth).tolist()

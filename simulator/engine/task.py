@@ -17,19 +17,35 @@ task is never descheduled by the host.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simulator.engine.keys import KEY_BITS, Order
 
 if TYPE_CHECKING:
-    from simulator.engine.cpu import Cpu
     from simulator.engine.timeline import Timeline
 
-__all__ = ("Steps", "Task")
+__all__ = ("Body", "Steps", "Task", "TaskCpu")
 
 #: What kernel code is: a generator that yields SimPy events.
 Steps = Generator[Any, Any, Any]
+
+
+class TaskCpu(Protocol):
+    """A CPU as its task sees it."""
+
+    number: int
+    irqs_off: bool
+    idle_from_ns: int
+    task: Task | None
+
+    @property
+    def busy_until_ns(self) -> int: ...
+    @property
+    def stolen_ns(self) -> int: ...
+    def enable_irqs(self, now_ns: int) -> None: ...
+    def leave(self, now_ns: int) -> None: ...
+
 
 
 class Task:
@@ -40,7 +56,7 @@ class Task:
         "broadcast_ns", "cpu", "irqs_off_max_ns", "met_ns", "number", "time_by",
     )  # fmt: skip
 
-    def __init__(self, timeline: Timeline, cpu: Cpu, number: int) -> None:
+    def __init__(self, timeline: Timeline, cpu: TaskCpu, number: int) -> None:
         self._timeline = timeline
         self._pending = timeline.pending
         self.cpu = cpu
@@ -127,6 +143,18 @@ class Task:
         self.met_ns = t_ns
         self._stolen_ns = self.cpu.stolen_ns
 
+    def passed(self, t_ns: int, category: str, interrupted_ns: int) -> None:
+        """
+        Take note that all is done up to a time that the task has waited for.
+
+        ``interrupted_ns`` of it went to handlers, the rest to a category.
+        """
+        self.time_by[category] += t_ns - self.met_ns - interrupted_ns
+        if interrupted_ns:
+            self.time_by["interrupted"] += interrupted_ns
+        self.met_ns = t_ns
+        self._stolen_ns = self.cpu.stolen_ns
+
     def sleep_until(self, t_ns: int, category: str) -> Steps:
         """Sleep until a time, the CPU idle meanwhile; the task has met; generator."""
         self.fall_asleep()
@@ -165,3 +193,7 @@ class Task:
         # Account for handlers that ran in the middle of work.
         self.time_by["interrupted"] += stolen_ns
         self._stolen_ns += stolen_ns
+
+
+#: What a task does, from its start to its end.
+Body = Callable[[Task], Steps]

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from simulator.trace.tables import Histogram, IntTable
+from simulator.trace.tables import Histogram, Int64s, IntTable
 
 __all__ = ("COUNTS", "KINDS", "REASONS", "STATES", "STATUSES", "PhaseRecord", "Recorder")
 
@@ -197,3 +197,14 @@ class Recorder:
             increase(row, _CPU["lost_ns"], handler_ns + refill_ns)
             if state == "irqs_off":
                 increase(row, _CPU["irqs_off_delay_ns"], delay_ns)
+
+    # --- what the compiled engine has counted itself ----------------------------------
+
+    def add_totals(self, name: str, values: Int64s) -> None:
+        """Add to a column of the ``cpus`` frame, by CPU."""
+        self.cpus.increase_all(self._first_cpu_row, _CPU[name], values)
+
+    def merge(self, ack: Int64s, handler: Int64s) -> None:
+        """Add counts by bucket to the histograms of acknowledgements and handlers."""
+        self.phase.ack.merge(ack)
+        self.phase.handler.merge(handler)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ("Histogram", "IntTable", "bucket_bounds", "bucket_of")
+__all__ = ("NR_BUCKETS", "Histogram", "IntTable", "bucket_bounds", "bucket_of")
 
 Int64s = npt.NDArray[np.int64]
 
@@ -56,6 +56,11 @@ class IntTable:
         """Add to one cell."""
         self._cells[row * self._width + column] += value
 
+    def increase_all(self, first_row: int, column: int, values: Int64s) -> None:
+        """Add to a cell of each row from one on."""
+        start = first_row * self._width + column
+        self._data[start : start + len(values) * self._width : self._width] += values
+
     def columns(self) -> dict[str, Int64s]:
         """Return copies of the columns by name, as 1-d arrays of the table's length."""
         rows = self._data[: self._rows * self._width].reshape(self._rows, self._width)
@@ -65,6 +70,10 @@ class IntTable:
 def _view(data: Int64s) -> memoryview[Any]:
     # Writing through a memoryview takes a third of the time of a numpy item assignment.
     return data.data.cast("B").cast("q")
+
+
+#: Buckets up to the longest time that a run can have.
+NR_BUCKETS = (63 - _LINEAR_BITS) << _LINEAR_BITS
 
 
 def bucket_of(ns: int) -> int:
@@ -99,6 +108,11 @@ class Histogram:
         """Count one value."""
         bucket = bucket_of(ns)
         self._counts[bucket] = self._counts.get(bucket, 0) + 1
+
+    def merge(self, counts: Int64s) -> None:
+        """Add counts by bucket."""
+        for bucket in np.flatnonzero(counts).tolist():
+            self._counts[bucket] = self._counts.get(bucket, 0) + int(counts[bucket])
 
     def rows(self) -> list[tuple[int, int, int]]:
         """Return (low_ns, high_ns, count) of the buckets in use, ascending."""

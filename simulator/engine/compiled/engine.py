@@ -1,0 +1,430 @@
+# SPDX-License-Identifier: MIT
+"""
+The compiled engine
+-------------------
+
+SimPy drives the tasks, their locks and the interrupts that hit them; what all
+other CPUs answer to a broadcast is computed by compiled code, integer for
+integer as :class:`simulator.engine.events.EventsEngine` has it.  See
+:mod:`simulator.engine.compiled.broadcast` for the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from simpy.events import Event
+
+from simulator.engine.calls import Call, Ipi
+from simulator.engine.compiled import layout as at
+from simulator.engine.compiled.broadcast import (
+    BLOCKED,
+    IN_WORK,
+    acks,
+    broadcast_alone,
+    close_all,
+    commit,
+    drain,
+    polling,
+    send,
+    shift,
+    walk,
+)
+from simulator.engine.compiled.cpu import EagerCpu
+from simulator.engine.compiled.jit import wrapping
+from simulator.engine.keys import KEY_BITS, Order
+from simulator.engine.task import Body, Steps, Task
+from simulator.engine.timeline import Timeline
+from simulator.trace.recorder import STATES
+from simulator.trace.tables import NR_BUCKETS
+
+if TYPE_CHECKING:
+    from simulator.machine import Platform
+    from simulator.trace.recorder import Recorder
+
+__all__ = ("CompiledEngine",)
+
+_FUNCTIONS = ("do_kernel_range_flush", "do_flush_tlb_all", "do_sync_core")
+_TOTALS = (
+    ("ipis", at.IPIS),
+    ("handler_ns", at.HANDLER_NS),
+    ("refill_ns", at.REFILL_NS),
+    ("lost_ns", at.LOST_NS),
+    ("idle_woken", at.IDLE_WOKEN),
+    ("irqs_off_delay_ns", at.IRQS_OFF_DELAY_NS),
+)
+
+
+def _zeros(length: int) -> at.Int64s:
+    return np.zeros(length, dtype=np.int64)
+
+
+class CompiledEngine:
+    """Tasks as SimPy processes, lazy CPUs in flat arrays."""
+
+    def __init__(self, platform: Platform, recorder: Recorder) -> None:
+        n = platform.nr_cpus
+        self.timeline = Timeline()
+        self.platform = platform
+        self.recorder = recorder
+        self._n = n
+        self._machine = at.flatten(platform).arrays
+        (
+            self._numbers,
+            self._costs,
+            self._keys,
+            self._spells,
+            self._tables,
+            self._phases,
+            self._distance,
+            self._apic,
+        ) = self._machine
+        self._cpus = _zeros(n * at.CPU_WORDS)
+        self._cpus[at.DRAIN :: at.CPU_WORDS] = -1
+        self._eager: dict[int, EagerCpu] = {}  # of the present phase
+        self._ever_eager: dict[int, EagerCpu] = {}
+        self._slots: dict[int, int] = {}  # of the CPUs with a task, ascending
+        self._flushes_of = [0] * n
+        self._line = platform.costs["cache_line"]
+        self._ack_hist, self._handler_hist = _zeros(NR_BUCKETS), _zeros(NR_BUCKETS)
+        self._executed = _zeros(4)
+        self._order, self._begins = _zeros(n), _zeros(n)
+        self._ipis, self._result = _zeros(4 * n), _zeros(8)
+        self._allot(1)
+
+    def _allot(self, nr_slots: int) -> None:
+        # Arrays that have a row per task.
+        n = self._n
+        self._nr_slots = nr_slots
+        self._reg = np.full(nr_slots * n, -1, dtype=np.int64)
+        self._enqueued, self._release = _zeros(nr_slots * n), _zeros(nr_slots * n)
+        self._sent, self._acked = _zeros(nr_slots * n), _zeros(nr_slots * n)
+        self._queue, self._calls = _zeros(nr_slots * n), _zeros(4 * nr_slots)
+        self._seen, self._taken = _zeros(at.SEEN_WORDS * nr_slots * n), _zeros(nr_slots)
+        self._walking = [False] * nr_slots
+        self._blocked: dict[int, tuple[int, Event]] = {}  # by slot: CPU waited for, and wake-up
+
+    def run(self, start_ns: int, bodies: Mapping[int, Body]) -> list[Task]:
+        """Run tasks as :meth:`simulator.engine.events.EventsEngine.run` does."""
+        self._slots = {cpu: slot for slot, cpu in enumerate(sorted(bodies))}
+        self._allot(len(bodies))
+        self._make_eager(bodies)
+        tasks: list[Task] = []
+        ended: set[int] = set()
+        for number, (cpu, body) in enumerate(bodies.items()):
+            task = Task(self.timeline, self._eager[cpu], number)
+            self._eager[cpu].task = task
+            tasks.append(task)
+            self.timeline.process(self._lifetime(task, start_ns, body, ended))
+        with wrapping():
+            self.timeline.run()
+            close_all(self._numbers, self._cpus, self._handler_hist)
+        if len(ended) < len(tasks):
+            raise RuntimeError("a task waits for something that never happens")
+        self._report()
+        return tasks
+
+    def on_each_cpu(self, task: Task, call: Call) -> Steps:
+        """Run a call on every CPU and wait for all of them; generator."""
+        me = task.cpu.number
+        if task.cpu.irqs_off:
+            raise RuntimeError(f"{call.reason}: a broadcast with interrupts off would deadlock")
+        if not task.ready():
+            yield from task.meet()
+        nth = self._flushes_of[me]
+        self._flushes_of[me] += 1
+        start_ns = task.met_ns
+        row = self.recorder.broadcast_starts(
+            task.number, me, start_ns, call.reason, call.function, call.pages
+        )
+        self.recorder.executed(call.function, call.pages)
+        if self._nr_slots == 1:
+            self._alone(task, call, nth, row)
+        else:
+            yield from self._among_others(task, call, nth, row)
+        task.broadcast_ns += task.met_ns - start_ns
+        if self.recorder.wants_ipis(row):
+            self._record_ipis(row, self._slots[me], me)
+        task.work(call.categories.local, call.refill_ns)
+
+    # --- the only task ----------------------------------------------------------------
+
+    def _alone(self, task: Task, call: Call, nth: int, row: int) -> None:
+        result = self._result
+        me = task.cpu.number
+        start_ns = task.met_ns
+        line_ns = 0
+        if self._n == 2:
+            line_ns = self._line.ns(distance=int(self.platform.distance[me, 1 - me]))
+        broadcast_alone(
+            *self._machine, self._cpus, self._ack_hist, self._handler_hist, self._sent,
+            self._release, self._enqueued, self._seen, self._order, self._begins, self._acked, me,
+            nth, start_ns, call.run_ns, call.refill_ns, line_ns, result,
+        )  # fmt: skip
+        walk_end, send_end, local_end, end, last, ipis, writes, slowest = result.tolist()
+        targets = self._n - 1
+        if targets:
+            function = _FUNCTIONS.index(call.function)
+            self._executed[function] += targets
+            if function == 0:
+                self._executed[3] += targets * call.pages
+        categories = call.categories
+        task.irqs_off_max_ns = max(task.irqs_off_max_ns, send_end - walk_end, call.run_ns)
+        task.passed(walk_end, categories.enqueue, 0)
+        task.passed(send_end, categories.send, 0)
+        task.passed(local_end, categories.local, 0)
+        task.passed(end, categories.wait, 0)
+        self.recorder.broadcast_ends(
+            row,
+            send_end_ns=send_end,
+            last_ack_ns=max(last, send_end),
+            end_ns=end,
+            targets=targets,
+            ipis=ipis,
+            ipis_saved=0,
+            icr_writes=writes,
+            slowest_cpu=slowest,
+        )
+
+    # --- several tasks ----------------------------------------------------------------
+
+    def _among_others(self, task: Task, call: Call, nth: int, row: int) -> Steps:
+        n, me, categories = self._n, task.cpu.number, call.categories
+        slot = self._slots[me]
+        pages = call.pages if call.function == _FUNCTIONS[0] else 0
+        self._calls[4 * slot : 4 * slot + 4] = (
+            call.run_ns,
+            call.refill_ns,
+            _FUNCTIONS.index(call.function),
+            pages,
+        )
+        # 1. Enqueue.
+        walk_end = walk(
+            self._numbers, self._costs, self._keys, self._tables, self._distance, self._reg,
+            self._release, slot, me, nth, task.met_ns,
+        )  # fmt: skip
+        self._walking[slot] = True
+        task.work(categories.enqueue, int(walk_end) - task.met_ns)
+        if not task.ready():
+            yield from task.meet()
+        self._walking[slot] = False
+        nr_ipis = commit(
+            self._numbers, self._cpus, self._reg, self._enqueued, self._release, self._sent,
+            self._queue, self._calls, self._executed, self._ack_hist, self._handler_hist,
+            self._seen, slot, self._nr_slots, me,
+        )  # fmt: skip
+        saved = n - 1 - nr_ipis
+        # 2. Send.
+        writes = 0
+        if nr_ipis:
+            nr_ipis, writes = yield from self._send(task, slot, nr_ipis, nth, categories.send)
+        send_end_ns = task.met_ns
+        # 3. Run locally.
+        yield from task.local_irq_disable()
+        task.work(categories.local, call.run_ns)
+        yield from task.local_irq_enable()
+        # 4. Wait.
+        yield from self._wait(task, slot, nth, categories.wait)
+        released = self._release[slot * n : slot * n + n].copy()
+        released[me] = 0
+        slowest = int(np.argmax(released))
+        self.recorder.broadcast_ends(
+            row,
+            send_end_ns=send_end_ns,
+            last_ack_ns=max(int(released[slowest]), send_end_ns),
+            end_ns=task.met_ns,
+            targets=n - 1,
+            ipis=int(nr_ipis),
+            ipis_saved=int(saved),
+            icr_writes=int(writes),
+            slowest_cpu=slowest,
+        )
+
+    def _send(self, task: Task, slot: int, nr_ipis: int, nth: int, category: str) -> Steps:
+        me, now_ns = task.cpu.number, task.met_ns
+        line_ns = -1
+        if nr_ipis == 1:
+            row = self._sent[slot * self._n : (slot + 1) * self._n]
+            target = int(np.argmax(row))
+            if self._polls(target, now_ns):
+                line_ns = self._line.ns(distance=int(self.platform.distance[me, target]))
+        else:
+            target = -1
+        if line_ns < 0:
+            task.irqs_off()
+        end_ns, nr, writes = send(
+            *self._machine, self._cpus, self._enqueued, self._release, self._sent, self._queue,
+            self._calls, self._executed, self._ack_hist, self._seen, self._order, self._begins,
+            self._ipis, slot, self._nr_slots, me, nth, now_ns, line_ns,
+        )  # fmt: skip
+        polled = line_ns >= 0
+        for i, cpu in enumerate(self._order[:nr].tolist()):
+            eager = self._eager.get(cpu)
+            if eager is not None:
+                send_ns, arrive_ns, entry_ns, exit_ns = self._ipis[4 * i : 4 * i + 4].tolist()
+                eager.send(Ipi(send_ns, arrive_ns, entry_ns, exit_ns, polled))
+        self._wake_blocked()
+        if polled:
+            return 0, 0
+        task.work(category, int(end_ns) - now_ns)
+        yield from task.local_irq_enable()
+        return nr, writes
+
+    def _wait(self, task: Task, slot: int, nth: int, category: str) -> Steps:
+        me = task.cpu
+        cpu, t_ns, spins, interrupted_ns = 0, task.met_ns, False, 0
+        me.handlers.clear()
+
+        def follow(handler_ns: int) -> tuple[int, int, int, bool]:
+            found = acks(
+                self._numbers, self._costs, self._keys, self._tables, self._distance,
+                self._release, self._acked, slot, me.number, nth, cpu, t_ns, spins, handler_ns,
+            )  # fmt: skip
+            return int(found[0]), int(found[1]), int(found[2]), bool(found[3])
+
+        while True:
+            for start_ns, end_ns, refill_ns in me.handlers:
+                what, cpu, left_ns, _ = follow(start_ns)
+                if what == IN_WORK:
+                    interrupted_ns += end_ns - start_ns + refill_ns
+                    t_ns, spins = end_ns + refill_ns + left_ns, False
+                    self._acked[slot * self._n + self._before(cpu, me.number)] = t_ns
+                else:
+                    t_ns, spins = end_ns, True
+            me.handlers.clear()
+            what, at_cpu, done_ns, _ = follow(-1)
+            if what == BLOCKED:
+                wake = Event(self.timeline)
+                self._blocked[slot] = (at_cpu, wake)
+                yield wake
+                continue
+            # A handler that starts until then changes the plan.
+            pending = self.timeline.pending
+            done_key = done_ns << KEY_BITS | Order.MEETING | me.number
+            if pending and pending[0][0] <= done_key:
+                yield self.timeline.at(done_key)
+            while me.busy_until_ns > done_ns and not me.handlers:
+                # It has started, but not taken its list.
+                drain_key = me.busy_until_ns << KEY_BITS | Order.MEETING | me.number
+                yield self.timeline.at(drain_key)
+            if not me.handlers:
+                break
+        task.passed(done_ns, category, interrupted_ns)
+
+    @staticmethod
+    def _before(cpu: int, me: int) -> int:
+        # The CPU whose csd was read last; the initiator's own cell, unused, if none was.
+        cpu -= 1
+        if cpu == me:
+            cpu -= 1
+        return cpu if cpu >= 0 else me
+
+    def _polls(self, cpu: int, t_ns: int) -> bool:
+        eager = self._eager.get(cpu)
+        if eager is not None:
+            return eager.polls_at(t_ns)
+        return bool(polling(*self._machine, self._cpus, cpu, t_ns))
+
+    def _wake_blocked(self) -> None:
+        for slot, (cpu, wake) in list(self._blocked.items()):
+            if self._release[slot * self._n + cpu] >= 0:
+                del self._blocked[slot]
+                wake.succeed()
+
+    # --- CPUs with a task ---------------------------------------------------------------
+
+    def _make_eager(self, bodies: Mapping[int, Body]) -> None:
+        lines = self._cpus.reshape(self._n, at.CPU_WORDS)
+        for cpu, eager in self._eager.items():
+            lines[cpu, at.BUSY_UNTIL] = eager.busy_until_ns
+            lines[cpu, at.STATE] = STATES.index(eager.found)
+            lines[cpu, at.EAGER] = 0
+        self._eager = {}
+        for cpu in bodies:
+            eager = self._ever_eager.get(cpu)
+            if eager is None:
+                eager = EagerCpu(
+                    self.timeline, cpu, self.platform, self.recorder, self._drained, self._stolen
+                )
+                self._ever_eager[cpu] = eager
+                self.timeline.process(eager.life())
+            eager.resume(int(lines[cpu, at.BUSY_UNTIL]), STATES[lines[cpu, at.STATE]])
+            lines[cpu, at.EAGER] = 1
+            self._eager[cpu] = eager
+
+    def _drained(
+        self, cpu: EagerCpu, drain_ns: int, state: str, start_ns: int, ipi: Ipi
+    ) -> tuple[int, int]:
+        # The list of an eager CPU is taken, and its calls run.
+        n = self._n
+        nr = drain(
+            self._numbers, self._cpus, self._reg, self._enqueued, self._release, self._sent,
+            self._queue, self._calls, self._executed, self._ack_hist, self._handler_hist,
+            self._seen, self._nr_slots, cpu.number, drain_ns, self._taken,
+        )  # fmt: skip
+        t_ns, refill_max_ns = drain_ns, 0
+        for slot in self._taken[:nr].tolist():
+            run_ns, refill_ns, function, pages = self._calls[4 * slot : 4 * slot + 4].tolist()
+            t_ns += run_ns
+            refill_max_ns = max(refill_max_ns, refill_ns)
+            cell = slot * n + cpu.number
+            self._release[cell] = t_ns
+            detail = at.SEEN_WORDS * cell
+            self._seen[detail + 1 : detail + 4] = (ipi.arrive_ns, start_ns, STATES.index(state))
+            self.recorder.executed(_FUNCTIONS[function], pages)
+            self.recorder.released(t_ns - int(self._enqueued[cell]))
+        self._wake_blocked()
+        return t_ns, refill_max_ns
+
+    def _stolen(self, cpu: EagerCpu, from_ns: int, by_ns: int) -> None:
+        # A handler runs on a CPU: what its task has yet to enqueue comes later.
+        slot = self._slots[cpu.number]
+        if self._walking[slot]:
+            shift(self._reg, slot * self._n, self._n, from_ns, by_ns)
+
+    def _lifetime(self, task: Task, start_ns: int, body: Body, ended: set[int]) -> Steps:
+        yield from task.start(start_ns)
+        yield from body(task)
+        if not task.ready():
+            yield from task.meet()
+        task.cpu.leave(task.met_ns)
+        ended.add(task.number)
+
+    # --- what is recorded ---------------------------------------------------------------
+
+    def _report(self) -> None:
+        # The totals of a phase, which compiled code has counted.
+        lines = self._cpus.reshape(self._n, at.CPU_WORDS)
+        recorder = self.recorder
+        for name, word in _TOTALS:
+            recorder.add_totals(name, lines[:, word])
+            lines[:, word] = 0
+        recorder.merge(self._ack_hist, self._handler_hist)
+        self._ack_hist[:] = 0
+        self._handler_hist[:] = 0
+        by_range, by_all, _, pages = self._executed.tolist()
+        recorder.counts["do_kernel_range_flush_exec_total"] += by_range
+        recorder.counts["do_flush_tlb_all_exec_total"] += by_all
+        recorder.counts["flush_tlb_one_kernel_exec_total"] += pages
+        self._executed[:] = 0
+
+    def _record_ipis(self, row: int, slot: int, me: int) -> None:
+        n = self._n
+        if self._nr_slots == 1:
+            lines = self._cpus.reshape(n, at.CPU_WORDS)
+            seen = self._seen.reshape(n, at.SEEN_WORDS)
+            seen[:, at.SEEN_ARRIVE] = lines[:, at.ARRIVE]
+            seen[:, at.SEEN_START] = lines[:, at.START]
+            seen[:, at.SEEN_STATE] = lines[:, at.STATE]
+        for cpu in range(n):
+            if cpu == me:
+                continue
+            cell = slot * n + cpu
+            send_ns, arrive_ns, start_ns, state = self._seen[
+                at.SEEN_WORDS * cell : at.SEEN_WORDS * (cell + 1)
+            ].tolist()
+            enqueued_ns, release_ns = int(self._enqueued[cell]), int(self._release[cell])
+            times = (enqueued_ns, send_ns, arrive_ns, start_ns, release_ns, int(self._acked[cell]))
+            self.recorder.ipi((row, cpu, *times), STATES[state], send_ns >= 0)
