@@ -139,7 +139,8 @@ def _verdict(record: Mapping[str, Any]) -> str:
 def _ends(low: float, high: float, show: Callable[[float], str]) -> str:
     if math.isnan(low):
         return ""
-    if low == high:
+    # A ratio of equal pairs is a geometric mean, and rounded.
+    if math.isclose(low, high, rel_tol=1e-9):
         return "no variation"
     bottom, top = show(low), show(high)
     number, _, unit = bottom.partition(" ")

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: MIT
+"""
+The scenario scripts as a user runs them
+----------------------------------------
+
+What they print has to agree with the formulas for the number of flushes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from simulator.experiment import simulate_all
+from simulator.machine import load_machine
+
+SCRIPT = Path(__file__).parents[1] / "scenarios" / "batch_pmd_split.py"
+MACHINES = ("epyc-7j13-vm252", "xeon-e7-8895-8s")
+KERNELS = ("v6.6", "v6.6+5", "v6.6+6", "v6.6+7", "v6.6+8")
+QUICK_PAGES = 32
+FOLIOS_PER_PMD = 64
+PLOTS = {
+    "elapsed",
+    "where-time-goes",
+    "latency",
+    "throughput",
+    "cpus",
+    "flush-per-folio",
+    "flush-batched",
+    "flush-few-cpus",
+}
+
+
+def run(*argv, cwd):
+    """Run the script in a folder of its own, with next to no environment."""
+    env = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    # matplotlib writes its font cache once, for all of these runs.
+    env |= {"HOME": os.environ.get("HOME", str(cwd)), "LC_ALL": "C"}
+    command = [sys.executable, str(SCRIPT), *map(str, argv)]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+def nr_pmds(pages, nr_nodes):
+    """PMDs of aligned pages: per node, as many as hold its share of the round robin."""
+    shares = [pages // nr_nodes + (node < pages % nr_nodes) for node in range(nr_nodes)]
+    return sum(-(-share // FOLIOS_PER_PMD) for share in shares)
+
+
+def flushes_of(kernel, phase, hvo, pages, pmds):
+    """How often a kernel flushes, by what it flushes for."""
+    step = KERNELS.index(kernel)
+    if phase == "free":
+        return 0 if not hvo else 1 if step >= 4 else pages
+    # The batched flushes do not ask whether HVO is on.
+    splits = 1 if step >= 2 else pmds * hvo
+    remaps = 1 if step >= 3 else pages * hvo
+    return splits + remaps
+
+
+def rows_of(text):
+    """Yield (phase, hvo, cells) for each row of the table of times of one machine."""
+    group = None
+    for line in text.split("\n\nThe price")[0].splitlines():
+        heading = re.fullmatch(r"(alloc|free), HVO (off|on)", line)
+        if heading:
+            group = heading[1], heading[2] == "on"
+        elif group:
+            yield *group, line.split()
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("quick")
+    done = run("--quick", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_report_fits_a_mail_and_nothing_else_is_said(quick):
+    _, done = quick
+    assert done.stderr == ""
+    assert done.stdout.isascii()
+    assert max(map(len, done.stdout.splitlines())) <= 78
+    assert "command    python scenarios/batch_pmd_split.py --quick\n" in done.stdout
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_flushes_and_ipis_are_those_of_the_formulas(quick, name):
+    machine = load_machine(name)
+    pmds = nr_pmds(QUICK_PAGES, machine.nr_nodes)
+    block = quick[1].stdout.split(f"({name})")[1].split("\n\n\n")[0]
+    seen = {}
+    for phase, hvo, cells in rows_of(block):
+        # kernel, elapsed and its unit, speed-up, flushes, IPIs
+        flushes, ipis = (int(cell.replace(",", "")) for cell in cells[4:6])
+        seen[phase, hvo, cells[0]] = flushes, ipis
+    want = {}
+    for phase in ("alloc", "free"):
+        for hvo in (False, True):
+            for kernel in KERNELS:
+                flushes = flushes_of(kernel, phase, hvo, QUICK_PAGES, pmds)
+                want[phase, hvo, kernel] = flushes, flushes * (machine.nr_cpus - 1)
+    assert seen == want
+
+
+def test_the_report_is_also_a_file(quick):
+    folder, done = quick
+    assert (folder / "out" / "report.txt").read_text(encoding="utf-8") == done.stdout
+
+
+def test_every_plot_is_an_image_with_something_on_it(quick):
+    folder, _ = quick
+    names = {path.name for path in (folder / "out").iterdir()}
+    assert names == {f"{m}-{p}.png" for m in MACHINES for p in PLOTS} | {"report.txt"}
+    for path in (folder / "out").glob("*.png"):
+        pixels = imread(path)
+        assert min(pixels.shape[:2]) > 200
+        assert len(np.unique(pixels[:, :, 0])) > 10, path.name
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """The script as a module that draws nothing, in a folder of its own."""
+    spec = importlib.util.spec_from_file_location("batch_pmd_split", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "figures", lambda *_: ())
+    monkeypatch.chdir(tmp_path)
+    return module
+
+
+def test_same_seed_same_report_other_seed_other_times(script):
+    def times(seed):
+        status, text = script.main(["--machine=laptop-8", "--pages=8", f"--seed={seed}"])
+        assert status == 0
+        return list(rows_of(text))
+
+    assert times(2) == times(2) != times(1)
+
+
+def test_an_interrupt_loses_nothing_that_was_finished(script, monkeypatch, capsys):
+    def interrupted(scenarios, progress):
+        yield from itertools.islice(simulate_all(scenarios, progress), 7)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(script, "simulate_all", interrupted)
+    status, text = script.main(["--machine=laptop-8", "--pages=8"])
+    assert status == 130
+    assert capsys.readouterr().err == "tlbsim: interrupted; what was finished is reported\n"
+    # HVO off comes first: five kernels, then two with it on.
+    assert len([1 for phase, *_ in rows_of(text) if phase == "alloc"]) == 7
+    assert Path("out/report.txt").read_text() == text
+
+
+def test_an_interrupt_before_anything_is_finished_leaves_nothing(script, monkeypatch):
+    def interrupted(scenarios, progress):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(script, "simulate_all", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        script.main(["--machine=laptop-8"])
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize("argv", [("--cpus=1",), ("--cpus=2", "--pages=1")])
+def test_the_smallest_requests_are_reported_and_drawn(tmp_path, argv):
+    done = run("--machine=laptop-8", "--pages=4", *argv, "--out=a/b", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "a" / "b" / "laptop-8-elapsed.png").stat().st_size > 0
+
+
+def test_the_help_has_an_example_that_works(tmp_path):
+    text = run("--help", cwd=tmp_path).stdout
+    *_, example = re.findall(r"^ +python scenarios/batch_pmd_split\.py (.*)$", text, re.MULTILINE)
+    argv = example.split()
+    argv[argv.index("--out") + 1] = str(tmp_path / "example")
+    assert run(*argv, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "example" / "report.txt").exists()
+
+
+WRONG = [
+    (("--machine", "epyc"), "unknown machine 'epyc'"),
+    (("--pages", "0"), "pages: must be 1 to"),
+    (("--pages", "many"), "pages: must be a whole number, not 'many'"),
+    (("--cpus", "253"), "cpus: 253 is more than the 252 CPUs of epyc-7j13-vm252"),
+    (("--cpus", "0"), "cpus: must be"),
+    (("--seed", "-1"), "seed: must be 0 to"),
+    (("--page", "3"), "unknown option '--page' (did you mean '--pages'?)"),
+    (("64",), "unexpected argument '64'"),
+    (("--out", "file"), "out: file cannot be written"),
+    (("--out", "file/below"), "out: file/below cannot be written"),
+    (("--out", "/proc/tlbsim"), "out: /proc/tlbsim cannot be written"),
+]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    WRONG,
+    ids=lambda value: "_".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_input_is_one_line_and_leaves_nothing(tmp_path, argv, message):
+    (tmp_path / "file").write_text("mine")
+    done = run(*argv, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "mine"
