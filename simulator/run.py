@@ -18,6 +18,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from simulator import __version__
 from simulator.engine import CompiledEngine, EventsEngine
 from simulator.errors import InputError
@@ -54,7 +56,12 @@ def load_result(directory: str | Path) -> Result:
     """Return a saved result; InputError if there is none in the folder."""
     folder = Path(directory)
     resolved, provenance = load_json(folder)
-    scenario = _restore(resolved)
+    try:
+        scenario = _restore(resolved)
+    except (KeyError, TypeError, ValidationError, InputError):
+        raise InputError(
+            f"result: {folder} holds a scenario that this version of tlbsim does not know"
+        ) from None
     return Result(
         scenario,
         provenance,

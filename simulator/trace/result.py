@@ -14,10 +14,12 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -265,8 +267,14 @@ def load_json(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             for name in (_SCENARIO, _PROVENANCE)
         )
     except (OSError, ValueError) as error:
-        raise InputError(f"result: {directory} holds no saved result: {error}") from None
+        raise _no_result(directory, error) from None
+    if not (isinstance(scenario, dict) and isinstance(provenance, dict) and "key" in provenance):
+        raise _no_result(directory, f"{_SCENARIO} and {_PROVENANCE} say something else")
     return scenario, provenance
+
+
+def _no_result(directory: Path, reason: object) -> InputError:
+    return InputError(f"result: {directory} holds no saved result: {reason}")
 
 
 def load_columns(directory: Path) -> Callable[[str], Columns]:
@@ -274,8 +282,10 @@ def load_columns(directory: Path) -> Callable[[str], Columns]:
     try:
         with np.load(directory / _FRAMES, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError) as error:
-        raise InputError(f"result: {directory} holds no saved result: {error}") from None
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+        # numpy speaks of pickles when a file is none of its own.
+        reason = error if isinstance(error, OSError) else f"{_FRAMES} is damaged"
+        raise _no_result(directory, reason) from None
 
     def columns(frame: str) -> Columns:
         found: Columns = {}
