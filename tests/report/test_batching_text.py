@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from simulator.kernel import load_kernel
 from simulator.report import batching_report
 from simulator.report.text import MAIL_WIDTH
 
@@ -112,3 +113,28 @@ def test_notes_of_any_run_are_shown_once_per_machine(result):
 def test_nothing_to_report_is_refused():
     with pytest.raises(ValueError, match="no results"):
         batching_report([], command=COMMAND)
+
+
+def test_kernels_are_cited_by_commit_and_subject(results):
+    assert "kernels" not in batching_report(results, command=COMMAND)
+    for r in results:
+        object.__setattr__(r.scenario, "kernel_class", load_kernel(r.scenario.kernel))
+    head = batching_report(results, command=COMMAND).split("\n\n\n")[0]
+    for kernel in KERNELS:
+        cited = f'{load_kernel(kernel).commit} ("{load_kernel(kernel).subject}")'
+        assert f"{kernel} {cited}" in " ".join(head.split())
+
+
+def test_the_footnote_says_what_is_no_flush_and_what_flushes_without_hvo(results):
+    def footnote():
+        return " ".join(batching_report(results, command=COMMAND).split("\n[2] ")[1].split())
+
+    assert "With HVO off" not in footnote()
+    batched = [r for r in results if not r.scenario.hvo and r.scenario.kernel == "v6.6+8"]
+    for r in batched:
+        r.summary["flushes"] = 2
+    assert "With HVO off, v6.6+8 flush too" in footnote()
+    patched = results[0].time_by["category"] == "static_key"
+    results[0].time_by["category"] = results[0].time_by["category"].astype(str)
+    results[0].time_by.loc[patched.idxmax(), ["category", "ns"]] = "static_key", 3_720_000
+    assert "Static-key patching is not counted: up to 3.72 ms per phase" in footnote()
