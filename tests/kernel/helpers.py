@@ -21,13 +21,17 @@ from simulator.scenario import Scenario
 STILL = {"idle_share": 0.0, "irqs_off_share": 0.0, "preempted_share": 0.0}
 
 
-def constant(name="laptop-8", **costs):
+# Reading a profile takes longer than most of the simulations here.
+LAPTOP = load_machine("laptop-8")
+
+
+def constant(**costs):
     """
-    Return a machine whose costs are 0 ns but for the given ones, which do not vary.
+    Return a laptop-8 whose costs are 0 ns but for the given ones, which do not vary.
 
     A cost by distance has its value at every distance.
     """
-    data = json.loads(load_machine(name).model_dump_json())
+    data = json.loads(LAPTOP.model_dump_json())
     # Calibration speaks of values that are no longer there.
     data["calibration"] = []
     for cost, table in data["costs"].items():
@@ -82,7 +86,7 @@ def watched(kernel):
 
 def run(kernel="v6.6", **fields):
     """Return the result of a scenario on a small machine without noise."""
-    defaults = {"machine": "laptop-8", "noise": STILL, "phases": ("alloc",), "pages": 4}
+    defaults = {"machine": LAPTOP, "noise": STILL, "phases": ("alloc",), "pages": 4}
     return simulate(Scenario(**{**defaults, "kernel": kernel, **fields}))
 
 

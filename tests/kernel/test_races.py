@@ -21,7 +21,8 @@ from tests.kernel.helpers import column, constant, flushes_of, patches_of, run, 
 NO_KEY = {"static_key_sites": 0}
 
 
-def test_v6_6_lost_split_race_to_the_nanosecond():
+@pytest.mark.parametrize("engine", ["events", "compiled"])
+def test_v6_6_lost_split_race_to_the_nanosecond(engine):
     """
     Two surplus faults, on CPUs 0 and 1, in one PMD; what is not listed costs 0 ns.
 
@@ -65,6 +66,7 @@ def test_v6_6_lost_split_race_to_the_nanosecond():
         cpus=2,
         free_pages=1000,
         tunables=NO_KEY,
+        engine=engine,
     )
     columns = ["cpu", "reason", "start_ns", "send_end_ns", "last_ack_ns", "end_ns"]
     assert list(result.flushes[columns].itertuples(index=False, name=None)) == [

@@ -19,10 +19,10 @@ from simulator.kernel import kernels
 from simulator.kernel.memory import lay_out
 from simulator.kernel.structs import PFNS_PER_PMD
 from simulator.machine import load_machine
-from tests.kernel.helpers import column, flushes_of, patches_of, run, run_watched
+from tests.kernel.helpers import LAPTOP, column, flushes_of, patches_of, run, run_watched
 
-XEON = "xeon-e7-8895-8s"  # eight nodes
-XEON_NODE_PFNS = int(load_machine(XEON).memory.node_memory.exact_bytes) // 4096
+XEON = load_machine("xeon-e7-8895-8s")  # eight nodes
+XEON_NODE_PFNS = int(XEON.memory.node_memory.exact_bytes) // 4096
 
 
 def folios_of(result, phase="alloc"):
@@ -169,7 +169,7 @@ def test_aligned_folios_are_one_run_from_the_start_of_each_node():
     ]
 
 
-@pytest.mark.parametrize("machine", ["laptop-8", XEON])
+@pytest.mark.parametrize("machine", [LAPTOP, XEON], ids=lambda machine: machine.name)
 @pytest.mark.parametrize(("pages", "pmds"), [(5, 1), (5, 3), (5, 5), (20, 7), (100, 9), (64, 64)])
 def test_pmds_s_lies_in_s_pmds_evenly(machine, pages, pmds):
     result = run("v6.7", machine=machine, pages=pages, placement=f"pmds={pmds}", cpus=1)

@@ -70,6 +70,13 @@ SCENARIOS = {
     "pool": {"kernel": "v6.6", "pages": 9, "allocators": 3},
     "boot": {"kernel": "v6.7", "pages": 30, "path": "boot", "allocators": 8},
     "boot-unbatched": {"kernel": "v6.6", "pages": 30, "path": "boot", "allocators": 4},
+    "surplus-events": {
+        "kernel": "v6.6",
+        "pages": 20,
+        "path": "surplus",
+        "allocators": 4,
+        "engine": "events",
+    },
     "surplus": {"kernel": "v6.7", "pages": 20, "path": "surplus", "allocators": 4},
     "hvo-off": {"kernel": "v6.6", "pages": 5, "hvo": False},
     "one-cpu": {"kernel": "v6.7", "pages": 5, "cpus": 1},
@@ -83,6 +90,7 @@ SCENARIOS = {
         "pages": 5,
         "cpus": 70,
         "noise": "overcommitted",
+        "engine": "events",
     },
     "xeon": {"machine": "xeon-e7-8895-8s", "kernel": "v6.6+5", "pages": 9, "cpus": 100},
 }
@@ -331,7 +339,9 @@ def test_folios_pass_in_order(result):
 # --- one flush in detail ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["v6.6", "boot", "surplus", "two-cpus", "guest", "xeon"])
+@pytest.mark.parametrize(
+    "name", ["v6.6", "boot", "surplus", "surplus-events", "two-cpus", "guest", "xeon"]
+)
 def test_ipis_agree_with_the_rows_of_their_flushes(results, name):
     result = results(name)
     flushes = result.flushes.set_index("flush")
