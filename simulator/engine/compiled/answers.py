@@ -5,151 +5,187 @@ How a lazy CPU answers an interrupt
 
 The rules of :mod:`simulator.engine.cpu` for a CPU without a task, computed at
 once: in which state the interrupt finds it, and when its handler starts.
+``m`` is the machine, ``s`` the state, see :mod:`simulator.engine.compiled.layout`.
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
 from simulator.engine.compiled import layout as at
 from simulator.engine.compiled.draws import below, mix64, quantile
-from simulator.engine.compiled.jit import inlined
+from simulator.engine.compiled.jit import compiled, inlined
 
-__all__ = ("answer", "close_handler", "count", "open_handler", "polls")
+__all__ = ("answer", "close_handler", "count", "open_handler", "polls", "settle")
 
 _ONE = np.uint64(1)
 
 
 @inlined
-def _spell(numbers, keys, spells, tables, phases, kind, cpu, t_ns):
-    # Start and end of the spell of a class that covers a time; start = end where there is none.
-    threshold = keys[len(at.DRAWN) + 2 * kind + 1]
-    if threshold == np.uint64(0):
-        return t_ns, t_ns
-    frame_ns = spells[kind * at.SPELL_WORDS + at.FRAME]
-    since_ns = t_ns + phases[kind * numbers[at.NR_CPUS] + cpu]
+def _frame(m, kind, cpu, t_ns):
+    # The frame of a class of spells that a time is in: when it began, and its draw.
+    row = m[at.SPELLS] + kind * at.SPELL_WORDS
+    frame_ns = m[row + at.FRAME]
+    since_ns = t_ns + m[m[at.PHASES] + kind * m[at.NR_CPUS] + cpu]
     frame = since_ns // frame_ns
-    within_ns = since_ns - frame * frame_ns
-    x = mix64(mix64(keys[len(at.DRAWN) + 2 * kind] + np.uint64(frame)) + np.uint64(cpu))
-    if (x >> _ONE) >= threshold:
-        return t_ns, t_ns
-    length = spells[kind * at.SPELL_WORDS + at.LENGTH]
-    if length < 0:
-        return t_ns - within_ns, t_ns - within_ns + frame_ns
-    start_ns = below(mix64(x ^ keys[len(at.DRAWN) + 6]), frame_ns)
-    drawn = quantile(tables, length, mix64(x ^ keys[len(at.DRAWN) + 7]))
-    mean_fp = spells[kind * at.SPELL_WORDS + at.MEAN]
-    end_ns = min(start_ns + ((drawn * mean_fp + (1 << 25)) >> 26), frame_ns)
-    if start_ns <= within_ns < end_ns:
-        return t_ns - within_ns + start_ns, t_ns - within_ns + end_ns
-    return t_ns, t_ns
+    x = mix64(mix64(np.uint64(m[row + at.KEY]) + np.uint64(frame)) + np.uint64(cpu))
+    return t_ns - (since_ns - frame * frame_ns), x
 
 
 @inlined
-def _idle_state_of(numbers, keys, spells, tables, phases, cpu, t_ns, busy_until_ns):
+def _has_spell(m, kind, x):
+    threshold = m[m[at.SPELLS] + kind * at.SPELL_WORDS + at.THRESHOLD]
+    return (x >> _ONE) < np.uint64(threshold)
+
+
+@inlined
+def _spell_in(m, kind, x):
+    # Start and end of the spell of a frame, from its beginning.
+    row = m[at.SPELLS] + kind * at.SPELL_WORDS
+    frame_ns = m[row + at.FRAME]
+    start_ns = below(mix64(x ^ np.uint64(m[at.START_KEY])), frame_ns)
+    drawn = quantile(m, m[row + at.LENGTH], mix64(x ^ np.uint64(m[at.LENGTH_KEY])))
+    end_ns = start_ns + ((drawn * m[row + at.MEAN] + (1 << 25)) >> 26)
+    return start_ns, min(end_ns, frame_ns)
+
+
+@compiled
+def _look_up_idle(m, s, cpu, t_ns):
+    # Idle spells are whole frames; one may have begun a frame earlier.
+    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    begin_ns, x = _frame(m, at.SPELL_IDLE, cpu, t_ns)
+    frame_ns = m[m[at.SPELLS] + at.SPELL_IDLE * at.SPELL_WORDS + at.FRAME]
+    s[line + at.IDLE_KNOWN_UNTIL] = begin_ns + frame_ns
+    if not _has_spell(m, at.SPELL_IDLE, x):
+        s[line + at.IDLE_BEGIN] = -1
+        return
+    _, before = _frame(m, at.SPELL_IDLE, cpu, begin_ns - 1)
+    if _has_spell(m, at.SPELL_IDLE, before):
+        begin_ns -= frame_ns
+    s[line + at.IDLE_BEGIN] = max(0, begin_ns)
+
+
+@compiled
+def _look_up_preempted(m, s, cpu, t_ns):
+    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    begin_ns, x = _frame(m, at.SPELL_PREEMPTED, cpu, t_ns)
+    frame_ns = m[m[at.SPELLS] + at.SPELL_PREEMPTED * at.SPELL_WORDS + at.FRAME]
+    s[line + at.PREEMPTED_KNOWN_UNTIL] = begin_ns + frame_ns
+    s[line + at.PREEMPTED_BEGIN] = 0
+    s[line + at.PREEMPTED_END] = 0
+    if _has_spell(m, at.SPELL_PREEMPTED, x):
+        start_ns, end_ns = _spell_in(m, at.SPELL_PREEMPTED, x)
+        s[line + at.PREEMPTED_BEGIN] = begin_ns + start_ns
+        s[line + at.PREEMPTED_END] = begin_ns + end_ns
+
+
+@inlined
+def _idle_state(m, s, cpu, t_ns, busy_until_ns):
     # The number of the C-state that a lazy CPU has reached; -1: it is not idle.
-    begin_ns, end_ns = _spell(numbers, keys, spells, tables, phases, at.SPELL_IDLE, cpu, t_ns)
-    if begin_ns == end_ns:
-        return -1
-    # It may have been idle for a frame longer.
-    before_ns, until_ns = _spell(
-        numbers, keys, spells, tables, phases, at.SPELL_IDLE, cpu, begin_ns - 1
-    )
-    if before_ns < until_ns:
-        begin_ns = before_ns
-    idle_ns = t_ns - max(max(0, begin_ns), busy_until_ns)
-    found = 0
-    for state in range(numbers[at.NR_IDLE_STATES]):
-        if numbers[at.IDLE_STATES + 3 * state + 1] <= idle_ns:
-            found = state
+    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    if t_ns >= s[line + at.IDLE_KNOWN_UNTIL]:
+        _look_up_idle(m, s, cpu, t_ns)
+    found = -1
+    begin_ns = s[line + at.IDLE_BEGIN]
+    if begin_ns >= 0:
+        idle_ns = t_ns - max(begin_ns, busy_until_ns)
+        found = 0
+        for state in range(m[at.NR_IDLE_STATES]):
+            if m[m[at.IDLE_STATES] + 3 * state + 1] <= idle_ns:
+                found = state
     return found
 
 
 @inlined
-def answer(numbers, keys, spells, tables, phases, cpus, cpu, arrive_ns, polled):
+def answer(m, s, cpu, arrive_ns, polled):
     """Return the state in which an interrupt finds a lazy CPU, and when its handler starts."""
-    line = cpu * at.CPU_WORDS
-    busy_until_ns = cpus[line + at.BUSY_UNTIL]
-    if busy_until_ns > arrive_ns:
-        if cpus[line + at.STATE] == at.IDLE:
-            return at.IDLE, busy_until_ns
-        return at.RUNNING, busy_until_ns
-    idle = _idle_state_of(numbers, keys, spells, tables, phases, cpu, arrive_ns, busy_until_ns)
-    if idle >= 0:
-        if polled:
-            return at.IDLE, arrive_ns
-        return at.IDLE, arrive_ns + numbers[at.IDLE_STATES + 3 * idle]
-    begin_ns, end_ns = _spell(
-        numbers, keys, spells, tables, phases, at.SPELL_PREEMPTED, cpu, arrive_ns
-    )
+    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    busy_until_ns = s[line + at.BUSY_UNTIL]
     state = at.RUNNING
-    resumed_ns = arrive_ns
-    if begin_ns < end_ns:
-        resumed_ns = end_ns
-        state = at.PREEMPTED
-    begin_ns, end_ns = _spell(
-        numbers, keys, spells, tables, phases, at.SPELL_IRQS_OFF, cpu, resumed_ns
-    )
-    if begin_ns < end_ns:
-        if state == at.RUNNING:
-            state = at.IRQS_OFF
-        return state, end_ns
-    return state, resumed_ns
+    start_ns = arrive_ns
+    if busy_until_ns > arrive_ns:
+        if s[line + at.STATE] == at.IDLE:
+            state = at.IDLE
+        start_ns = busy_until_ns
+    else:
+        idle = _idle_state(m, s, cpu, arrive_ns, busy_until_ns)
+        if idle >= 0:
+            state = at.IDLE
+            if not polled:
+                start_ns += m[m[at.IDLE_STATES] + 3 * idle]
+        else:
+            if arrive_ns >= s[line + at.PREEMPTED_KNOWN_UNTIL]:
+                _look_up_preempted(m, s, cpu, arrive_ns)
+            if s[line + at.PREEMPTED_BEGIN] <= arrive_ns < s[line + at.PREEMPTED_END]:
+                state = at.PREEMPTED
+                start_ns = s[line + at.PREEMPTED_END]
+            begin_ns, x = _frame(m, at.SPELL_IRQS_OFF, cpu, start_ns)
+            if _has_spell(m, at.SPELL_IRQS_OFF, x):
+                off_ns, on_ns = _spell_in(m, at.SPELL_IRQS_OFF, x)
+                if begin_ns + off_ns <= start_ns < begin_ns + on_ns:
+                    start_ns = begin_ns + on_ns
+                    if state == at.RUNNING:
+                        state = at.IRQS_OFF
+    return state, start_ns
 
 
 @inlined
-def polls(numbers, keys, spells, tables, phases, cpus, cpu, t_ns):
+def polls(m, s, cpu, t_ns):
     """Return whether a lazy CPU idles polling at a time."""
-    busy_until_ns = cpus[cpu * at.CPU_WORDS + at.BUSY_UNTIL]
-    if busy_until_ns > t_ns:
-        return False
-    idle = _idle_state_of(numbers, keys, spells, tables, phases, cpu, t_ns, busy_until_ns)
-    return idle >= 0 and numbers[at.IDLE_STATES + 3 * idle + 2] == 1
+    busy_until_ns = s[s[at.CPUS] + cpu * at.CPU_WORDS + at.BUSY_UNTIL]
+    found = -1
+    if busy_until_ns <= t_ns:
+        found = _idle_state(m, s, cpu, t_ns, busy_until_ns)
+    return found >= 0 and m[m[at.IDLE_STATES] + 3 * found + 2] == 1
 
 
 @inlined
-def count(hist, ns):
+def count(s, hist, ns):
     """Count a time in a log-linear histogram (buckets of simulator.trace.tables)."""
-    octave = math.frexp(float(ns))[1] - 8
-    if octave <= 0:
-        hist[ns] += 1
+    if ns < 256:
+        s[hist + ns] += 1
     else:
-        hist[(octave << 7) + (ns >> octave)] += 1
+        # The exponent and the first 7 bits of the mantissa are the bucket, but for a constant.
+        bits = np.float64(ns).view(np.int64)
+        s[hist + (bits >> 45) - (1023 << 7) - 768] += 1
 
 
 @inlined
-def open_handler(cpus, cpu, state, arrive_ns, start_ns, entry_ns, exit_ns, polled):
+def settle(s, line, state, handler_ns, refill_ns, end_ns):
+    """Account for the handler of a lazy CPU, refill apart, which ended at a time."""
+    s[line + at.BUSY_UNTIL] = end_ns
+    s[line + at.STATE] = state
+    s[line + at.HANDLER_NS] += handler_ns
+    count(s, s[at.HANDLER_HIST], handler_ns)
+    if state == at.IDLE:
+        s[line + at.IDLE_WOKEN] += 1
+        s[line + at.IDLE_NS] += handler_ns + refill_ns
+
+
+@inlined
+def open_handler(s, cpu, state, arrive_ns, start_ns, entry_ns, exit_ns, polled):
     """Note the handler of a lazy CPU that is going to take the CPU's list."""
-    line = cpu * at.CPU_WORDS
-    cpus[line + at.STATE] = state
-    cpus[line + at.ARRIVE] = arrive_ns
-    cpus[line + at.START] = start_ns
-    cpus[line + at.DRAIN] = start_ns + entry_ns
-    cpus[line + at.TAIL] = start_ns + entry_ns
-    cpus[line + at.EXIT] = exit_ns
-    cpus[line + at.REFILL] = 0
+    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    s[line + at.STATE] = state
+    s[line + at.ARRIVE] = arrive_ns
+    s[line + at.START] = start_ns
+    s[line + at.DRAIN] = start_ns + entry_ns
+    s[line + at.TAIL] = start_ns + entry_ns
+    s[line + at.EXIT] = exit_ns
+    s[line + at.REFILL] = 0
     if not polled:
-        cpus[line + at.IPIS] += 1
+        s[line + at.TAKEN_IPIS] += 1
     if state == at.IRQS_OFF:
-        cpus[line + at.IRQS_OFF_DELAY_NS] += start_ns - arrive_ns
+        s[line + at.IRQS_OFF_DELAY_NS] += start_ns - arrive_ns
 
 
 @inlined
-def close_handler(cpus, handler_hist, cpu):
+def close_handler(s, cpu):
     """Finish the handler of a lazy CPU, to whose list nothing can be added any more."""
-    line = cpu * at.CPU_WORDS
-    end_ns = cpus[line + at.TAIL] + cpus[line + at.EXIT]
-    handler_ns = end_ns - cpus[line + at.START]
-    refill_ns = cpus[line + at.REFILL]
-    cpus[line + at.HANDLER_NS] += handler_ns
-    cpus[line + at.REFILL_NS] += refill_ns
-    if cpus[line + at.STATE] == at.IDLE:
-        cpus[line + at.IDLE_WOKEN] += 1
-    else:
-        cpus[line + at.LOST_NS] += handler_ns + refill_ns
-    cpus[line + at.BUSY_UNTIL] = end_ns
-    cpus[line + at.QUEUED] = 0
-    cpus[line + at.DRAIN] = -1
-    count(handler_hist, handler_ns)
+    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    end_ns = s[line + at.TAIL] + s[line + at.EXIT]
+    refill_ns = s[line + at.REFILL]
+    settle(s, line, s[line + at.STATE], end_ns - s[line + at.START], refill_ns, end_ns)
+    s[line + at.REFILL_NS] += refill_ns
+    s[line + at.QUEUED] = 0
+    s[line + at.DRAIN] = -1

@@ -24,6 +24,9 @@ cut where their interrupts, real events, can come in between:
 Why that is exact: at the end of a walk every time registered before it is final,
 and what is enqueued later goes behind in a list, so it cannot change when an
 earlier csd is released.
+
+``m`` is the machine, ``s`` the state (see
+:mod:`simulator.engine.compiled.layout`), ``distance`` [nr_cpus * nr_cpus].
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.engine.compiled import layout as at
-from simulator.engine.compiled.answers import answer, close_handler, count, open_handler, polls
+from simulator.engine.compiled.answers import answer, close_handler, count, open_handler, polls, settle
 from simulator.engine.compiled.draws import cost_ns, mix64
 from simulator.engine.compiled.jit import compiled, inlined
 
@@ -42,65 +45,64 @@ __all__ = (
 
 # What acks() returns first.
 DONE, BLOCKED, IN_WORK, IN_SPIN = 0, 1, 2, 3
-# What it takes for "no handler".
-NEVER = -1
 
 
 @inlined
-def _flush_key(keys, row, initiator, nth):
-    return mix64(mix64(keys[row] + np.uint64(initiator)) + np.uint64(nth))
+def _flush_key(m, row, initiator, nth):
+    key = np.uint64(m[m[at.COST_KEYS] + row])
+    return mix64(mix64(key + np.uint64(initiator)) + np.uint64(nth))
 
 
 @inlined
-def _drawn(costs, tables, distance, row, near, key, cpu):
+def _drawn(m, distance, row, near, key, cpu):
     # A drawn cost between the CPU whose distances begin at `near` and another one.
-    base = row * at.COST_WORDS
-    mean_fp = costs[base + 1 + distance[near + cpu]]
-    return cost_ns(tables, costs[base], mean_fp, key, cpu)
+    base = m[at.COSTS] + row * at.COST_WORDS
+    return cost_ns(m, m[base], m[base + 1 + distance[near + cpu]], key, cpu)
 
 
 @compiled
-def _write_order(numbers, apic, sent, row, me, order, begins):
-    # The destinations in the order of their interrupts; `begins` marks the first of a write.
-    n = numbers[at.NR_CPUS]
+def _write_order(m, s, row, me):
+    # The destinations in the order of their interrupts, with the first of each write marked.
+    n, sent, order, begins = m[at.NR_CPUS], s[at.SENT] + row, s[at.ORDER], s[at.BEGINS]
     nr = 0
     for cpu in range(n):
-        if sent[row + cpu]:
-            nr += 1
-    mode = numbers[at.MODE]
-    if numbers[at.SHORTHAND] and nr == n - 1:
+        nr += s[sent + cpu]
+    mode = m[at.MODE]
+    if m[at.SHORTHAND] and nr == n - 1:
         nr = 0
         for cpu in range(n):
             if cpu != me:
-                order[nr] = cpu
-                begins[nr] = nr == 0
+                s[order + nr] = cpu
+                s[begins + nr] = nr == 0
                 nr += 1
         return nr
     nr = 0
     if mode == 1:  # x2apic_cluster: a cluster is written when the walk meets its first CPU
+        following = m[at.NEXT_IN_CLUSTER]
         for cpu in range(n):
-            if sent[row + cpu] == 1:
+            if s[sent + cpu] == 1:
                 first = True
                 other = cpu
                 while other >= 0:
-                    if sent[row + other] == 1:
-                        order[nr] = other
-                        begins[nr] = first
+                    if s[sent + other] == 1:
+                        s[order + nr] = other
+                        s[begins + nr] = first
                         first = False
                         nr += 1
-                        sent[row + other] = 2  # written
-                    other = apic[n + other]
+                        s[sent + other] = 2  # written
+                    other = m[following + other]
         for cpu in range(n):
-            if sent[row + cpu] == 2:
-                sent[row + cpu] = 1
+            if s[sent + cpu] == 2:
+                s[sent + cpu] = 1
         return nr
-    low = high = -1
+    low = -1
+    high = -1
     for cpu in range(n):
-        if not sent[row + cpu]:
+        if s[sent + cpu] == 0:
             continue
         begin = True
         if mode == 2:  # kvm_hypercall: ids that fit a bitmap of 128, as the walk meets them
-            this = apic[cpu]
+            this = m[m[at.APIC] + cpu]
             if nr > 0 and this < low and high - this < 128:
                 low = this
                 begin = False
@@ -108,169 +110,164 @@ def _write_order(numbers, apic, sent, row, me, order, begins):
                 high = max(high, this)
                 begin = False
             else:
-                low = high = this
-        order[nr] = cpu
-        begins[nr] = begin
+                low = this
+                high = this
+        s[order + nr] = cpu
+        s[begins + nr] = begin
         nr += 1
     return nr
 
 
 @compiled
-def broadcast_alone(
-    numbers, costs, keys, spells, tables, phases, distance, apic, cpus, ack_hist, handler_hist,
-    sent, release, enqueued, seen, order, begins, acked, me, nth, start_ns, run_ns, refill_ns, line_ns,
-    result,
-):  # fmt: skip
+def broadcast_alone(m, s, distance, me, nth, start_ns, run_ns, refill_ns, line_ns, detail):
     """
     Carry out a broadcast whose initiator is the only task.
 
-    ``result``: end of the walk, of sending, of the local call and of all; last
-    release; IPIs; ICR writes; slowest CPU.
+    Returns the end of the walk, of sending, of the local call and of all; the
+    last release; IPIs; ICR writes; the slowest CPU.  What is the same for all
+    targets (one interrupt, one refill) the caller accounts for.  ``detail``: keep
+    what was seen of each IPI.
     """
-    n = numbers[at.NR_CPUS]
+    n = m[at.NR_CPUS]
     near = me * n
+    enqueued, release, acked, order = s[at.ENQUEUED], s[at.RELEASE], s[at.ACKED], s[at.ORDER]
+    if s[at.ORDER_FOR] != me + 1:
+        for cpu in range(n):
+            s[s[at.SENT] + cpu] = cpu != me
+        _write_order(m, s, 0, me)
+        s[at.ORDER_FOR] = me + 1
     # 1. Enqueue: every queue is empty.
-    t_ns = start_ns + numbers[at.BASE_NS]
-    key = _flush_key(keys, at.ENQUEUE, me, nth)
+    t_ns = start_ns + m[at.BASE_NS]
+    key = _flush_key(m, at.ENQUEUE, me, nth)
     for cpu in range(n):
-        sent[cpu] = cpu != me
         if cpu != me:
-            t_ns += _drawn(costs, tables, distance, at.ENQUEUE, near, key, cpu)
-            enqueued[cpu] = t_ns
-    result[0] = t_ns
+            t_ns += _drawn(m, distance, at.ENQUEUE, near, key, cpu)
+            s[enqueued + cpu] = t_ns
+    walk_end_ns = t_ns
     # 2. Send.
-    exit_key = _flush_key(keys, at.EXIT_COST, me, nth)
-    polled = False
+    polled = n == 2 and polls(m, s, 1 - me, t_ns)
     writes = 0
-    if n == 2:
-        polled = polls(numbers, keys, spells, tables, phases, cpus, 1 - me, t_ns)
-    if polled:
-        nr = 1
-        order[0] = 1 - me
-    else:
-        nr = _write_order(numbers, apic, sent, 0, me, order, begins)
-    inject_key = _flush_key(keys, at.INJECT, me, nth)
-    deliver_key = _flush_key(keys, at.DELIVER, me, nth)
-    entry_key = _flush_key(keys, at.ENTRY, me, nth)
-    for i in range(nr):
-        cpu = order[i]
+    inject_key = _flush_key(m, at.INJECT, me, nth)
+    deliver_key = _flush_key(m, at.DELIVER, me, nth)
+    entry_key = _flush_key(m, at.ENTRY, me, nth)
+    exit_key = _flush_key(m, at.EXIT_COST, me, nth)
+    for i in range(n - 1):
+        cpu = s[order + i]
         if polled:
             arrive_ns = t_ns + line_ns
-            entry_ns = numbers[at.POLL_WAKE_NS]
+            entry_ns = m[at.POLL_WAKE_NS]
         else:
-            if begins[i]:
-                t_ns += numbers[at.SEND_NS]
+            if s[s[at.BEGINS] + i]:
+                t_ns += m[at.SEND_NS]
                 writes += 1
-            t_ns += _drawn(costs, tables, distance, at.INJECT, near, inject_key, cpu)
-            arrive_ns = t_ns + _drawn(costs, tables, distance, at.DELIVER, near, deliver_key, cpu)
-            entry_ns = _drawn(costs, tables, distance, at.ENTRY, near, entry_key, cpu)
-        exit_ns = _drawn(costs, tables, distance, at.EXIT_COST, near, exit_key, cpu)
-        state, begin_ns = answer(
-            numbers, keys, spells, tables, phases, cpus, cpu, arrive_ns, polled
-        )
-        open_handler(cpus, cpu, state, arrive_ns, begin_ns, entry_ns, exit_ns, polled)
-        line = cpu * at.CPU_WORDS
-        seen[at.SEEN_WORDS * cpu + at.SEEN_SEND] = -1 if polled else t_ns
-        cpus[line + at.TAIL] += run_ns
-        cpus[line + at.REFILL] = refill_ns
-        release[cpu] = cpus[line + at.TAIL]
-        count(ack_hist, release[cpu] - enqueued[cpu])
-        close_handler(cpus, handler_hist, cpu)
-    result[1] = t_ns
+            t_ns += _drawn(m, distance, at.INJECT, near, inject_key, cpu)
+            arrive_ns = t_ns + _drawn(m, distance, at.DELIVER, near, deliver_key, cpu)
+            entry_ns = _drawn(m, distance, at.ENTRY, near, entry_key, cpu)
+        state, begin_ns = answer(m, s, cpu, arrive_ns, polled)
+        released_ns = begin_ns + entry_ns + run_ns
+        end_ns = released_ns + _drawn(m, distance, at.EXIT_COST, near, exit_key, cpu)
+        line = s[at.CPUS] + cpu * at.CPU_WORDS
+        s[release + cpu] = released_ns
+        count(s, s[at.ACK_HIST], released_ns - s[enqueued + cpu])
+        settle(s, line, state, end_ns - begin_ns, refill_ns, end_ns)
+        if state == at.IRQS_OFF:
+            s[line + at.IRQS_OFF_DELAY_NS] += begin_ns - arrive_ns
+        if detail:
+            seen = s[at.SEEN] + at.SEEN_WORDS * cpu
+            s[seen + at.SEEN_SEND] = -1 if polled else t_ns
+            s[seen + at.SEEN_ARRIVE] = arrive_ns
+            s[seen + at.SEEN_START] = begin_ns
+            s[seen + at.SEEN_STATE] = state
+    send_end_ns = t_ns
     # 3. Run locally. 4. Wait.
     t_ns += run_ns
-    result[2] = t_ns
-    key = _flush_key(keys, at.ACK, me, nth)
+    local_end_ns = t_ns
+    key = _flush_key(m, at.ACK, me, nth)
     last_ns = 0
     slowest = -1
     for cpu in range(n):
         if cpu == me:
             continue
-        released_ns = release[cpu]
+        released_ns = s[release + cpu]
         if released_ns > last_ns:
             last_ns = released_ns
             slowest = cpu
         t_ns = max(t_ns, released_ns)
-        t_ns += _drawn(costs, tables, distance, at.ACK, near, key, cpu)
-        acked[cpu] = t_ns
-    result[3] = t_ns
-    result[4] = last_ns
-    result[5] = 0 if polled else nr
-    result[6] = writes
-    result[7] = slowest
+        t_ns += _drawn(m, distance, at.ACK, near, key, cpu)
+        s[acked + cpu] = t_ns
+    ipis = 0 if polled else n - 1
+    return walk_end_ns, send_end_ns, local_end_ns, t_ns, last_ns, ipis, writes, slowest
 
 
 @compiled
-def walk(numbers, costs, keys, tables, distance, reg, release, slot, me, nth, start_ns):
+def walk(m, s, distance, slot, me, nth, start_ns):
     """Register when the initiator in a slot enqueues on every other CPU; return the end."""
-    n = numbers[at.NR_CPUS]
+    n = m[at.NR_CPUS]
     row = slot * n
-    t_ns = start_ns + numbers[at.BASE_NS]
-    key = _flush_key(keys, at.ENQUEUE, me, nth)
+    t_ns = start_ns + m[at.BASE_NS]
+    key = _flush_key(m, at.ENQUEUE, me, nth)
     for cpu in range(n):
         if cpu != me:
-            t_ns += _drawn(costs, tables, distance, at.ENQUEUE, me * n, key, cpu)
-            reg[row + cpu] = t_ns
-            release[row + cpu] = -1
+            t_ns += _drawn(m, distance, at.ENQUEUE, me * n, key, cpu)
+            s[s[at.REG] + row + cpu] = t_ns
+            s[s[at.RELEASE] + row + cpu] = -1
     return t_ns
 
 
 @compiled
-def shift(reg, row, n, from_ns, by_ns):
+def shift(m, s, slot, from_ns, by_ns):
     """Move what an initiator has not enqueued yet at a time: a handler runs on its CPU."""
-    for i in range(row, row + n):
-        if reg[i] >= from_ns:
-            reg[i] += by_ns
+    first = s[at.REG] + slot * m[at.NR_CPUS]
+    for i in range(first, first + m[at.NR_CPUS]):
+        if s[i] >= from_ns:
+            s[i] += by_ns
 
 
 @inlined
-def _released(cpus, release, calls, executed, ack_hist, enqueued, seen, line, row, cpu, slot):
+def _released(s, line, cell, slot):
     # The next csd of the list of a lazy CPU's handler runs.
-    cpus[line + at.TAIL] += calls[4 * slot]
-    cpus[line + at.REFILL] = max(cpus[line + at.REFILL], calls[4 * slot + 1])
-    release[row + cpu] = cpus[line + at.TAIL]
-    detail = at.SEEN_WORDS * (row + cpu)
-    seen[detail + at.SEEN_ARRIVE] = cpus[line + at.ARRIVE]
-    seen[detail + at.SEEN_START] = cpus[line + at.START]
-    seen[detail + at.SEEN_STATE] = cpus[line + at.STATE]
-    count(ack_hist, release[row + cpu] - enqueued[row + cpu])
-    executed[calls[4 * slot + 2]] += 1
-    executed[3] += calls[4 * slot + 3]
+    call = s[at.CALLS] + at.CALL_WORDS * slot
+    s[line + at.TAIL] += s[call + at.RUN_NS]
+    s[line + at.REFILL] = max(s[line + at.REFILL], s[call + at.REFILL_OF_CALL])
+    s[s[at.RELEASE] + cell] = s[line + at.TAIL]
+    detail = s[at.SEEN] + at.SEEN_WORDS * cell
+    s[detail + at.SEEN_ARRIVE] = s[line + at.ARRIVE]
+    s[detail + at.SEEN_START] = s[line + at.START]
+    s[detail + at.SEEN_STATE] = s[line + at.STATE]
+    count(s, s[at.ACK_HIST], s[line + at.TAIL] - s[s[at.ENQUEUED] + cell])
+    s[s[at.EXECUTED] + s[call + at.FUNCTION]] += 1
+    s[s[at.EXECUTED] + at.PAGES] += s[call + at.PAGES]
 
 
 @inlined
-def _enqueue(
-    n, nr_slots, cpus, reg, enqueued, release, sent, queue, calls, executed, ack_hist,
-    handler_hist, seen, cpu, slot,
-):  # fmt: skip
+def _enqueue(m, s, cpu, slot):
     # Commit one registered csd; all that comes before it on this CPU is committed.
-    line = cpu * at.CPU_WORDS
-    row = slot * n
-    t_ns = reg[row + cpu]
-    reg[row + cpu] = -1
-    enqueued[row + cpu] = t_ns
-    drain_ns = cpus[line + at.DRAIN]
+    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    cell = slot * m[at.NR_CPUS] + cpu
+    t_ns = s[s[at.REG] + cell]
+    s[s[at.REG] + cell] = -1
+    s[s[at.ENQUEUED] + cell] = t_ns
+    drain_ns = s[line + at.DRAIN]
     if 0 <= drain_ns <= t_ns:
-        close_handler(cpus, handler_hist, cpu)
-    sent[row + cpu] = cpus[line + at.QUEUED] == 0
-    seen[at.SEEN_WORDS * (row + cpu) + at.SEEN_SEND] = -1
-    queue[cpu * nr_slots + cpus[line + at.QUEUED]] = slot
-    cpus[line + at.QUEUED] += 1
-    if cpus[line + at.DRAIN] >= 0:
-        _released(cpus, release, calls, executed, ack_hist, enqueued, seen, line, row, cpu, slot)
+        close_handler(s, cpu)
+    s[s[at.SENT] + cell] = s[line + at.QUEUED] == 0
+    s[s[at.SEEN] + at.SEEN_WORDS * cell + at.SEEN_SEND] = -1
+    s[s[at.QUEUE] + cpu * s[at.NR_SLOTS] + s[line + at.QUEUED]] = slot
+    s[line + at.QUEUED] += 1
+    if s[line + at.DRAIN] >= 0:
+        _released(s, line, cell, slot)
 
 
-@inlined
-def _enqueue_before(
-    n, nr_slots, cpus, reg, enqueued, release, sent, queue, calls, executed, ack_hist,
-    handler_hist, seen, cpu, until_ns, until_slot,
-):  # fmt: skip
+@compiled
+def _enqueue_before(m, s, cpu, until_ns, until_slot):
     # Commit what is registered on a CPU before a time, or at it by a slot up to the given one.
+    n = m[at.NR_CPUS]
+    reg = s[at.REG] + cpu
     while True:
         first = -1
         first_ns = until_ns
-        for slot in range(nr_slots):
-            t_ns = reg[slot * n + cpu]
+        for slot in range(s[at.NR_SLOTS]):
+            t_ns = s[reg + slot * n]
             if t_ns < 0:
                 continue
             if t_ns < first_ns or (t_ns == first_ns and first < 0 and slot <= until_slot):
@@ -278,169 +275,134 @@ def _enqueue_before(
                 first_ns = t_ns
         if first < 0:
             return
-        _enqueue(
-            n, nr_slots, cpus, reg, enqueued, release, sent, queue, calls, executed, ack_hist,
-            handler_hist, seen, cpu, first,
-        )  # fmt: skip
+        _enqueue(m, s, cpu, first)
 
 
 @compiled
-def commit(
-    numbers, cpus, reg, enqueued, release, sent, queue, calls, executed, ack_hist, handler_hist,
-    seen, slot, nr_slots, me,
-):  # fmt: skip
+def commit(m, s, slot, me):
     """Commit a whole walk, and what other walks did before it; return the IPIs needed."""
-    n = numbers[at.NR_CPUS]
+    n = m[at.NR_CPUS]
     row = slot * n
     nr = 0
-    sent[row + me] = 0
+    s[s[at.SENT] + row + me] = 0
     for cpu in range(n):
         if cpu == me:
             continue
-        t_ns = reg[row + cpu]
+        t_ns = s[s[at.REG] + row + cpu]
         if t_ns >= 0:
-            _enqueue_before(
-                n, nr_slots, cpus, reg, enqueued, release, sent, queue, calls, executed, ack_hist,
-                handler_hist, seen, cpu, t_ns, slot,
-            )  # fmt: skip
-        nr += sent[row + cpu]
+            _enqueue_before(m, s, cpu, t_ns, slot)
+        nr += s[s[at.SENT] + row + cpu]
     return nr
 
 
 @compiled
-def send(
-    numbers, costs, keys, spells, tables, phases, distance, apic, cpus, enqueued, release, sent,
-    queue, calls, executed, ack_hist, seen, order, begins, ipis, slot, nr_slots, me, nth, now_ns,
-    line_ns,
-):  # fmt: skip
+def send(m, s, distance, slot, me, nth, now_ns, line_ns):
     """
     Send the IPIs of a broadcast, or, if ``line_ns`` >= 0, wake its only target from polling.
 
     Returns the time of the last one, how many there are and the number of ICR
-    writes.  ``ipis`` [4 * n]: send, arrival, entry and exit of each, in ``order``;
-    those of eager CPUs are the caller's to deliver.
+    writes.  Those of eager CPUs are left in ``IPIS`` for the caller to deliver.
     """
-    n = numbers[at.NR_CPUS]
+    n = m[at.NR_CPUS]
     row = slot * n
     near = me * n
     t_ns = now_ns
     writes = 0
     polled = line_ns >= 0
-    if polled:
-        nr = 0
-        for cpu in range(n):
-            if sent[row + cpu]:
-                order[0] = cpu
-                sent[row + cpu] = 0
-        nr = 1
-    else:
-        nr = _write_order(numbers, apic, sent, row, me, order, begins)
-    inject_key = _flush_key(keys, at.INJECT, me, nth)
-    deliver_key = _flush_key(keys, at.DELIVER, me, nth)
-    entry_key = _flush_key(keys, at.ENTRY, me, nth)
-    exit_key = _flush_key(keys, at.EXIT_COST, me, nth)
+    nr = _write_order(m, s, row, me)
+    inject_key = _flush_key(m, at.INJECT, me, nth)
+    deliver_key = _flush_key(m, at.DELIVER, me, nth)
+    entry_key = _flush_key(m, at.ENTRY, me, nth)
+    exit_key = _flush_key(m, at.EXIT_COST, me, nth)
     for i in range(nr):
-        cpu = order[i]
+        cpu = s[s[at.ORDER] + i]
         if polled:
+            s[s[at.SENT] + row + cpu] = 0
             arrive_ns = t_ns + line_ns
-            entry_ns = numbers[at.POLL_WAKE_NS]
+            entry_ns = m[at.POLL_WAKE_NS]
         else:
-            if begins[i]:
-                t_ns += numbers[at.SEND_NS]
+            if s[s[at.BEGINS] + i]:
+                t_ns += m[at.SEND_NS]
                 writes += 1
-            t_ns += _drawn(costs, tables, distance, at.INJECT, near, inject_key, cpu)
-            arrive_ns = t_ns + _drawn(costs, tables, distance, at.DELIVER, near, deliver_key, cpu)
-            entry_ns = _drawn(costs, tables, distance, at.ENTRY, near, entry_key, cpu)
-        exit_ns = _drawn(costs, tables, distance, at.EXIT_COST, near, exit_key, cpu)
-        line = cpu * at.CPU_WORDS
-        seen[at.SEEN_WORDS * (row + cpu) + at.SEEN_SEND] = -1 if polled else t_ns
-        if cpus[line + at.EAGER]:
-            ipis[4 * i] = -1 if polled else t_ns
-            ipis[4 * i + 1] = arrive_ns
-            ipis[4 * i + 2] = entry_ns
-            ipis[4 * i + 3] = exit_ns
+            t_ns += _drawn(m, distance, at.INJECT, near, inject_key, cpu)
+            arrive_ns = t_ns + _drawn(m, distance, at.DELIVER, near, deliver_key, cpu)
+            entry_ns = _drawn(m, distance, at.ENTRY, near, entry_key, cpu)
+        exit_ns = _drawn(m, distance, at.EXIT_COST, near, exit_key, cpu)
+        line = s[at.CPUS] + cpu * at.CPU_WORDS
+        send_ns = -1 if polled else t_ns
+        s[s[at.SEEN] + at.SEEN_WORDS * (row + cpu) + at.SEEN_SEND] = send_ns
+        if s[line + at.EAGER]:
+            ipi = s[at.IPIS] + 4 * i
+            s[ipi] = send_ns
+            s[ipi + 1] = arrive_ns
+            s[ipi + 2] = entry_ns
+            s[ipi + 3] = exit_ns
             continue
-        state, begin_ns = answer(
-            numbers, keys, spells, tables, phases, cpus, cpu, arrive_ns, polled
-        )
-        open_handler(cpus, cpu, state, arrive_ns, begin_ns, entry_ns, exit_ns, polled)
-        for k in range(cpus[line + at.QUEUED]):
-            other = queue[cpu * nr_slots + k]
-            _released(
-                cpus, release, calls, executed, ack_hist, enqueued, seen, line, other * n, cpu,
-                other,
-            )
+        state, begin_ns = answer(m, s, cpu, arrive_ns, polled)
+        open_handler(s, cpu, state, arrive_ns, begin_ns, entry_ns, exit_ns, polled)
+        for k in range(s[line + at.QUEUED]):
+            other = s[s[at.QUEUE] + cpu * s[at.NR_SLOTS] + k]
+            _released(s, line, other * n + cpu, other)
     return t_ns, nr, writes
 
 
 @compiled
-def polling(numbers, costs, keys, spells, tables, phases, distance, apic, cpus, cpu, t_ns):
+def polling(m, s, cpu, t_ns):
     """Return whether a lazy CPU idles polling at a time."""
-    return polls(numbers, keys, spells, tables, phases, cpus, cpu, t_ns)
+    return polls(m, s, cpu, t_ns)
 
 
 @compiled
-def drain(
-    numbers, cpus, reg, enqueued, release, sent, queue, calls, executed, ack_hist, handler_hist,
-    seen, nr_slots, cpu, drain_ns, taken,
-):  # fmt: skip
-    """Take the list of an eager CPU at a time; ``taken`` gets the slots, in order."""
-    n = numbers[at.NR_CPUS]
-    _enqueue_before(
-        n, nr_slots, cpus, reg, enqueued, release, sent, queue, calls, executed, ack_hist,
-        handler_hist, seen, cpu, drain_ns, -1,
-    )  # fmt: skip
-    line = cpu * at.CPU_WORDS
-    nr = cpus[line + at.QUEUED]
-    cpus[line + at.QUEUED] = 0
+def drain(m, s, cpu, drain_ns):
+    """Take the list of an eager CPU at a time; return its length. ``TAKEN`` has the slots."""
+    _enqueue_before(m, s, cpu, drain_ns, -1)
+    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    nr = s[line + at.QUEUED]
+    s[line + at.QUEUED] = 0
     for k in range(nr):
-        taken[k] = queue[cpu * nr_slots + k]
+        s[s[at.TAKEN] + k] = s[s[at.QUEUE] + cpu * s[at.NR_SLOTS] + k]
     return nr
 
 
 @compiled
-def acks(
-    numbers, costs, keys, tables, distance, release, acked, slot, me, nth, cpu, t_ns, spins,
-    handler_ns,
-):  # fmt: skip
+def acks(m, s, distance, slot, me, nth, cpu, t_ns, spins, handler_ns):
     """
     Follow an initiator that waits for its csds.
 
     At ``t_ns`` it is done with all CPUs before ``cpu``, and spins on that one
-    already if ``spins``.  Returns what stops it, the CPU, the time and whether it
-    spins: DONE, BLOCKED (not released yet), or, for a handler that starts at
-    ``handler_ns``, IN_WORK (the time is then what remains of reading a csd) or
-    IN_SPIN.
+    already if ``spins``.  Returns what stops it, the CPU and the time: DONE,
+    BLOCKED (not released yet), or, for a handler that starts at ``handler_ns``,
+    IN_WORK (the time is then what remains of reading a csd) or IN_SPIN.
     """
-    n = numbers[at.NR_CPUS]
+    n = m[at.NR_CPUS]
     row = slot * n
-    key = _flush_key(keys, at.ACK, me, nth)
+    key = _flush_key(m, at.ACK, me, nth)
     while True:
         # An interrupt at the very end of the work before is taken before the spin.
         if handler_ns >= 0 and not spins and handler_ns <= t_ns:
-            return IN_WORK, cpu, t_ns - handler_ns, spins
+            return IN_WORK, cpu, t_ns - handler_ns
         if cpu == me:
             cpu += 1
         if cpu >= n:
-            return DONE, cpu, t_ns, spins
-        released_ns = release[row + cpu]
+            return DONE, cpu, t_ns
+        released_ns = s[s[at.RELEASE] + row + cpu]
         if released_ns < 0:
             if handler_ns >= 0:
-                return IN_SPIN, cpu, t_ns, spins
-            return BLOCKED, cpu, t_ns, spins
+                return IN_SPIN, cpu, t_ns
+            return BLOCKED, cpu, t_ns
         if released_ns > t_ns or spins:
             t_ns = max(t_ns, released_ns)
-            if 0 <= handler_ns <= t_ns:
-                return IN_SPIN, cpu, t_ns, spins
-        t_ns += _drawn(costs, tables, distance, at.ACK, me * n, key, cpu)
-        acked[row + cpu] = t_ns
+            if handler_ns >= 0 and handler_ns <= t_ns:
+                return IN_SPIN, cpu, t_ns
+        t_ns += _drawn(m, distance, at.ACK, me * n, key, cpu)
+        s[s[at.ACKED] + row + cpu] = t_ns
         spins = False
         cpu += 1
 
 
 @compiled
-def close_all(numbers, cpus, handler_hist):
+def close_all(m, s):
     """Finish the handlers of all lazy CPUs: a phase has ended."""
-    for cpu in range(numbers[at.NR_CPUS]):
-        if cpus[cpu * at.CPU_WORDS + at.DRAIN] >= 0:
-            close_handler(cpus, handler_hist, cpu)
+    for cpu in range(m[at.NR_CPUS]):
+        if s[s[at.CPUS] + cpu * at.CPU_WORDS + at.DRAIN] >= 0:
+            close_handler(s, cpu)

@@ -42,7 +42,7 @@ def below(x, limit):
 
 
 @inlined
-def quantile(tables, offset, x):
+def quantile(m, offset, x):
     """Return the quantile of the table at ``offset`` that a draw (uint64) selects."""
     coarse = np.int64(x >> _S54)
     if coarse == 1023:
@@ -51,14 +51,14 @@ def quantile(tables, offset, x):
     else:
         at = offset + coarse
         fraction = np.int64((x >> _S38) & _U16)
-    low = tables[at]
-    return low + (((tables[at + 1] - low) * fraction + 0x8000) >> 16)
+    low = m[at]
+    return low + (((m[at + 1] - low) * fraction + 0x8000) >> 16)
 
 
 @inlined
-def cost_ns(tables, offset, mean_fp, key, item):
+def cost_ns(m, offset, mean_fp, key, item):
     """Return a cost in nanoseconds: a mean in 1/1024 ns, spread by the draw of an item."""
     if offset < 0:
         return (mean_fp + 512) >> 10
     x = mix64(key + np.uint64(item))
-    return (mean_fp * quantile(tables, offset, x) + (1 << 25)) >> 26
+    return (mean_fp * quantile(m, offset, x) + (1 << 25)) >> 26

@@ -48,10 +48,9 @@ __all__ = ("CompiledEngine",)
 
 _FUNCTIONS = ("do_kernel_range_flush", "do_flush_tlb_all", "do_sync_core")
 _TOTALS = (
-    ("ipis", at.IPIS),
+    ("ipis", at.TAKEN_IPIS),
     ("handler_ns", at.HANDLER_NS),
     ("refill_ns", at.REFILL_NS),
-    ("lost_ns", at.LOST_NS),
     ("idle_woken", at.IDLE_WOKEN),
     ("irqs_off_delay_ns", at.IRQS_OFF_DELAY_NS),
 )
@@ -65,46 +64,45 @@ class CompiledEngine:
     """Tasks as SimPy processes, lazy CPUs in flat arrays."""
 
     def __init__(self, platform: Platform, recorder: Recorder) -> None:
-        n = platform.nr_cpus
         self.timeline = Timeline()
         self.platform = platform
         self.recorder = recorder
-        self._n = n
-        self._machine = at.flatten(platform).arrays
-        (
-            self._numbers,
-            self._costs,
-            self._keys,
-            self._spells,
-            self._tables,
-            self._phases,
-            self._distance,
-            self._apic,
-        ) = self._machine
-        self._cpus = _zeros(n * at.CPU_WORDS)
-        self._cpus[at.DRAIN :: at.CPU_WORDS] = -1
+        self._n = platform.nr_cpus
+        self._machine = at.flatten(platform)
+        self._distance = np.ascontiguousarray(platform.distance).reshape(-1)
         self._eager: dict[int, EagerCpu] = {}  # of the present phase
         self._ever_eager: dict[int, EagerCpu] = {}
         self._slots: dict[int, int] = {}  # of the CPUs with a task, ascending
-        self._flushes_of = [0] * n
+        self._flushes_of = [0] * self._n
         self._line = platform.costs["cache_line"]
-        self._ack_hist, self._handler_hist = _zeros(NR_BUCKETS), _zeros(NR_BUCKETS)
-        self._executed = _zeros(4)
-        self._order, self._begins = _zeros(n), _zeros(n)
-        self._ipis, self._result = _zeros(4 * n), _zeros(8)
+        self._alike = {"ipis": 0, "refill_ns": 0}  # of every target of the only task
+        self._state = at.new_state(self._n, 1)
         self._allot(1)
 
     def _allot(self, nr_slots: int) -> None:
-        # Arrays that have a row per task.
-        n = self._n
-        self._nr_slots = nr_slots
-        self._reg = np.full(nr_slots * n, -1, dtype=np.int64)
-        self._enqueued, self._release = _zeros(nr_slots * n), _zeros(nr_slots * n)
-        self._sent, self._acked = _zeros(nr_slots * n), _zeros(nr_slots * n)
-        self._queue, self._calls = _zeros(nr_slots * n), _zeros(4 * nr_slots)
-        self._seen, self._taken = _zeros(at.SEEN_WORDS * nr_slots * n), _zeros(nr_slots)
+        # Room for the tasks of a phase; the CPUs remain as they are.
+        lines = self._words(at.CPUS, self._n * at.CPU_WORDS).copy()
+        state = self._state = at.new_state(self._n, nr_slots)
+        self._cpus = self._words(at.CPUS, self._n * at.CPU_WORDS)
+        self._cpus[:] = lines
+        self._nr_slots = int(state[at.NR_SLOTS])
+        rows = nr_slots * self._n
+        self._release = self._words(at.RELEASE, rows)
+        self._enqueued = self._words(at.ENQUEUED, rows)
+        self._sent = self._words(at.SENT, rows)
+        self._acked = self._words(at.ACKED, rows)
+        self._seen = self._words(at.SEEN, rows * at.SEEN_WORDS)
+        self._calls = self._words(at.CALLS, nr_slots * at.CALL_WORDS)
+        self._taken = self._words(at.TAKEN, nr_slots)
+        self._order = self._words(at.ORDER, self._n)
+        self._ipis = self._words(at.IPIS, 4 * self._n)
+        self._executed = self._words(at.EXECUTED, at.CALL_WORDS)
         self._walking = [False] * nr_slots
         self._blocked: dict[int, tuple[int, Event]] = {}  # by slot: CPU waited for, and wake-up
+
+    def _words(self, part: int, length: int) -> at.Int64s:
+        first = int(self._state[part])
+        return self._state[first : first + length]
 
     def run(self, start_ns: int, bodies: Mapping[int, Body]) -> list[Task]:
         """Run tasks as :meth:`simulator.engine.events.EventsEngine.run` does."""
@@ -120,7 +118,7 @@ class CompiledEngine:
             self.timeline.process(self._lifetime(task, start_ns, body, ended))
         with wrapping():
             self.timeline.run()
-            close_all(self._numbers, self._cpus, self._handler_hist)
+            close_all(self._machine, self._state)
         if len(ended) < len(tasks):
             raise RuntimeError("a task waits for something that never happens")
         self._report()
@@ -152,24 +150,24 @@ class CompiledEngine:
     # --- the only task ----------------------------------------------------------------
 
     def _alone(self, task: Task, call: Call, nth: int, row: int) -> None:
-        result = self._result
         me = task.cpu.number
         start_ns = task.met_ns
         line_ns = 0
         if self._n == 2:
             line_ns = self._line.ns(distance=int(self.platform.distance[me, 1 - me]))
-        broadcast_alone(
-            *self._machine, self._cpus, self._ack_hist, self._handler_hist, self._sent,
-            self._release, self._enqueued, self._seen, self._order, self._begins, self._acked, me,
-            nth, start_ns, call.run_ns, call.refill_ns, line_ns, result,
+        walk_end, send_end, local_end, end, last, ipis, writes, slowest = broadcast_alone(
+            self._machine, self._state, self._distance, me, nth, start_ns, call.run_ns,
+            call.refill_ns, line_ns, self.recorder.wants_ipis(row),
         )  # fmt: skip
-        walk_end, send_end, local_end, end, last, ipis, writes, slowest = result.tolist()
         targets = self._n - 1
         if targets:
             function = _FUNCTIONS.index(call.function)
             self._executed[function] += targets
             if function == 0:
-                self._executed[3] += targets * call.pages
+                self._executed[at.PAGES] += targets * call.pages
+            # Every other CPU took one interrupt, if any, and lost one refill.
+            self._alike["ipis"] += ipis // targets
+            self._alike["refill_ns"] += call.refill_ns
         categories = call.categories
         task.irqs_off_max_ns = max(task.irqs_off_max_ns, send_end - walk_end, call.run_ns)
         task.passed(walk_end, categories.enqueue, 0)
@@ -194,7 +192,7 @@ class CompiledEngine:
         n, me, categories = self._n, task.cpu.number, call.categories
         slot = self._slots[me]
         pages = call.pages if call.function == _FUNCTIONS[0] else 0
-        self._calls[4 * slot : 4 * slot + 4] = (
+        self._calls[at.CALL_WORDS * slot : at.CALL_WORDS * (slot + 1)] = (
             call.run_ns,
             call.refill_ns,
             _FUNCTIONS.index(call.function),
@@ -202,19 +200,14 @@ class CompiledEngine:
         )
         # 1. Enqueue.
         walk_end = walk(
-            self._numbers, self._costs, self._keys, self._tables, self._distance, self._reg,
-            self._release, slot, me, nth, task.met_ns,
-        )  # fmt: skip
+            self._machine, self._state, self._distance, slot, me, nth, task.met_ns
+        )
         self._walking[slot] = True
         task.work(categories.enqueue, int(walk_end) - task.met_ns)
         if not task.ready():
             yield from task.meet()
         self._walking[slot] = False
-        nr_ipis = commit(
-            self._numbers, self._cpus, self._reg, self._enqueued, self._release, self._sent,
-            self._queue, self._calls, self._executed, self._ack_hist, self._handler_hist,
-            self._seen, slot, self._nr_slots, me,
-        )  # fmt: skip
+        nr_ipis = commit(self._machine, self._state, slot, me)
         saved = n - 1 - nr_ipis
         # 2. Send.
         writes = 0
@@ -255,10 +248,8 @@ class CompiledEngine:
         if line_ns < 0:
             task.irqs_off()
         end_ns, nr, writes = send(
-            *self._machine, self._cpus, self._enqueued, self._release, self._sent, self._queue,
-            self._calls, self._executed, self._ack_hist, self._seen, self._order, self._begins,
-            self._ipis, slot, self._nr_slots, me, nth, now_ns, line_ns,
-        )  # fmt: skip
+            self._machine, self._state, self._distance, slot, me, nth, now_ns, line_ns
+        )
         polled = line_ns >= 0
         for i, cpu in enumerate(self._order[:nr].tolist()):
             eager = self._eager.get(cpu)
@@ -277,16 +268,15 @@ class CompiledEngine:
         cpu, t_ns, spins, interrupted_ns = 0, task.met_ns, False, 0
         me.handlers.clear()
 
-        def follow(handler_ns: int) -> tuple[int, int, int, bool]:
-            found = acks(
-                self._numbers, self._costs, self._keys, self._tables, self._distance,
-                self._release, self._acked, slot, me.number, nth, cpu, t_ns, spins, handler_ns,
+        def follow(handler_ns: int) -> tuple[int, int, int]:
+            return acks(  # type: ignore[no-any-return]  # compiled code is untyped
+                self._machine, self._state, self._distance, slot, me.number, nth, cpu, t_ns,
+                spins, handler_ns,
             )  # fmt: skip
-            return int(found[0]), int(found[1]), int(found[2]), bool(found[3])
 
         while True:
             for start_ns, end_ns, refill_ns in me.handlers:
-                what, cpu, left_ns, _ = follow(start_ns)
+                what, cpu, left_ns = follow(start_ns)
                 if what == IN_WORK:
                     interrupted_ns += end_ns - start_ns + refill_ns
                     t_ns, spins = end_ns + refill_ns + left_ns, False
@@ -294,7 +284,7 @@ class CompiledEngine:
                 else:
                     t_ns, spins = end_ns, True
             me.handlers.clear()
-            what, at_cpu, done_ns, _ = follow(-1)
+            what, at_cpu, done_ns = follow(-1)
             if what == BLOCKED:
                 wake = Event(self.timeline)
                 self._blocked[slot] = (at_cpu, wake)
@@ -325,7 +315,7 @@ class CompiledEngine:
         eager = self._eager.get(cpu)
         if eager is not None:
             return eager.polls_at(t_ns)
-        return bool(polling(*self._machine, self._cpus, cpu, t_ns))
+        return bool(polling(self._machine, self._state, cpu, t_ns))
 
     def _wake_blocked(self) -> None:
         for slot, (cpu, wake) in list(self._blocked.items()):
@@ -359,14 +349,12 @@ class CompiledEngine:
     ) -> tuple[int, int]:
         # The list of an eager CPU is taken, and its calls run.
         n = self._n
-        nr = drain(
-            self._numbers, self._cpus, self._reg, self._enqueued, self._release, self._sent,
-            self._queue, self._calls, self._executed, self._ack_hist, self._handler_hist,
-            self._seen, self._nr_slots, cpu.number, drain_ns, self._taken,
-        )  # fmt: skip
+        nr = drain(self._machine, self._state, cpu.number, drain_ns)
         t_ns, refill_max_ns = drain_ns, 0
         for slot in self._taken[:nr].tolist():
-            run_ns, refill_ns, function, pages = self._calls[4 * slot : 4 * slot + 4].tolist()
+            run_ns, refill_ns, function, pages = self._calls[
+                at.CALL_WORDS * slot : at.CALL_WORDS * (slot + 1)
+            ].tolist()
             t_ns += run_ns
             refill_max_ns = max(refill_max_ns, refill_ns)
             cell = slot * n + cpu.number
@@ -382,7 +370,7 @@ class CompiledEngine:
         # A handler runs on a CPU: what its task has yet to enqueue comes later.
         slot = self._slots[cpu.number]
         if self._walking[slot]:
-            shift(self._reg, slot * self._n, self._n, from_ns, by_ns)
+            shift(self._machine, self._state, slot, from_ns, by_ns)
 
     def _lifetime(self, task: Task, start_ns: int, body: Body, ended: set[int]) -> Steps:
         yield from task.start(start_ns)
@@ -398,26 +386,29 @@ class CompiledEngine:
         # The totals of a phase, which compiled code has counted.
         lines = self._cpus.reshape(self._n, at.CPU_WORDS)
         recorder = self.recorder
-        for name, word in _TOTALS:
-            recorder.add_totals(name, lines[:, word])
+        totals = {name: lines[:, word].copy() for name, word in _TOTALS}
+        if self._nr_slots == 1:
+            (me,) = self._slots
+            for name, value in self._alike.items():
+                totals[name] += value
+                totals[name][me] -= value
+        # What the interrupts of an idle CPU cost is not lost.
+        lost = totals["handler_ns"] + totals["refill_ns"] - lines[:, at.IDLE_NS]
+        for name, values in (*totals.items(), ("lost_ns", lost)):
+            recorder.add_totals(name, values)
+        for word in (*dict(_TOTALS).values(), at.IDLE_NS):
             lines[:, word] = 0
-        recorder.merge(self._ack_hist, self._handler_hist)
-        self._ack_hist[:] = 0
-        self._handler_hist[:] = 0
+        self._alike = dict.fromkeys(self._alike, 0)
+        ack = self._words(at.ACK_HIST, NR_BUCKETS)
+        handler = self._words(at.HANDLER_HIST, NR_BUCKETS)
+        recorder.merge(ack, handler)
         by_range, by_all, _, pages = self._executed.tolist()
         recorder.counts["do_kernel_range_flush_exec_total"] += by_range
         recorder.counts["do_flush_tlb_all_exec_total"] += by_all
         recorder.counts["flush_tlb_one_kernel_exec_total"] += pages
-        self._executed[:] = 0
 
     def _record_ipis(self, row: int, slot: int, me: int) -> None:
         n = self._n
-        if self._nr_slots == 1:
-            lines = self._cpus.reshape(n, at.CPU_WORDS)
-            seen = self._seen.reshape(n, at.SEEN_WORDS)
-            seen[:, at.SEEN_ARRIVE] = lines[:, at.ARRIVE]
-            seen[:, at.SEEN_START] = lines[:, at.START]
-            seen[:, at.SEEN_STATE] = lines[:, at.STATE]
         for cpu in range(n):
             if cpu == me:
                 continue

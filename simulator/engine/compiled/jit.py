@@ -41,11 +41,11 @@ else:
 
     def compiled(function: F) -> F:
         """Return the function, compiled at its first call."""
-        return njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]  # numba is untyped
+        return njit(cache=True, nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]  # numba is untyped
 
     def inlined(function: F) -> F:
         """Return the function, compiled into its callers."""
-        return njit(cache=True, nogil=True, inline="always")(function)  # type: ignore[no-any-return]  # numba is untyped
+        return njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)  # type: ignore[no-any-return]  # numba is untyped
 
     def wrapping() -> AbstractContextManager[Any]:
         """Do nothing: compiled products wrap."""

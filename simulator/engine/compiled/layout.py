@@ -3,45 +3,83 @@
 Where everything lies in the flat arrays
 ----------------------------------------
 
-Compiled code sees the machine and the lazy CPUs as a few flat arrays.  This
-module names the offsets and fills the arrays that do not change.
+Compiled code sees the machine and the state of the lazy CPUs as two flat arrays
+of int64 (more arguments would cost more than what they hold).  This module names
+the offsets and makes the arrays.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from simulator.machine.draws import fold, purpose_of
+from simulator.trace.tables import NR_BUCKETS
+
 if TYPE_CHECKING:
     from simulator.machine import Platform
 
-__all__ = ("DRAWN", "Machine", "flatten")
+__all__ = ("flatten", "new_state")
 
 Int64s = npt.NDArray[np.int64]
-Uint64s = npt.NDArray[np.uint64]
 
-# One CPU: two cache lines. What it is doing ...
+# The state, one flat int64 array: a header of offsets ...
+CPUS: Final = 0  # CPU_WORDS for every CPU
+ACK_HIST: Final = 1
+HANDLER_HIST: Final = 2
+EXECUTED: Final = 3  # calls by function, then pages of ranged flushes
+ORDER: Final = 4  # the destinations of one broadcast, in the order of their interrupts
+BEGINS: Final = 5  # whether a write begins with a destination
+IPIS: Final = 6  # send, arrival, entry and exit of each of them
+# ... and with a row of nr_cpus for every task (slot) of the phase:
+REG: Final = 7  # registered enqueue times; -1: none, or committed
+ENQUEUED: Final = 8
+RELEASE: Final = 9  # -1: not known yet
+SENT: Final = 10  # whether the CPU gets an IPI
+ACKED: Final = 11
+SEEN: Final = 12  # SEEN_WORDS a CPU
+QUEUE: Final = 13  # by CPU: the slots in its list
+CALLS: Final = 14  # CALL_WORDS a slot
+TAKEN: Final = 15  # the list that an eager CPU takes
+NR_SLOTS: Final = 16
+ORDER_FOR: Final = 17  # the only task's CPU + 1, once the order of its interrupts is there
+HEADER_WORDS: Final = 24
+
+RUN_NS: Final = 0
+REFILL_OF_CALL: Final = 1
+FUNCTION: Final = 2
+PAGES: Final = 3
+CALL_WORDS: Final = 4
+
+# One CPU: three cache lines. One for every interrupt ...
 BUSY_UNTIL: Final = 0  # end of its last finished handler
-ARRIVE: Final = 1  # when the interrupt of its handler came
-QUEUED: Final = 2  # csds that are not known to be taken yet
-DRAIN: Final = 3  # when its handler takes the list; -1: not known
-TAIL: Final = 4  # when the last csd of the list is released
-START: Final = 5  # when that handler starts
-EXIT: Final = 6  # what leaving it costs
-REFILL: Final = 7  # what the CPU loses after it
-# ... and what has come together in this phase.
-IPIS: Final = 8
-HANDLER_NS: Final = 9
-REFILL_NS: Final = 10
-LOST_NS: Final = 11
-IDLE_WOKEN: Final = 12
-IRQS_OFF_DELAY_NS: Final = 13
-STATE: Final = 14  # in which that interrupt found it, of STATES
+STATE: Final = 1  # in which its last interrupt found it, of STATES
+HANDLER_NS: Final = 2  # in this phase
+# ... with what is known of its spells until a time (interrupts come to a CPU in their order),
+IDLE_KNOWN_UNTIL: Final = 3
+IDLE_BEGIN: Final = 4  # -1: not idle
+PREEMPTED_KNOWN_UNTIL: Final = 5
+PREEMPTED_BEGIN: Final = 6
+PREEMPTED_END: Final = 7
+# one for a handler that has not ended, with several tasks,
+QUEUED: Final = 8  # csds that are not known to be taken yet
+DRAIN: Final = 9  # when its handler takes the list; -1: not known
+TAIL: Final = 10  # when the last csd of the list is released
+START: Final = 11  # when that handler starts
+ARRIVE: Final = 12  # when its interrupt came
+EXIT: Final = 13  # what leaving it costs
+REFILL: Final = 14  # what the CPU loses after it
 EAGER: Final = 15  # it has a task: its handlers are real events
-CPU_WORDS: Final = 16
+# and one for what else has come together in this phase.
+TAKEN_IPIS: Final = 16
+REFILL_NS: Final = 17
+IDLE_WOKEN: Final = 18
+IDLE_NS: Final = 19  # handlers and refills that cost nothing, as it was idle
+IRQS_OFF_DELAY_NS: Final = 20
+CPU_WORDS: Final = 24
 
 # STATES of simulator.trace.recorder, by number.
 RUNNING: Final = 0
@@ -72,9 +110,13 @@ SPELL_IRQS_OFF: Final = 2
 FRAME: Final = 0
 MEAN: Final = 1
 LENGTH: Final = 2  # table offset; -1: the whole frame
-SPELL_WORDS: Final = 3
+KEY: Final = 3
+THRESHOLD: Final = 4  # probability of a spell in a frame, times 2**63
+SPELL_WORDS: Final = 5
 
-# The machine's numbers, before its idle states (exit, residency, polling each).
+# The machine, another flat int64 array: a header, then its idle states (exit, residency,
+# polling each), costs, keys (the bits of unsigned numbers), spells, quantile tables, by CPU the
+# phases of its spells, APIC ids, and the next CPU of its cluster (-1: none).
 NR_CPUS: Final = 0
 MODE: Final = 1
 SHORTHAND: Final = 2
@@ -83,108 +125,129 @@ SEND_NS: Final = 4
 POLL_WAKE_NS: Final = 5
 NR_IDLE_STATES: Final = 6
 IDLE_STATES: Final = 7
+COSTS: Final = 8
+COST_KEYS: Final = 9
+SPELLS: Final = 10
+PHASES: Final = 11
+APIC: Final = 12
+NEXT_IN_CLUSTER: Final = 13
+START_KEY: Final = 14  # the purposes of a spell's start and length
+LENGTH_KEY: Final = 15
+MACHINE_WORDS: Final = 16
 
 MODES: Final = ("x2apic_physical", "x2apic_cluster", "kvm_hypercall")
 
 
-@dataclass(frozen=True, eq=False)
-class Machine:
-    """
-    A machine as flat arrays.
+class _Words:
+    # Parts of a flat array, one after another behind a header.
 
-    ``numbers``; ``costs`` [len(DRAWN) * COST_WORDS] in 1/1024 ns; ``keys``: one
-    per drawn cost, then (class key, threshold) per spell class, then the two
-    purposes of a spell; ``spells``; ``tables``: all quantile tables in a row;
-    ``phases`` [3 * nr_cpus]; ``distance`` [nr_cpus * nr_cpus]; ``apic``: the ids,
-    then by CPU the next one in its cluster (-1: none).
-    """
+    def __init__(self, header: int) -> None:
+        self._parts: list[Int64s] = []
+        self._length = header
 
-    numbers: Int64s
-    costs: Int64s
-    keys: Uint64s
-    spells: Int64s
-    tables: Int64s
-    phases: Int64s
-    distance: npt.NDArray[np.int8]
-    apic: Int64s
-
-    @property
-    def arrays(self) -> tuple[Any, ...]:
-        """The arrays, in the order in which compiled functions take them."""
-        return (
-            self.numbers,
-            self.costs,
-            self.keys,
-            self.spells,
-            self.tables,
-            self.phases,
-            self.distance,
-            self.apic,
-        )
-
-
-class _Tables:
-    # Quantile tables, one after another.
-
-    def __init__(self) -> None:
-        self._parts: list[Int64s] = [np.zeros(1, dtype=np.int64)]
-        self._length = 1
-
-    def add(self, table: Int64s | None) -> int:
-        if table is None:
-            return -1
+    def add(self, values: Sequence[int] | Int64s) -> int:
+        part = np.asarray(values, dtype=np.int64)
         offset = self._length
-        self._parts.append(table)
-        self._length += len(table)
+        self._parts.append(part)
+        self._length += len(part)
         return offset
 
-    def joined(self) -> Int64s:
-        return np.concatenate(self._parts)
+    def joined(self, header: Mapping[int, int]) -> Int64s:
+        first = np.zeros(self._length - sum(map(len, self._parts)), dtype=np.int64)
+        for word, value in header.items():
+            first[word] = value
+        return np.concatenate([first, *self._parts])
 
 
-def flatten(platform: Platform) -> Machine:
-    """Return a platform as flat arrays."""
-    from simulator.machine.draws import fold, purpose_of
+def _signed(key: int) -> int:
+    # The int64 with the bits of an unsigned number.
+    return key - (1 << 64) if key >= 1 << 63 else key
 
-    tables = _Tables()
+
+def flatten(platform: Platform) -> Int64s:
+    """Return a platform as one flat array."""
+    words = _Words(MACHINE_WORDS)
+    offsets: dict[bytes, int] = {}
+
+    def table(knots: Int64s | None) -> int:
+        if knots is None:
+            return -1
+        # Equal tables share their cache lines.
+        if knots.tobytes() not in offsets:
+            offsets[knots.tobytes()] = words.add(knots)
+        return offsets[knots.tobytes()]
+
     costs: list[int] = []
     keys: list[int] = []
     for name in DRAWN:
         cost = platform.costs[name]
-        costs += [tables.add(cost.spread), *cost.mean_fp]
-        keys.append(fold(platform.key, cost.purpose))
+        costs += [table(cost.spread), *cost.mean_fp]
+        keys.append(_signed(fold(platform.key, cost.purpose)))
     spells: list[int] = []
     phases: list[int] = []
     for spell in (platform.spells.idle, platform.spells.preempted, platform.spells.irqs_off):
         if spell is None:
-            spells += [1, 0, -1]
+            spells += [1, 0, -1, 0, 0]
             phases += [0] * platform.nr_cpus
-            keys += [0, 0]
-            continue
-        spells += [spell.frame_ns, spell.mean_fp, tables.add(spell.length)]
-        phases += spell.phase_ns
-        keys += [spell.key, spell.threshold]
-    keys += [purpose_of("spell start"), purpose_of("spell length")]
-    numbers = [
-        platform.nr_cpus,
-        MODES.index(platform.ipi_mode),
-        int(platform.ipi_shorthand),
-        platform.costs["flush_base"].ns(),
-        platform.costs["send"].ns(),
-        platform.costs["poll_wake"].ns(),
-        len(platform.idle_states),
-    ]
+        else:
+            spells += [spell.frame_ns, spell.mean_fp, table(spell.length)]
+            spells += [_signed(spell.key), _signed(spell.threshold)]
+            phases += spell.phase_ns
+    states: list[int] = []
     for state in platform.idle_states:
-        numbers += [state.exit_ns, state.residency_ns, int(state.polling)]
-    return Machine(
-        numbers=np.array(numbers, dtype=np.int64),
-        costs=np.array(costs, dtype=np.int64),
-        keys=np.array(keys, dtype=np.uint64),
-        spells=np.array(spells, dtype=np.int64),
-        tables=tables.joined(),
-        phases=np.array(phases, dtype=np.int64),
-        distance=np.ascontiguousarray(platform.distance).reshape(-1),
-        apic=np.array([*platform.apic_id, *_next_in_cluster(platform.apic_id)], dtype=np.int64),
+        states += [state.exit_ns, state.residency_ns, int(state.polling)]
+    return words.joined(
+        {
+            IDLE_STATES: words.add(states),
+            COSTS: words.add(costs),
+            COST_KEYS: words.add(keys),
+            SPELLS: words.add(spells),
+            PHASES: words.add(phases),
+            APIC: words.add(platform.apic_id),
+            NEXT_IN_CLUSTER: words.add(_next_in_cluster(platform.apic_id)),
+            NR_CPUS: platform.nr_cpus,
+            MODE: MODES.index(platform.ipi_mode),
+            SHORTHAND: int(platform.ipi_shorthand),
+            BASE_NS: platform.costs["flush_base"].ns(),
+            SEND_NS: platform.costs["send"].ns(),
+            POLL_WAKE_NS: platform.costs["poll_wake"].ns(),
+            NR_IDLE_STATES: len(platform.idle_states),
+            START_KEY: _signed(purpose_of("spell start")),
+            LENGTH_KEY: _signed(purpose_of("spell length")),
+        }
+    )
+
+
+def new_state(nr_cpus: int, nr_slots: int) -> Int64s:
+    """Return the state of CPUs that have done nothing, with room for the tasks of a phase."""
+    words = _Words(HEADER_WORDS)
+    rows = nr_slots * nr_cpus
+
+    def zeros(length: int) -> int:
+        return words.add(np.zeros(length, dtype=np.int64))
+
+    cpus = np.zeros((nr_cpus, CPU_WORDS), dtype=np.int64)
+    cpus[:, DRAIN] = -1
+    return words.joined(
+        {
+            CPUS: words.add(cpus.reshape(-1)),
+            ACK_HIST: zeros(NR_BUCKETS),
+            HANDLER_HIST: zeros(NR_BUCKETS),
+            EXECUTED: zeros(CALL_WORDS),
+            ORDER: zeros(nr_cpus),
+            BEGINS: zeros(nr_cpus),
+            IPIS: zeros(4 * nr_cpus),
+            REG: words.add(np.full(rows, -1, dtype=np.int64)),
+            ENQUEUED: zeros(rows),
+            RELEASE: zeros(rows),
+            SENT: zeros(rows),
+            ACKED: zeros(rows),
+            SEEN: zeros(SEEN_WORDS * rows),
+            QUEUE: zeros(rows),
+            CALLS: zeros(CALL_WORDS * nr_slots),
+            TAKEN: zeros(nr_slots),
+            NR_SLOTS: nr_slots,
+        }
     )
 
 
