@@ -20,6 +20,7 @@ from simulator.errors import InputError
 from simulator.run import load_result, simulate
 from simulator.scenario import Scenario
 from simulator.trace.result import Result
+from tests.kernel.helpers import constant
 
 CONTRACT = {
     "summary": """phase pages elapsed_ns elapsed_s pages_per_s flushes ipis ipis_saved
@@ -228,6 +229,17 @@ def test_a_folio_is_counted_in_the_window_in_which_it_became_ready(results):
         for row in windows.itertuples():
             inside = (ready > row.start_ns) & (ready <= row.start_ns + row.window_ns)
             assert inside.sum() == row.folios
+
+
+def test_a_window_owns_its_end():
+    # 64 folios, one every 100 ns, in 64 windows: one in each.
+    machine = constant(huge_alloc_2m=100)
+    fields = {"kernel": "v6.6", "pages": 64, "hvo": False, "phases": ("alloc",), "cpus": 1}
+    result = simulate(Scenario(machine=machine, **fields))
+    assert result.folios["ready_ns"].tolist() == [100 * (i + 1) for i in range(64)]
+    assert result.throughput["window_ns"].unique().tolist() == [100]
+    assert result.throughput["folios"].tolist() == [1] * 64
+    assert result.throughput["pages_per_s"].unique().tolist() == [1e7]
 
 
 def test_latency_counts_folios_flushes_and_csds(result):
