@@ -385,12 +385,11 @@ class TickSide:
                 target.queue.append(csd)
                 csds.append(csd)
         saved, writes = len(csds) - len(mask), ()
+        row["send_end_ns"] = model.now
         if len(mask) == 1 and self.polls(mask[0].target):
             csd = mask.pop()
             csd.sent = False
-            ipi(
-                -1, model.now + model.cost("cache_line"), csd.target, model.cost("poll_wake"), True
-            )
+            ipi(-1, model.now + model.cost("cache_line"), csd.target, model.cost("poll_wake"), True)
         elif mask:
             cpu.irqs_off = True
             writes = machine.icr_writes(me, [csd.target.number for csd in mask])
@@ -400,8 +399,8 @@ class TickSide:
                     yield from self.work(ns["inject"][n])
                     arrive = model.now + ns["deliver"][n]
                     ipi(model.now, arrive, model.cpus[n], ns["handler_entry"][n], False)
+            row["send_end_ns"] = model.now
             yield from self.irqs_on()
-        row["send_end_ns"] = model.now
         cpu.irqs_off = True
         yield from self.work(run_ns)
         yield from self.irqs_on()
