@@ -158,9 +158,9 @@ class HandMachine:
 class World:
     """An engine on a machine made by hand, with locks, and what tasks noted."""
 
-    def __init__(self, machine, ipis_of=range(10_000)):
+    def __init__(self, machine, ipis_of=range(10_000), engine=EventsEngine):
         self.recorder = Recorder(machine.socket_of, ipis_of)
-        self.engine = EventsEngine(machine, self.recorder)
+        self.engine = engine(machine, self.recorder)
         timeline = self.engine.timeline
         self.page_table_lock = SpinLock(timeline, machine, "page_table_lock")
         self.hugetlb_lock = IrqSpinLock(timeline, machine, "hugetlb_lock")
