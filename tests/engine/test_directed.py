@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pytest
 
+from simulator.engine.calls import Call
 from simulator.engine.locks import RwSemaphore
 from tests.engine.hand import (
     FULL,
@@ -578,3 +579,46 @@ def test_spells_are_not_for_a_cpu_with_a_task():
     world = World(HandMachine(2, spells=spells)).run({0: flush_at(1000, FULL), 1: works(3000)})
     assert world.ipis[0, 1][3] == 1138
     assert ("done", 1, 3120) in world.notes
+
+
+# --- the refill after a flush -------------------------------------------------------------------
+
+
+def test_a_working_task_pays_for_the_handler_and_for_the_refill_after_it():
+    """CPU 1 works for 5000; CPU 0's flush costs it 120 and a refill of 500."""
+    call = Call("batch_remap", "do_flush_tlb_all", 0, 50, 500)
+    world = World(HandMachine(2)).run({0: flush_at(1000, call), 1: works(5000)})
+    assert ("done", 1, 5620) in world.notes
+    assert world.tasks[1].time_by["interrupted"] == 620
+
+
+def test_two_flushes_in_one_handler_are_refilled_once():
+    """CPU 2 takes both lists at 1206 (see test_traces.py): 170, and the larger refill, 500."""
+    first = Call("batch_remap", "do_flush_tlb_all", 0, 50, 300)
+    second = Call("batch_remap", "do_flush_tlb_all", 0, 50, 500)
+    world = World(HandMachine(3)).run(
+        {0: flush_at(1000, first), 1: flush_at(1005, second), 2: works(5000)}
+    )
+    assert ("done", 2, 5670) in world.notes
+    assert pick(world.cpus[2], "ipis", "handler_ns", "refill_ns") == (1, 170, 500)
+
+
+def test_of_two_slowest_cpus_the_lower_one_is_named():
+    """Both arrive at 1136, and are released at 1226."""
+    world = World(HandMachine(3, ns={"inject": 0}, writes="shorthand")).run({0: flush_at(1000)})
+    assert [row[2:5] for row in world.ipis.values()] == [(1136, 1136, 1226)] * 2
+    assert world.flushes[0]["slowest_cpu"] == 1
+
+
+def test_a_sleeping_task_leaves_its_cpu_idle_from_then_on():
+    """CPU 1 falls asleep at 500; the IPI arrives at 1138, 638 later: shallow, 10 to leave."""
+
+    def body(world, task):
+        task.work("bookkeeping", 500)
+        if not task.ready():
+            yield from task.meet()
+        yield from task.sleep_until(5000, "sleep")
+
+    world = World(HandMachine(2, idle_states=SHALLOW_AND_DEEP)).run({0: flush_at(1000), 1: body})
+    assert world.ipis[0, 1][2:4] == (1138, 1148)
+    assert world.tasks[1].now_ns == 5000
