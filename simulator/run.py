@@ -21,13 +21,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from simulator import __version__
-from simulator.engine import CompiledEngine, EventsEngine
+from simulator.draws import fold, purpose_of, stream
+from simulator.engine import Engine, EventsEngine
 from simulator.errors import InputError
 from simulator.kernel import KernelConfig, kernels, load_kernel
 from simulator.kernel.memory import HugeMemory, lay_out
 from simulator.kernel.requests import Requests
 from simulator.machine import Machine, Noise, Platform, count_kinds, lower
-from simulator.machine.draws import fold, purpose_of, stream
 from simulator.scenario import BASE_PAGE_BYTES, Scenario
 from simulator.trace.frames import Columns, columns_of, ipi_columns
 from simulator.trace.recorder import Recorder
@@ -35,8 +35,6 @@ from simulator.trace.result import Result, load_columns, load_json
 
 __all__ = ("Result", "load_result", "simulate")
 
-# The answers are the same; the compiled engine applies to everything.
-_ENGINES = {"auto": CompiledEngine, "compiled": CompiledEngine, "events": EventsEngine}
 _PACKAGES = ("simpy", "numpy", "pandas", "scipy", "pydantic", "matplotlib")
 
 
@@ -80,7 +78,7 @@ def _record(scenario: Scenario, ipis_of: Collection[int] = ()) -> Recorder:
         scenario.replication,
     )
     recorder = Recorder(machine.socket_of, ipis_of)
-    engine = _ENGINES[scenario.engine](machine, recorder)
+    engine = _engine(scenario, machine, recorder)
     config = KernelConfig(
         page_size=scenario.page_size,
         hvo=scenario.hvo,
@@ -102,6 +100,15 @@ def _record(scenario: Scenario, ipis_of: Collection[int] = ()) -> Recorder:
         for task in tasks:
             recorder.task_ended(task.now_ns, task.time_by, task.irqs_off_max_ns)
     return recorder
+
+
+def _engine(scenario: Scenario, machine: Platform, recorder: Recorder) -> Engine:
+    if scenario.engine == "events":
+        return EventsEngine(machine, recorder)
+    # numba takes long to import.
+    from simulator.engine.compiled import CompiledEngine
+
+    return CompiledEngine(machine, recorder)
 
 
 def _free_pages(scenario: Scenario, machine: Platform) -> int:
@@ -179,7 +186,7 @@ def _provenance(scenario: Scenario) -> dict[str, Any]:
         "key": scenario.key,
         "version": __version__,
         "commit": _commit(),
-        "engine": "events",
+        "engine": "events" if scenario.engine == "events" else "compiled",
         "seed": scenario.seed,
         "replication": scenario.replication,
         "costs": sum(kinds.values()),

@@ -6,13 +6,14 @@ How time passes
 CPUs, tasks, locks and broadcasts on a SimPy timeline of integer keys.  The
 engine knows no profile and no kernel: it sees a machine as the integers of
 :class:`simulator.engine.platform.Platform`, and kernel code as generators that
-get a :class:`simulator.engine.task.Task`.
+get a :class:`simulator.engine.task.Task`.  The compiled engine is in
+:mod:`simulator.engine.compiled`, which takes long to import.
 """
 
 from __future__ import annotations
 
-from simulator.engine.compiled import CompiledEngine
 from simulator.engine.events import EventsEngine
+from simulator.engine.platform import Engine
 from simulator.engine.task import Body, Steps, Task
 
-__all__ = ("Body", "CompiledEngine", "EventsEngine", "Steps", "Task")
+__all__ = ("Body", "Engine", "EventsEngine", "Steps", "Task")

@@ -10,13 +10,19 @@ can make one by hand.  All times are nanoseconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ("Cost", "Costs", "IdleState", "Platform", "Spells")
+if TYPE_CHECKING:
+    from simulator.engine.calls import Call
+    from simulator.engine.task import Body, Steps, Task
+    from simulator.engine.timeline import Timeline
+    from simulator.trace.recorder import Recorder
+
+__all__ = ("Cost", "Costs", "Engine", "IdleState", "Platform", "Spells")
 
 
 class Cost(Protocol):
@@ -66,3 +72,14 @@ class Platform(Protocol):
     def ipi_draws(self, name: str, initiator: int, flush: int) -> npt.NDArray[np.int64]: ...
     def idle_state(self, idle_for_ns: int) -> IdleState: ...
     def icr_writes(self, initiator: int, cpus: Sequence[int]) -> tuple[tuple[int, ...], ...]: ...
+
+
+class Engine(Protocol):
+    """What kernel code asks of an engine; both engines give the same answers."""
+
+    @property
+    def timeline(self) -> Timeline: ...
+    @property
+    def recorder(self) -> Recorder: ...
+    def run(self, start_ns: int, bodies: Mapping[int, Body]) -> list[Task]: ...
+    def on_each_cpu(self, task: Task, call: Call) -> Steps: ...

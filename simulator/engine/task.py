@@ -47,7 +47,6 @@ class TaskCpu(Protocol):
     def leave(self, now_ns: int) -> None: ...
 
 
-
 class Task:
     """A task on its CPU, with its clock and where its time went."""
 

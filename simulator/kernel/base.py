@@ -21,7 +21,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from simulator.engine import EventsEngine, Steps, Task
+from simulator.engine import Engine, Steps, Task
 from simulator.engine.locks import IrqSpinLock, Mutex, RwSemaphore, SpinLock
 from simulator.kernel.memory import HugeMemory
 from simulator.kernel.structs import Folio, Hstate, KernelConfig, StaticKey
@@ -66,7 +66,7 @@ class KernelBase:
         return "\n".join(Path(file).read_text(encoding="utf-8") for file in files)
 
     def __init__(
-        k, engine: EventsEngine, platform: Platform, memory: HugeMemory, config: KernelConfig
+        k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig
     ) -> None:
         k.engine = engine
         k.recorder = engine.recorder

@@ -15,8 +15,8 @@ the flush of the split; the race of two tasks that both see a leaf; mmap_lock fo
 reading around the walk; ENOMEM of the PTE page and the restore pages, and the
 walk back after a failure in the middle of a folio.
 
-Not modelled: what struct pages contain; memory section online and offline;
-pages from memblock (free_bootmem_page).
+Not modelled: what struct pages contain; memory hotplug, and so split_page(), which
+is for vmemmap from buddy; free_bootmem_page() for pages from memblock.
 
 Sources: mm/hugetlb_vmemmap.c of v6.1; counted in Linux 6.1.176.
 """

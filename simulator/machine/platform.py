@@ -23,9 +23,9 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from simulator.draws import Uint64Array, base_key, fold, purpose_of, stream
 from simulator.errors import InputError
 from simulator.machine import tables
-from simulator.machine.draws import Uint64Array, base_key, fold, purpose_of, stream
 from simulator.machine.layout import Distance, distances, icr_writes, places
 from simulator.machine.noise import Noise
 from simulator.machine.schema import Cost, CostByDistance, IdleState, IpiMode, Machine, Spread, Time

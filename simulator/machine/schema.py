@@ -276,7 +276,7 @@ class Costs(Strict):
     huge_free_1g: Cost = Field(description="1 GiB folio back, HVO apart")
     vmemmap_walk: Cost = Field(description="one descent of vmemmap_remap_range")
     pmd_check: Cost = Field(description="test whether a PMD is a leaf")
-    pmd_split: Cost = Field(description="split_page of order 9 and pmd_populate")
+    pmd_split: Cost = Field(description="pmd_populate_kernel of a new page table")
     set_pte: Cost = Field(description="one vmemmap PTE rewritten, its list work included")
     smp_wmb: Cost = Field(description="write barrier")
     synchronize_rcu: Cost = Field(description="one grace period")

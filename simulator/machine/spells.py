@@ -28,8 +28,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from simulator.draws import Uint64Array, fold, mix64_array, purpose_of, stream
 from simulator.errors import InputError
-from simulator.machine.draws import Uint64Array, fold, mix64_array, purpose_of, stream
 from simulator.machine.tables import ONE, draw, moments
 
 __all__ = ("SpellTable", "Spells", "spell_table")

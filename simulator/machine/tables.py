@@ -25,7 +25,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from simulator.machine.draws import Uint64Array
+from simulator.draws import Uint64Array
 
 __all__ = (
     "NR_KNOTS",

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.machine.draws import GOLDEN, MASK, base_key, fold, mix64, mix64_array, stream
+from simulator.draws import GOLDEN, MASK, base_key, fold, mix64, mix64_array, stream
 
 words = st.integers(min_value=0, max_value=MASK)
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from simulator.draws import stream
 from simulator.machine import tables
-from simulator.machine.draws import stream
 
 SHAPES = [
     pytest.param(

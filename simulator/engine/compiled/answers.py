@@ -15,6 +15,7 @@ import numpy as np
 from simulator.engine.compiled import layout as at
 from simulator.engine.compiled.draws import below, mix64, quantile
 from simulator.engine.compiled.jit import compiled, inlined
+from simulator.engine.compiled.layout import Int64s
 
 __all__ = ("answer", "close_handler", "count", "open_handler", "polls", "settle")
 
@@ -22,7 +23,7 @@ _ONE = np.uint64(1)
 
 
 @inlined
-def _frame(m, kind, cpu, t_ns):
+def _frame(m: Int64s, kind: int, cpu: int, t_ns: int) -> tuple[int, np.uint64]:
     # The frame of a class of spells that a time is in: when it began, and its draw.
     row = m[at.SPELLS] + kind * at.SPELL_WORDS
     frame_ns = m[row + at.FRAME]
@@ -33,13 +34,13 @@ def _frame(m, kind, cpu, t_ns):
 
 
 @inlined
-def _has_spell(m, kind, x):
+def _has_spell(m: Int64s, kind: int, x: np.uint64) -> np.bool:
     threshold = m[m[at.SPELLS] + kind * at.SPELL_WORDS + at.THRESHOLD]
     return (x >> _ONE) < np.uint64(threshold)
 
 
 @inlined
-def _spell_in(m, kind, x):
+def _spell_in(m: Int64s, kind: int, x: np.uint64) -> tuple[np.int64, np.int64]:
     # Start and end of the spell of a frame, from its beginning.
     row = m[at.SPELLS] + kind * at.SPELL_WORDS
     frame_ns = m[row + at.FRAME]
@@ -50,7 +51,7 @@ def _spell_in(m, kind, x):
 
 
 @compiled
-def _look_up_idle(m, s, cpu, t_ns):
+def _look_up_idle(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
     # Idle spells are whole frames; one may have begun a frame earlier.
     line = s[at.CPUS] + cpu * at.CPU_WORDS
     begin_ns, x = _frame(m, at.SPELL_IDLE, cpu, t_ns)
@@ -66,7 +67,7 @@ def _look_up_idle(m, s, cpu, t_ns):
 
 
 @compiled
-def _look_up_preempted(m, s, cpu, t_ns):
+def _look_up_preempted(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
     line = s[at.CPUS] + cpu * at.CPU_WORDS
     begin_ns, x = _frame(m, at.SPELL_PREEMPTED, cpu, t_ns)
     frame_ns = m[m[at.SPELLS] + at.SPELL_PREEMPTED * at.SPELL_WORDS + at.FRAME]
@@ -79,8 +80,18 @@ def _look_up_preempted(m, s, cpu, t_ns):
         s[line + at.PREEMPTED_END] = begin_ns + end_ns
 
 
+@compiled
+def _depth(m: Int64s, idle_ns: int) -> int:
+    # The deepest C-state whose residency fits, or the first.
+    found = 0
+    for state in range(m[at.NR_IDLE_STATES]):
+        if m[m[at.IDLE_STATES] + 3 * state + 1] <= idle_ns:
+            found = state
+    return found
+
+
 @inlined
-def _idle_state(m, s, cpu, t_ns, busy_until_ns):
+def _idle_state(m: Int64s, s: Int64s, cpu: int, t_ns: int, busy_until_ns: int) -> int:
     # The number of the C-state that a lazy CPU has reached; -1: it is not idle.
     line = s[at.CPUS] + cpu * at.CPU_WORDS
     if t_ns >= s[line + at.IDLE_KNOWN_UNTIL]:
@@ -88,16 +99,12 @@ def _idle_state(m, s, cpu, t_ns, busy_until_ns):
     found = -1
     begin_ns = s[line + at.IDLE_BEGIN]
     if begin_ns >= 0:
-        idle_ns = t_ns - max(begin_ns, busy_until_ns)
-        found = 0
-        for state in range(m[at.NR_IDLE_STATES]):
-            if m[m[at.IDLE_STATES] + 3 * state + 1] <= idle_ns:
-                found = state
+        found = _depth(m, t_ns - max(begin_ns, busy_until_ns))
     return found
 
 
 @inlined
-def answer(m, s, cpu, arrive_ns, polled):
+def answer(m: Int64s, s: Int64s, cpu: int, arrive_ns: int, polled: bool) -> tuple[int, int]:
     """Return the state in which an interrupt finds a lazy CPU, and when its handler starts."""
     line = s[at.CPUS] + cpu * at.CPU_WORDS
     busy_until_ns = s[line + at.BUSY_UNTIL]
@@ -130,7 +137,7 @@ def answer(m, s, cpu, arrive_ns, polled):
 
 
 @inlined
-def polls(m, s, cpu, t_ns):
+def polls(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> bool:
     """Return whether a lazy CPU idles polling at a time."""
     busy_until_ns = s[s[at.CPUS] + cpu * at.CPU_WORDS + at.BUSY_UNTIL]
     found = -1
@@ -140,7 +147,7 @@ def polls(m, s, cpu, t_ns):
 
 
 @inlined
-def count(s, hist, ns):
+def count(s: Int64s, hist: int, ns: int) -> None:
     """Count a time in a log-linear histogram (buckets of simulator.trace.tables)."""
     if ns < 256:
         s[hist + ns] += 1
@@ -151,7 +158,7 @@ def count(s, hist, ns):
 
 
 @inlined
-def settle(s, line, state, handler_ns, refill_ns, end_ns):
+def settle(s: Int64s, line: int, state: int, handler_ns: int, refill_ns: int, end_ns: int) -> None:
     """Account for the handler of a lazy CPU, refill apart, which ended at a time."""
     s[line + at.BUSY_UNTIL] = end_ns
     s[line + at.STATE] = state
@@ -163,7 +170,16 @@ def settle(s, line, state, handler_ns, refill_ns, end_ns):
 
 
 @inlined
-def open_handler(s, cpu, state, arrive_ns, start_ns, entry_ns, exit_ns, polled):
+def open_handler(
+    s: Int64s,
+    cpu: int,
+    state: int,
+    arrive_ns: int,
+    start_ns: int,
+    entry_ns: int,
+    exit_ns: int,
+    polled: bool,
+) -> None:
     """Note the handler of a lazy CPU that is going to take the CPU's list."""
     line = s[at.CPUS] + cpu * at.CPU_WORDS
     s[line + at.STATE] = state
@@ -180,7 +196,7 @@ def open_handler(s, cpu, state, arrive_ns, start_ns, entry_ns, exit_ns, polled):
 
 
 @inlined
-def close_handler(s, cpu):
+def close_handler(s: Int64s, cpu: int) -> None:
     """Finish the handler of a lazy CPU, to whose list nothing can be added any more."""
     line = s[at.CPUS] + cpu * at.CPU_WORDS
     end_ns = s[line + at.TAIL] + s[line + at.EXIT]

@@ -34,9 +34,17 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.engine.compiled import layout as at
-from simulator.engine.compiled.answers import answer, close_handler, count, open_handler, polls, settle
+from simulator.engine.compiled.answers import (
+    answer,
+    close_handler,
+    count,
+    open_handler,
+    polls,
+    settle,
+)
 from simulator.engine.compiled.draws import cost_ns, mix64
 from simulator.engine.compiled.jit import compiled, inlined
+from simulator.engine.compiled.layout import Int8s, Int64s
 
 __all__ = (
     "BLOCKED", "DONE", "IN_SPIN", "IN_WORK", "acks", "broadcast_alone", "close_all", "commit",
@@ -48,78 +56,122 @@ DONE, BLOCKED, IN_WORK, IN_SPIN = 0, 1, 2, 3
 
 
 @inlined
-def _flush_key(m, row, initiator, nth):
+def _flush_key(m: Int64s, row: int, initiator: int, nth: int) -> np.uint64:
     key = np.uint64(m[m[at.COST_KEYS] + row])
     return mix64(mix64(key + np.uint64(initiator)) + np.uint64(nth))
 
 
 @inlined
-def _drawn(m, distance, row, near, key, cpu):
+def _drawn(m: Int64s, distance: Int8s, row: int, near: int, key: np.uint64, cpu: int) -> int:
     # A drawn cost between the CPU whose distances begin at `near` and another one.
     base = m[at.COSTS] + row * at.COST_WORDS
     return cost_ns(m, m[base], m[base + 1 + distance[near + cpu]], key, cpu)
 
 
+@inlined
+def _put(s: Int64s, nr: int, cpu: int, begins: bool) -> None:
+    # The next destination, and whether a write begins with it.
+    s[s[at.ORDER] + nr] = cpu
+    s[s[at.BEGINS] + nr] = begins
+
+
 @compiled
-def _write_order(m, s, row, me):
-    # The destinations in the order of their interrupts, with the first of each write marked.
-    n, sent, order, begins = m[at.NR_CPUS], s[at.SENT] + row, s[at.ORDER], s[at.BEGINS]
+def _order_all(m: Int64s, s: Int64s, me: int) -> None:
+    # The shorthand: one write to all others.
     nr = 0
-    for cpu in range(n):
-        nr += s[sent + cpu]
-    mode = m[at.MODE]
-    if m[at.SHORTHAND] and nr == n - 1:
-        nr = 0
-        for cpu in range(n):
-            if cpu != me:
-                s[order + nr] = cpu
-                s[begins + nr] = nr == 0
-                nr += 1
-        return nr
+    for cpu in range(m[at.NR_CPUS]):
+        if cpu != me:
+            _put(s, nr, cpu, nr == 0)
+            nr += 1
+
+
+@compiled
+def _order_by_cluster(m: Int64s, s: Int64s, sent: int) -> None:
+    # A cluster is written when the walk meets its first CPU.
     nr = 0
-    if mode == 1:  # x2apic_cluster: a cluster is written when the walk meets its first CPU
-        following = m[at.NEXT_IN_CLUSTER]
-        for cpu in range(n):
-            if s[sent + cpu] == 1:
-                first = True
-                other = cpu
-                while other >= 0:
-                    if s[sent + other] == 1:
-                        s[order + nr] = other
-                        s[begins + nr] = first
-                        first = False
-                        nr += 1
-                        s[sent + other] = 2  # written
-                    other = m[following + other]
-        for cpu in range(n):
-            if s[sent + cpu] == 2:
-                s[sent + cpu] = 1
-        return nr
+    for cpu in range(m[at.NR_CPUS]):
+        if s[sent + cpu] == 1:
+            begins = True
+            other = cpu
+            while other >= 0:
+                if s[sent + other] == 1:
+                    _put(s, nr, other, begins)
+                    begins = False
+                    nr += 1
+                    s[sent + other] = 2  # written
+                other = m[m[at.NEXT_IN_CLUSTER] + other]
+    for cpu in range(m[at.NR_CPUS]):
+        if s[sent + cpu] == 2:
+            s[sent + cpu] = 1
+
+
+@compiled
+def _order_by_span(m: Int64s, s: Int64s, sent: int) -> None:
+    # Hypercalls: APIC ids that fit a bitmap of 128, as the walk meets them.
+    nr = 0
     low = -1
     high = -1
-    for cpu in range(n):
-        if s[sent + cpu] == 0:
-            continue
-        begin = True
-        if mode == 2:  # kvm_hypercall: ids that fit a bitmap of 128, as the walk meets them
+    for cpu in range(m[at.NR_CPUS]):
+        if s[sent + cpu]:
             this = m[m[at.APIC] + cpu]
+            begins = False
             if nr > 0 and this < low and high - this < 128:
                 low = this
-                begin = False
             elif nr > 0 and low < this < low + 128:
                 high = max(high, this)
-                begin = False
             else:
                 low = this
                 high = this
-        s[order + nr] = cpu
-        s[begins + nr] = begin
-        nr += 1
+                begins = True
+            _put(s, nr, cpu, begins)
+            nr += 1
+
+
+@compiled
+def _write_order(m: Int64s, s: Int64s, row: int, me: int) -> int:
+    # Order the destinations that a row of SENT names; return how many there are.
+    n, sent = m[at.NR_CPUS], s[at.SENT] + row
+    nr = 0
+    for cpu in range(n):
+        nr += s[sent + cpu]
+    if m[at.SHORTHAND] and nr == n - 1:
+        _order_all(m, s, me)
+    elif m[at.MODE] == at.CLUSTER:
+        _order_by_cluster(m, s, sent)
+    elif m[at.MODE] == at.HYPERCALL:
+        _order_by_span(m, s, sent)
+    else:
+        at_cpu = 0
+        for cpu in range(n):
+            if s[sent + cpu]:
+                _put(s, at_cpu, cpu, True)
+                at_cpu += 1
     return nr
 
 
 @compiled
-def broadcast_alone(m, s, distance, me, nth, start_ns, run_ns, refill_ns, line_ns, detail):
+def _order_others(m: Int64s, s: Int64s, me: int) -> None:
+    # The order of an only task's broadcasts is always the same.
+    if s[at.ORDER_FOR] != me + 1:
+        for cpu in range(m[at.NR_CPUS]):
+            s[s[at.SENT] + cpu] = cpu != me
+        _write_order(m, s, 0, me)
+        s[at.ORDER_FOR] = me + 1
+
+
+@compiled
+def broadcast_alone(
+    m: Int64s,
+    s: Int64s,
+    distance: Int8s,
+    me: int,
+    nth: int,
+    start_ns: int,
+    run_ns: int,
+    refill_ns: int,
+    line_ns: int,
+    detail: bool,
+) -> tuple[int, int, int, int, int, int, int, int]:
     """
     Carry out a broadcast whose initiator is the only task.
 
@@ -131,11 +183,7 @@ def broadcast_alone(m, s, distance, me, nth, start_ns, run_ns, refill_ns, line_n
     n = m[at.NR_CPUS]
     near = me * n
     enqueued, release, acked, order = s[at.ENQUEUED], s[at.RELEASE], s[at.ACKED], s[at.ORDER]
-    if s[at.ORDER_FOR] != me + 1:
-        for cpu in range(n):
-            s[s[at.SENT] + cpu] = cpu != me
-        _write_order(m, s, 0, me)
-        s[at.ORDER_FOR] = me + 1
+    _order_others(m, s, me)
     # 1. Enqueue: every queue is empty.
     t_ns = start_ns + m[at.BASE_NS]
     key = _flush_key(m, at.ENQUEUE, me, nth)
@@ -200,7 +248,7 @@ def broadcast_alone(m, s, distance, me, nth, start_ns, run_ns, refill_ns, line_n
 
 
 @compiled
-def walk(m, s, distance, slot, me, nth, start_ns):
+def walk(m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, start_ns: int) -> int:
     """Register when the initiator in a slot enqueues on every other CPU; return the end."""
     n = m[at.NR_CPUS]
     row = slot * n
@@ -215,7 +263,7 @@ def walk(m, s, distance, slot, me, nth, start_ns):
 
 
 @compiled
-def shift(m, s, slot, from_ns, by_ns):
+def shift(m: Int64s, s: Int64s, slot: int, from_ns: int, by_ns: int) -> None:
     """Move what an initiator has not enqueued yet at a time: a handler runs on its CPU."""
     first = s[at.REG] + slot * m[at.NR_CPUS]
     for i in range(first, first + m[at.NR_CPUS]):
@@ -224,7 +272,7 @@ def shift(m, s, slot, from_ns, by_ns):
 
 
 @inlined
-def _released(s, line, cell, slot):
+def _released(s: Int64s, line: int, cell: int, slot: int) -> None:
     # The next csd of the list of a lazy CPU's handler runs.
     call = s[at.CALLS] + at.CALL_WORDS * slot
     s[line + at.TAIL] += s[call + at.RUN_NS]
@@ -240,7 +288,7 @@ def _released(s, line, cell, slot):
 
 
 @inlined
-def _enqueue(m, s, cpu, slot):
+def _enqueue(m: Int64s, s: Int64s, cpu: int, slot: int) -> None:
     # Commit one registered csd; all that comes before it on this CPU is committed.
     line = s[at.CPUS] + cpu * at.CPU_WORDS
     cell = slot * m[at.NR_CPUS] + cpu
@@ -259,7 +307,7 @@ def _enqueue(m, s, cpu, slot):
 
 
 @compiled
-def _enqueue_before(m, s, cpu, until_ns, until_slot):
+def _enqueue_before(m: Int64s, s: Int64s, cpu: int, until_ns: int, until_slot: int) -> None:
     # Commit what is registered on a CPU before a time, or at it by a slot up to the given one.
     n = m[at.NR_CPUS]
     reg = s[at.REG] + cpu
@@ -279,7 +327,7 @@ def _enqueue_before(m, s, cpu, until_ns, until_slot):
 
 
 @compiled
-def commit(m, s, slot, me):
+def commit(m: Int64s, s: Int64s, slot: int, me: int) -> int:
     """Commit a whole walk, and what other walks did before it; return the IPIs needed."""
     n = m[at.NR_CPUS]
     row = slot * n
@@ -296,7 +344,9 @@ def commit(m, s, slot, me):
 
 
 @compiled
-def send(m, s, distance, slot, me, nth, now_ns, line_ns):
+def send(
+    m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, now_ns: int, line_ns: int
+) -> tuple[int, int, int]:
     """
     Send the IPIs of a broadcast, or, if ``line_ns`` >= 0, wake its only target from polling.
 
@@ -347,13 +397,13 @@ def send(m, s, distance, slot, me, nth, now_ns, line_ns):
 
 
 @compiled
-def polling(m, s, cpu, t_ns):
+def polling(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> bool:
     """Return whether a lazy CPU idles polling at a time."""
     return polls(m, s, cpu, t_ns)
 
 
 @compiled
-def drain(m, s, cpu, drain_ns):
+def drain(m: Int64s, s: Int64s, cpu: int, drain_ns: int) -> int:
     """Take the list of an eager CPU at a time; return its length. ``TAKEN`` has the slots."""
     _enqueue_before(m, s, cpu, drain_ns, -1)
     line = s[at.CPUS] + cpu * at.CPU_WORDS
@@ -365,7 +415,18 @@ def drain(m, s, cpu, drain_ns):
 
 
 @compiled
-def acks(m, s, distance, slot, me, nth, cpu, t_ns, spins, handler_ns):
+def acks(
+    m: Int64s,
+    s: Int64s,
+    distance: Int8s,
+    slot: int,
+    me: int,
+    nth: int,
+    cpu: int,
+    t_ns: int,
+    spins: bool,
+    handler_ns: int,
+) -> tuple[int, int, int]:
     """
     Follow an initiator that waits for its csds.
 
@@ -401,7 +462,7 @@ def acks(m, s, distance, slot, me, nth, cpu, t_ns, spins, handler_ns):
 
 
 @compiled
-def close_all(m, s):
+def close_all(m: Int64s, s: Int64s) -> None:
     """Finish the handlers of all lazy CPUs: a phase has ended."""
     for cpu in range(m[at.NR_CPUS]):
         if s[s[at.CPUS] + cpu * at.CPU_WORDS + at.DRAIN] >= 0:

@@ -3,7 +3,7 @@
 Keyed draws, one at a time
 --------------------------
 
-The arithmetic of :mod:`simulator.machine.draws` and
+The arithmetic of :mod:`simulator.draws` and
 :mod:`simulator.machine.tables`, for compiled code: unsigned 64-bit products wrap
 modulo 2**64, a table is interpolated with integers alone.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.engine.compiled.jit import inlined
+from simulator.engine.compiled.layout import Int64s
 
 __all__ = ("below", "cost_ns", "mix64", "quantile")
 
@@ -27,7 +28,7 @@ _S32, _S38, _S44, _S54 = np.uint64(32), np.uint64(38), np.uint64(44), np.uint64(
 
 
 @inlined
-def mix64(z):
+def mix64(z: np.uint64) -> np.uint64:
     """Return splitmix64's output for a state (uint64)."""
     z = z + _GOLDEN
     z = (z ^ (z >> _S30)) * _MUL1
@@ -36,13 +37,13 @@ def mix64(z):
 
 
 @inlined
-def below(x, limit):
+def below(x: np.uint64, limit: int) -> np.int64:
     """Return a draw (uint64) as a number from 0 to ``limit`` - 1, for limits below 2**32."""
     return np.int64(((x >> _S32) * np.uint64(limit)) >> _S32)
 
 
 @inlined
-def quantile(m, offset, x):
+def quantile(m: Int64s, offset: int, x: np.uint64) -> int:
     """Return the quantile of the table at ``offset`` that a draw (uint64) selects."""
     coarse = np.int64(x >> _S54)
     if coarse == 1023:
@@ -56,7 +57,7 @@ def quantile(m, offset, x):
 
 
 @inlined
-def cost_ns(m, offset, mean_fp, key, item):
+def cost_ns(m: Int64s, offset: int, mean_fp: int, key: np.uint64, item: int) -> int:
     """Return a cost in nanoseconds: a mean in 1/1024 ns, spread by the draw of an item."""
     if offset < 0:
         return (mean_fp + 512) >> 10

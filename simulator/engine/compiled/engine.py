@@ -41,7 +41,7 @@ from simulator.trace.recorder import STATES
 from simulator.trace.tables import NR_BUCKETS
 
 if TYPE_CHECKING:
-    from simulator.machine import Platform
+    from simulator.engine.compiled.platform import FlatPlatform
     from simulator.trace.recorder import Recorder
 
 __all__ = ("CompiledEngine",)
@@ -63,7 +63,7 @@ def _zeros(length: int) -> at.Int64s:
 class CompiledEngine:
     """Tasks as SimPy processes, lazy CPUs in flat arrays."""
 
-    def __init__(self, platform: Platform, recorder: Recorder) -> None:
+    def __init__(self, platform: FlatPlatform, recorder: Recorder) -> None:
         self.timeline = Timeline()
         self.platform = platform
         self.recorder = recorder
@@ -199,9 +199,7 @@ class CompiledEngine:
             pages,
         )
         # 1. Enqueue.
-        walk_end = walk(
-            self._machine, self._state, self._distance, slot, me, nth, task.met_ns
-        )
+        walk_end = walk(self._machine, self._state, self._distance, slot, me, nth, task.met_ns)
         self._walking[slot] = True
         task.work(categories.enqueue, int(walk_end) - task.met_ns)
         if not task.ready():
@@ -264,12 +262,12 @@ class CompiledEngine:
         return nr, writes
 
     def _wait(self, task: Task, slot: int, nth: int, category: str) -> Steps:
-        me = task.cpu
+        me = self._eager[task.cpu.number]
         cpu, t_ns, spins, interrupted_ns = 0, task.met_ns, False, 0
         me.handlers.clear()
 
         def follow(handler_ns: int) -> tuple[int, int, int]:
-            return acks(  # type: ignore[no-any-return]  # compiled code is untyped
+            return acks(
                 self._machine, self._state, self._distance, slot, me.number, nth, cpu, t_ns,
                 spins, handler_ns,
             )  # fmt: skip
@@ -333,13 +331,12 @@ class CompiledEngine:
             lines[cpu, at.EAGER] = 0
         self._eager = {}
         for cpu in bodies:
-            eager = self._ever_eager.get(cpu)
-            if eager is None:
-                eager = EagerCpu(
+            if cpu not in self._ever_eager:
+                self._ever_eager[cpu] = EagerCpu(
                     self.timeline, cpu, self.platform, self.recorder, self._drained, self._stolen
                 )
-                self._ever_eager[cpu] = eager
-                self.timeline.process(eager.life())
+                self.timeline.process(self._ever_eager[cpu].life())
+            eager = self._ever_eager[cpu]
             eager.resume(int(lines[cpu, at.BUSY_UNTIL]), STATES[lines[cpu, at.STATE]])
             lines[cpu, at.EAGER] = 1
             self._eager[cpu] = eager

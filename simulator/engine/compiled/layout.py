@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from simulator.machine.draws import fold, purpose_of
+from simulator.draws import fold, purpose_of
 from simulator.trace.tables import NR_BUCKETS
 
 if TYPE_CHECKING:
-    from simulator.machine import Platform
+    from simulator.engine.compiled.platform import FlatPlatform
 
-__all__ = ("flatten", "new_state")
+__all__ = ("Int8s", "Int64s", "flatten", "new_state")
 
+Int8s = npt.NDArray[np.int8]
 Int64s = npt.NDArray[np.int64]
 
 # The state, one flat int64 array: a header of offsets ...
@@ -136,6 +137,8 @@ LENGTH_KEY: Final = 15
 MACHINE_WORDS: Final = 16
 
 MODES: Final = ("x2apic_physical", "x2apic_cluster", "kvm_hypercall")
+CLUSTER: Final = 1
+HYPERCALL: Final = 2
 
 
 class _Words:
@@ -164,7 +167,7 @@ def _signed(key: int) -> int:
     return key - (1 << 64) if key >= 1 << 63 else key
 
 
-def flatten(platform: Platform) -> Int64s:
+def flatten(platform: FlatPlatform) -> Int64s:
     """Return a platform as one flat array."""
     words = _Words(MACHINE_WORDS)
     offsets: dict[bytes, int] = {}
