@@ -40,14 +40,14 @@ def _has_spell(m: Int64s, kind: int, x: np.uint64) -> np.bool:
 
 
 @inlined
-def _spell_in(m: Int64s, kind: int, x: np.uint64) -> tuple[np.int64, np.int64]:
+def _spell_in(m: Int64s, kind: int, x: np.uint64) -> tuple[int, int]:
     # Start and end of the spell of a frame, from its beginning.
     row = m[at.SPELLS] + kind * at.SPELL_WORDS
     frame_ns = m[row + at.FRAME]
     start_ns = below(mix64(x ^ np.uint64(m[at.START_KEY])), frame_ns)
     drawn = quantile(m, m[row + at.LENGTH], mix64(x ^ np.uint64(m[at.LENGTH_KEY])))
     end_ns = start_ns + ((drawn * m[row + at.MEAN] + (1 << 25)) >> 26)
-    return start_ns, min(end_ns, frame_ns)
+    return int(start_ns), int(min(end_ns, frame_ns))
 
 
 @compiled
