@@ -14,7 +14,9 @@ A CPU without one (*lazy*) answers by its spells: idle, preempted (a vCPU that
 the host runs later), or with interrupts off.  An interrupt that comes during a
 handler is taken when that handler ends.
 
-Not modelled: spells on a CPU that has a task; nested or non-maskable interrupts;
+Not modelled: spells on a CPU that has a task; idle time before the simulation
+began (every CPU was last busy at time 0); what the refill after a handler costs a
+task that spins or sleeps meanwhile; nested or non-maskable interrupts;
 other sources of interrupts than the calls of :mod:`simulator.engine.calls`.
 """
 

@@ -89,9 +89,7 @@ class EventsEngine:
         nth = self._flushes_of[me.number]
         self._flushes_of[me.number] += 1
         start_ns = task.now_ns
-        row = self.recorder.broadcast_starts(
-            task.number, me.number, start_ns, call.reason, call.function, call.pages
-        )
+        row = self.recorder.broadcast_starts()
         task.work(categories.enqueue, self._base_ns)
 
         csds, mask = yield from self._enqueue(task, call, nth)
@@ -107,16 +105,11 @@ class EventsEngine:
         last_release_ns, slowest_cpu = yield from self._wait(task, csds, categories.wait, nth, row)
         end_ns = yield from self._now(task)
         task.broadcast_ns += end_ns - start_ns
+        last_ack_ns = max(last_release_ns, send_end_ns)
+        times = (call.pages, start_ns, send_end_ns, last_ack_ns, end_ns)
+        found = (len(csds), len(mask), saved, icr_writes, slowest_cpu)
         self.recorder.broadcast_ends(
-            row,
-            send_end_ns=send_end_ns,
-            last_ack_ns=max(last_release_ns, send_end_ns),
-            end_ns=end_ns,
-            targets=len(csds),
-            ipis=len(mask),
-            ipis_saved=saved,
-            icr_writes=icr_writes,
-            slowest_cpu=slowest_cpu,
+            row, call.reason, call.function, times + found, task.number, me.number
         )
         # The TLB misses come afterwards, spread over what the CPU does then.
         task.work(categories.local, call.refill_ns)

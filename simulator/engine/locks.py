@@ -84,6 +84,27 @@ class SpinLock:
             yield from task.meet()
         self._hand_on(task)
 
+    def cycle(self, task: Task, category: str, ns: int) -> Steps:
+        """
+        Take the lock, work so long under it, and release it; generator.
+
+        What the task reads right afterwards is what it would have read under it.
+        """
+        if self._owner is None and task.ready():
+            taken_ns = task.met_ns
+            task.work(self._category, self._line.take(task.cpu.number) + self._extra_ns)
+            task.work(category, ns)
+            if task.ready():
+                # Nobody can have asked for it meanwhile.
+                self.held_max_ns = max(self.held_max_ns, task.met_ns - taken_ns)
+                return
+            self._owner = task
+            self._since_ns = taken_ns
+        else:
+            yield from self.acquire(task)
+            task.work(category, ns)
+        yield from self.release(task)
+
     def _request(self, task: Task) -> Event | None:
         # Take the lock if it is free, or queue up; the task has met.
         if self._owner is None:
@@ -128,6 +149,12 @@ class IrqSpinLock(SpinLock):
         granted = self._request(task)
         if granted is not None:
             yield from self._spin(task, granted)
+
+    def cycle(self, task: Task, category: str, ns: int) -> Steps:
+        """Take the lock, work so long under it, and release it; generator."""
+        yield from self.acquire(task)
+        task.work(category, ns)
+        yield from self.release(task)
 
     def release(self, task: Task) -> Steps:
         """Release the lock and turn interrupts on; generator."""

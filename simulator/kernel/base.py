@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from simulator.engine import Engine, Steps, Task
+from simulator.engine.calls import Call
 from simulator.engine.locks import IrqSpinLock, Mutex, RwSemaphore, SpinLock
 from simulator.kernel.memory import HugeMemory
 from simulator.kernel.structs import Folio, Hstate, KernelConfig, StaticKey
@@ -90,7 +91,8 @@ class KernelBase:
         k.huge_alloc = f"huge_alloc_{config.page_size.lower()}"
         k.huge_free = f"huge_free_{config.page_size.lower()}"
         k.nr_allocs: dict[str, int] = defaultdict(int)
-        k._draws: dict[tuple[str, int], list[int]] = {}
+        k._draws: dict[str, dict[int, list[int]]] = defaultdict(dict)  # by name and block
+        k._calls: dict[tuple[str, str, int], Call] = {}
 
     # --- hooks ----------------------------------------------------------------------
 
@@ -110,9 +112,8 @@ class KernelBase:
 
     def smp_wmb(k, task: Task, nr: int = 1) -> None:
         """Order earlier stores before later ones; a compiler barrier on x86."""
-        ns = k.cost.smp_wmb.ns(nr)
-        if ns:
-            task.work("barrier", ns)
+        if k.cost.smp_wmb.each_ns:
+            task.work("barrier", k.cost.smp_wmb.ns(nr))
 
     def copy_page(k, task: Task, folio: Folio, nr: int = 1) -> None:
         """Copy ``nr`` pages of vmemmap on the folio's node."""
@@ -142,13 +143,15 @@ class KernelBase:
 
     def draw(k, name: str, folio: Folio) -> int:
         """Return the cost of some work on a folio, in nanoseconds; keyed by the folio."""
-        block, offset = divmod(folio.number, _DRAWS_PER_BLOCK)
-        draws = k._draws.get((name, block))
+        number = folio.number
+        blocks = k._draws[name]
+        block = number // _DRAWS_PER_BLOCK
+        draws = blocks.get(block)
         if draws is None:
             first = block * _DRAWS_PER_BLOCK
             draws = k.platform.work_draws(name, first, _DRAWS_PER_BLOCK).tolist()
-            k._draws[name, block] = draws
-        return draws[offset]
+            blocks[block] = draws
+        return draws[number % _DRAWS_PER_BLOCK]
 
     def clock(k, task: Task) -> Steps:
         """Return the task's time; generator."""
@@ -160,7 +163,8 @@ class KernelBase:
         """Count vmemmap pages that wait to be given back."""
         k.nr_held_pages += nr_pages
         phase = k.recorder.phase
-        phase.peak_held_pages = max(phase.peak_held_pages, k.nr_held_pages)
+        if k.nr_held_pages > phase.peak_held_pages:  # noqa: PLR1730 - max() is slower
+            phase.peak_held_pages = k.nr_held_pages
 
     def count(k, name: str, nr: int = 1) -> None:
         """Add to a column of the ``counts`` frame."""

@@ -230,3 +230,4 @@ class Hugetlb(HugetlbVmemmap):
             ),
             status,
         )
+        folio.forget()

@@ -48,12 +48,9 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
 
     def split_vmemmap_huge_pmd(k, task: Task, folio: Folio, pmd: int) -> Steps:
         """Replace a PMD leaf by a page of 512 PTEs; returns 0 or -ENOMEM; generator."""
-        yield from k.page_table_lock.acquire(task)
         begin = k.work_begins(task)
-        leaf = k.pmd_is_leaf(pmd)
-        task.work("split", k.cost.pmd_check.each_ns)
-        yield from k.page_table_lock.release(task)
-        if not leaf:
+        yield from k.page_table_lock.cycle(task, "split", k.cost.pmd_check.each_ns)
+        if not k.pmd_is_leaf(pmd):  # as seen under the lock
             return 0
         if not (yield from k.alloc_pages(task, "pte_page", category="pte_page_alloc")):
             return -ENOMEM

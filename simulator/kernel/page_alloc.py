@@ -32,16 +32,17 @@ class PageAlloc(KernelBase):
         """
         if not task.ready():
             yield from task.meet()
-        got = min(nr_pages, k.nr_free_pages)
+        got = nr_pages if nr_pages <= k.nr_free_pages else k.nr_free_pages
         first = k.nr_allocs[kind] + 1
         for nth in k.config.faults.get(kind, ()):
             if first <= nth < first + got:
                 got = nth - first
         # The allocation that failed was tried, and counts.
-        k.nr_allocs[kind] += min(got + 1, nr_pages)
+        k.nr_allocs[kind] += got if got == nr_pages else got + 1
         k.nr_free_pages -= got
         phase = k.recorder.phase
-        phase.free_pages_min = min(phase.free_pages_min, k.nr_free_pages)
+        if k.nr_free_pages < phase.free_pages_min:  # noqa: PLR1730 - min() is slower
+            phase.free_pages_min = k.nr_free_pages
         task.work(category, k.cost.page_alloc.ns(got))
         return got
 

@@ -85,6 +85,11 @@ class Folio:
         self.end_ns = start_ns
         self.split_ns = self.remap_ns = self.restore_ns = self.flush_ns = 0
 
+    def forget(self) -> None:
+        """Let go of the times, once they are recorded: a pool holds many folios."""
+        self.start_ns = self.end_ns = 0
+        self.split_ns = self.remap_ns = self.restore_ns = self.flush_ns = 0
+
 
 class NodeRound:
     """for_each_node_mask_to_alloc() and _to_free(): nodes in turn."""

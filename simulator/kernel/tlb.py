@@ -42,13 +42,18 @@ class Tlb(KernelBase):
 
     def do_flush_tlb_all(k, reason: str, nr_pages: int) -> Call:
         """The function run on each CPU for a full flush."""
-        cost = k.cost
-        return Call(
-            reason, "do_flush_tlb_all", nr_pages, cost.flush_full.ns(), cost.refill_full.ns()
-        )
+        run_ns, refill_ns = k.cost.flush_full.each_ns, k.cost.refill_full.each_ns
+        return k.call(reason, "do_flush_tlb_all", nr_pages, run_ns, refill_ns)
 
     def do_kernel_range_flush(k, reason: str, nr_pages: int) -> Call:
         """The function run on each CPU for a range: one INVLPG per page."""
-        run_ns = k.cost.invlpg.ns(nr_pages)
-        refill_ns = k.cost.refill_page.ns(nr_pages)
-        return Call(reason, "do_kernel_range_flush", nr_pages, run_ns, refill_ns)
+        run_ns, refill_ns = k.cost.invlpg.ns(nr_pages), k.cost.refill_page.ns(nr_pages)
+        return k.call(reason, "do_kernel_range_flush", nr_pages, run_ns, refill_ns)
+
+    def call(k, reason: str, function: str, nr_pages: int, run_ns: int, refill_ns: int) -> Call:
+        """Return a call; equal ones are made once."""
+        made = k._calls.get((reason, function, nr_pages))
+        if made is None:
+            made = Call(reason, function, nr_pages, run_ns, refill_ns)
+            k._calls[reason, function, nr_pages] = made
+        return made

@@ -63,9 +63,11 @@ def _phases(recorder: Recorder, codes: Sequence[int] | Int64s) -> Category:
 
 
 def _summary(recorder: Recorder) -> Columns:
-    flushes = recorder.flushes.columns()
-    folios = recorder.folios.columns()
-    cpus = recorder.cpus.columns()
+    # Only what is needed: a long run has a million rows.
+    names = ("phase", "reason", "start_ns", "end_ns", "ipis", "ipis_saved")
+    flushes = {name: recorder.flushes.column(name) for name in names}
+    folios = {name: recorder.folios.column(name) for name in ("phase", "status")}
+    cpus = {name: recorder.cpus.column(name) for name in ("phase", "role", "lost_ns")}
     rows = [
         _summary_row(i, phase, flushes, folios, cpus) for i, phase in enumerate(recorder.phases)
     ]
@@ -166,7 +168,7 @@ def _time_by(recorder: Recorder) -> Columns:
 
 
 def _throughput(recorder: Recorder) -> Columns:
-    folios = recorder.folios.columns()
+    folios = {name: recorder.folios.column(name) for name in ("phase", "ready_ns", "end_ns")}
     parts = []
     for number, phase in enumerate(recorder.phases):
         here = folios["phase"] == number
@@ -198,8 +200,9 @@ def _per_window(times_ns: Int64s, edges_ns: Int64s) -> Int64s:
 
 
 def _latency(recorder: Recorder) -> Columns:
-    folios = recorder.folios.columns()
-    flushes = recorder.flushes.columns()
+    folios = {name: recorder.folios.column(name) for name in ("phase", "start_ns", "ready_ns")}
+    names = ("phase", "reason", "start_ns", "end_ns")
+    flushes = {name: recorder.flushes.column(name) for name in names}
     folio_ns = folios["ready_ns"] - folios["start_ns"]
     flush_ns = flushes["end_ns"] - flushes["start_ns"]
     is_flush = flushes["reason"] != _SYNC_CORE

@@ -68,8 +68,8 @@ IPI_COLUMNS: Final = (
     "flush", "cpu", "enqueue_ns", "send_ns", "arrive_ns", "start_ns", "end_ns", "ack_ns", "state",
     "sent",
 )  # fmt: skip
+_REASON = {name: i for i, name in enumerate(REASONS)}
 _STATUS = {name: i for i, name in enumerate(STATUSES)}
-_FLUSH = {name: i for i, name in enumerate(FLUSH_COLUMNS)}
 _CPU = {name: i for i, name in enumerate(CPU_COLUMNS)}
 
 
@@ -98,10 +98,10 @@ class Recorder:
         self._socket_of = socket_of
         self._ipis_of = frozenset(ipis_of)
         self.phases: list[PhaseRecord] = []
-        self.folios = IntTable(FOLIO_COLUMNS, 1024)
-        self.flushes = IntTable(FLUSH_COLUMNS, 1024)
-        self.cpus = IntTable(CPU_COLUMNS, max(64, len(socket_of)))
-        self.ipis = IntTable(IPI_COLUMNS, 1024)
+        self.folios = IntTable(FOLIO_COLUMNS)
+        self.flushes = IntTable(FLUSH_COLUMNS)
+        self.cpus = IntTable(CPU_COLUMNS)
+        self.ipis = IntTable(IPI_COLUMNS)
         self._first_cpu_row = 0
         self.phase = PhaseRecord("", 0)
         self.counts = self.phase.counts
@@ -135,22 +135,17 @@ class Recorder:
 
     # --- broadcasts -----------------------------------------------------------------
 
-    def broadcast_starts(
-        self, task: int, cpu: int, start_ns: int, reason: str, function: str, pages: int
-    ) -> int:
+    def broadcast_starts(self) -> int:
         """Record the start of a broadcast; return its number."""
         self.counts["on_each_cpu_calls"] += 1
-        phase = len(self.phases) - 1
-        kind = _KIND_OF[function]
-        number = len(self.flushes)
-        return self.flushes.add(
-            (phase, number, task, cpu, REASONS.index(reason), kind, pages, start_ns)
-        )
+        return self.flushes.add(())
 
-    def broadcast_ends(self, flush: int, **columns: int) -> None:
-        """Record the rest of a broadcast's row."""
-        for name, value in columns.items():
-            self.flushes.set(flush, _FLUSH[name], value)
+    def broadcast_ends(
+        self, flush: int, reason: str, function: str, row: tuple[int, ...], task: int, cpu: int
+    ) -> None:
+        """Record a broadcast: its row is ``FLUSH_COLUMNS`` from ``pages`` on."""
+        phase, kind = len(self.phases) - 1, _KIND_OF[function]
+        self.flushes.put(flush, (phase, flush, task, cpu, _REASON[reason], kind, *row))
 
     def wants_ipis(self, flush: int) -> bool:
         """Whether every IPI of a broadcast is to be kept."""

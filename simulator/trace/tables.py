@@ -21,17 +21,18 @@ __all__ = ("NR_BUCKETS", "Histogram", "IntTable", "bucket_bounds", "bucket_of")
 
 Int64s = npt.NDArray[np.int64]
 
+_CHUNK_ROWS = 1 << 14
 _LINEAR_BITS = 7  # 128 buckets to an octave
 
 
 class IntTable:
-    """A table of int64 rows; ``names`` are its columns."""
+    """A table of int64 rows; ``names`` are its columns.  Grows by chunks, never copied."""
 
-    def __init__(self, names: Sequence[str], capacity: int = 64) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         self._width = len(self.names)
-        self._data: Int64s = np.zeros(capacity * self._width, dtype=np.int64)
-        self._cells = _view(self._data)
+        self._chunks: list[Int64s] = []
+        self._views: list[memoryview[Any]] = []
         self._rows = 0
 
     def __len__(self) -> int:
@@ -40,31 +41,40 @@ class IntTable:
     def add(self, values: Sequence[int]) -> int:
         """Append a row that starts with the given values, the rest 0; return its number."""
         row = self._rows
-        at = row * self._width
-        if at == len(self._data):
-            self._data = np.concatenate([self._data, np.zeros_like(self._data)])
-            self._cells = _view(self._data)
-        self._cells[at : at + len(values)] = array("q", values)
+        at = row % _CHUNK_ROWS
+        if not at:
+            self._chunks.append(np.zeros(_CHUNK_ROWS * self._width, dtype=np.int64))
+            self._views.append(_view(self._chunks[-1]))
+        at *= self._width
+        self._views[-1][at : at + len(values)] = array("q", values)
         self._rows = row + 1
         return row
 
-    def set(self, row: int, column: int, value: int) -> None:
-        """Write one cell."""
-        self._cells[row * self._width + column] = value
+    def put(self, row: int, values: Sequence[int]) -> None:
+        """Write the first cells of a row."""
+        chunk, at = divmod(row, _CHUNK_ROWS)
+        at *= self._width
+        self._views[chunk][at : at + len(values)] = array("q", values)
 
     def increase(self, row: int, column: int, value: int) -> None:
         """Add to one cell."""
-        self._cells[row * self._width + column] += value
+        chunk, at = divmod(row, _CHUNK_ROWS)
+        self._views[chunk][at * self._width + column] += value
 
     def increase_all(self, first_row: int, column: int, values: Int64s) -> None:
         """Add to a cell of each row from one on."""
-        start = first_row * self._width + column
-        self._data[start : start + len(values) * self._width : self._width] += values
+        for row, value in enumerate(values.tolist(), first_row):
+            self.increase(row, column, value)
+
+    def column(self, name: str) -> Int64s:
+        """Return a copy of a column, a 1-d array of the table's length."""
+        i = self.names.index(name)
+        parts = [chunk.reshape(-1, self._width)[:, i] for chunk in self._chunks]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *parts])[: self._rows]
 
     def columns(self) -> dict[str, Int64s]:
-        """Return copies of the columns by name, as 1-d arrays of the table's length."""
-        rows = self._data[: self._rows * self._width].reshape(self._rows, self._width)
-        return {name: rows[:, i].copy() for i, name in enumerate(self.names)}
+        """Return copies of all columns by name."""
+        return {name: self.column(name) for name in self.names}
 
 
 def _view(data: Int64s) -> memoryview[Any]:

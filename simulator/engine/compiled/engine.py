@@ -134,9 +134,7 @@ class CompiledEngine:
         nth = self._flushes_of[me]
         self._flushes_of[me] += 1
         start_ns = task.met_ns
-        row = self.recorder.broadcast_starts(
-            task.number, me, start_ns, call.reason, call.function, call.pages
-        )
+        row = self.recorder.broadcast_starts()
         self.recorder.executed(call.function, call.pages)
         if self._nr_slots == 1:
             self._alone(task, call, nth, row)
@@ -168,28 +166,19 @@ class CompiledEngine:
             # Every other CPU took one interrupt, if any, and lost one refill.
             self._alike["ipis"] += ipis // targets
             self._alike["refill_ns"] += call.refill_ns
-        categories = call.categories
         task.irqs_off_max_ns = max(task.irqs_off_max_ns, send_end - walk_end, call.run_ns)
-        task.passed(walk_end, categories.enqueue, 0)
-        task.passed(send_end, categories.send, 0)
-        task.passed(local_end, categories.local, 0)
-        task.passed(end, categories.wait, 0)
+        task.passed_all(call.categories, (walk_end, send_end, local_end, end))
+        times = (call.pages, start_ns, send_end, max(last, send_end), end)
+        found = (targets, ipis, 0, writes, slowest)
         self.recorder.broadcast_ends(
-            row,
-            send_end_ns=send_end,
-            last_ack_ns=max(last, send_end),
-            end_ns=end,
-            targets=targets,
-            ipis=ipis,
-            ipis_saved=0,
-            icr_writes=writes,
-            slowest_cpu=slowest,
+            row, call.reason, call.function, times + found, task.number, me
         )
 
     # --- several tasks ----------------------------------------------------------------
 
     def _among_others(self, task: Task, call: Call, nth: int, row: int) -> Steps:
         n, me, categories = self._n, task.cpu.number, call.categories
+        start_ns = task.met_ns
         slot = self._slots[me]
         pages = call.pages if call.function == _FUNCTIONS[0] else 0
         self._calls[at.CALL_WORDS * slot : at.CALL_WORDS * (slot + 1)] = (
@@ -221,16 +210,11 @@ class CompiledEngine:
         released = self._release[slot * n : slot * n + n].copy()
         released[me] = 0
         slowest = int(np.argmax(released))
+        last_ack_ns = max(int(released[slowest]), send_end_ns)
+        times = (call.pages, start_ns, send_end_ns, last_ack_ns, task.met_ns)
+        found = (n - 1, int(nr_ipis), int(saved), int(writes), slowest)
         self.recorder.broadcast_ends(
-            row,
-            send_end_ns=send_end_ns,
-            last_ack_ns=max(int(released[slowest]), send_end_ns),
-            end_ns=task.met_ns,
-            targets=n - 1,
-            ipis=int(nr_ipis),
-            ipis_saved=int(saved),
-            icr_writes=int(writes),
-            slowest_cpu=slowest,
+            row, call.reason, call.function, times + found, task.number, me
         )
 
     def _send(self, task: Task, slot: int, nr_ipis: int, nth: int, category: str) -> Steps:
