@@ -24,6 +24,7 @@ from __future__ import annotations
 from simulator.engine import Steps, Task
 from simulator.kernel.hugetlb_vmemmap import HugetlbVmemmap
 from simulator.kernel.structs import Folio, NodeRound
+from simulator.trace.recorder import STATUS
 
 __all__ = ("Hugetlb",)
 
@@ -214,7 +215,7 @@ class Hugetlb(HugetlbVmemmap):
 
     def record_folio(k, folio: Folio, ready_ns: int, status: str) -> None:
         """Write the record of a folio."""
-        k.recorder.folio(
+        k.recorder.folios.add(
             (
                 folio.phase,
                 folio.number,
@@ -227,7 +228,7 @@ class Hugetlb(HugetlbVmemmap):
                 folio.flush_ns,
                 folio.end_ns,
                 ready_ns,
-            ),
-            status,
+                STATUS[status],
+            )
         )
         folio.forget()

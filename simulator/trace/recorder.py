@@ -17,7 +17,7 @@ from typing import Final
 
 from simulator.trace.tables import Histogram, Int64s, IntTable
 
-__all__ = ("COUNTS", "KINDS", "REASONS", "STATES", "STATUSES", "PhaseRecord", "Recorder")
+__all__ = ("COUNTS", "KINDS", "REASONS", "STATES", "STATUS", "STATUSES", "PhaseRecord", "Recorder")
 
 #: Columns of the ``counts`` frame after ``phase``.
 COUNTS: Final = (
@@ -69,7 +69,8 @@ IPI_COLUMNS: Final = (
     "sent",
 )  # fmt: skip
 _REASON = {name: i for i, name in enumerate(REASONS)}
-_STATUS = {name: i for i, name in enumerate(STATUSES)}
+STATUS: Final = {name: i for i, name in enumerate(STATUSES)}
+_NR_TOTALS = len(CPU_COLUMNS) - 4
 _CPU = {name: i for i, name in enumerate(CPU_COLUMNS)}
 
 
@@ -113,7 +114,7 @@ class Recorder:
         self._first_cpu_row = len(self.cpus)
         for cpu, socket in enumerate(self._socket_of):
             role = 0 if cpu in initiators else 1
-            self.cpus.add((len(self.phases), cpu, socket, role))
+            self.cpus.add((len(self.phases), cpu, socket, role, *[0] * _NR_TOTALS))
         self.phases.append(self.phase)
 
     def end_phase(self, end_ns: int) -> None:
@@ -129,16 +130,12 @@ class Recorder:
         phase.time_by.append({name: ns for name, ns in spent.items() if ns})
         phase.irqs_off_max_ns = max(phase.irqs_off_max_ns, irqs_off_max_ns)
 
-    def folio(self, row: tuple[int, ...], status: str) -> None:
-        """Record a folio: ``FOLIO_COLUMNS`` up to ``ready_ns``, and its status."""
-        self.folios.add((*row, _STATUS[status]))
-
     # --- broadcasts -----------------------------------------------------------------
 
     def broadcast_starts(self) -> int:
         """Record the start of a broadcast; return its number."""
         self.counts["on_each_cpu_calls"] += 1
-        return self.flushes.add(())
+        return self.flushes.reserve()
 
     def broadcast_ends(
         self, flush: int, reason: str, function: str, row: tuple[int, ...], task: int, cpu: int

@@ -61,7 +61,7 @@ class V6_6_2(V6_6_1):
 
     def alloc_pool_huge_folio(k, task: Task, nodes: NodeRound) -> Steps:
         """Allocate a folio that is added to the pool later; returns it or None; generator."""
-        return (yield from k.only_alloc_fresh_hugetlb_folio(task, nodes))
+        return k.only_alloc_fresh_hugetlb_folio(task, nodes)
 
     def only_alloc_fresh_hugetlb_folio(k, task: Task, nodes: NodeRound) -> Steps:
         """Allocate a folio and optimise it; returns it or None; generator."""

@@ -27,7 +27,7 @@ class V6_6_3(V6_6_2):
 
     def only_alloc_fresh_hugetlb_folio(k, task: Task, nodes: NodeRound) -> Steps:
         """Allocate a folio, and leave its vmemmap alone; returns it or None; generator."""
-        return (yield from k.alloc_huge_page(task, nodes))
+        return k.alloc_huge_page(task, nodes)
 
     def prep_and_add_allocated_folios(k, task: Task, folio_list: list[Folio]) -> Steps:
         """Optimise folios and add them to the pool; generator."""
