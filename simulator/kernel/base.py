@@ -92,7 +92,7 @@ class KernelBase:
         k.huge_free = f"huge_free_{config.page_size.lower()}"
         k.nr_allocs: dict[str, int] = defaultdict(int)
         k._draws: dict[str, dict[int, list[int]]] = defaultdict(dict)  # by name and block
-        k._calls: dict[tuple[str, str, int], Call] = {}
+        k._calls: dict[tuple[str, int | None], Call] = {}
 
     # --- hooks ----------------------------------------------------------------------
 

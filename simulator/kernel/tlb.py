@@ -28,32 +28,31 @@ class Tlb(KernelBase):
 
     def flush_tlb_all(k, task: Task, reason: str) -> Steps:
         """Flush everything on every CPU; generator."""
-        k.recorder.counts["flush_tlb_all_calls"] += 1
-        yield from k.engine.on_each_cpu(task, k.do_flush_tlb_all(reason, 0))
+        k.count("flush_tlb_all_calls")
+        return k.engine.on_each_cpu(task, k.flush_call(reason, None))
 
     def flush_tlb_kernel_range(k, task: Task, nr_pages: int, reason: str) -> Steps:
         """Flush a range of kernel addresses on every CPU; generator."""
-        k.recorder.counts["flush_tlb_kernel_range_calls"] += 1
-        if nr_pages > k.config.tunables["tlb_single_page_flush_ceiling"]:
-            call = k.do_flush_tlb_all(reason, nr_pages)
-        else:
-            call = k.do_kernel_range_flush(reason, nr_pages)
-        yield from k.engine.on_each_cpu(task, call)
+        k.count("flush_tlb_kernel_range_calls")
+        return k.engine.on_each_cpu(task, k.flush_call(reason, nr_pages))
+
+    def flush_call(k, reason: str, nr_pages: int | None) -> Call:
+        """Return what a flush runs on each CPU (None: flush all); equal ones are made once."""
+        call = k._calls.get((reason, nr_pages))
+        if call is None:
+            if nr_pages is None or nr_pages > k.config.tunables["tlb_single_page_flush_ceiling"]:
+                call = k.do_flush_tlb_all(reason, nr_pages or 0)
+            else:
+                call = k.do_kernel_range_flush(reason, nr_pages)
+            k._calls[reason, nr_pages] = call
+        return call
 
     def do_flush_tlb_all(k, reason: str, nr_pages: int) -> Call:
         """The function run on each CPU for a full flush."""
-        run_ns, refill_ns = k.cost.flush_full.each_ns, k.cost.refill_full.each_ns
-        return k.call(reason, "do_flush_tlb_all", nr_pages, run_ns, refill_ns)
+        run_ns, refill_ns = k.cost.flush_full.ns(), k.cost.refill_full.ns()
+        return Call(reason, "do_flush_tlb_all", nr_pages, run_ns, refill_ns)
 
     def do_kernel_range_flush(k, reason: str, nr_pages: int) -> Call:
         """The function run on each CPU for a range: one INVLPG per page."""
         run_ns, refill_ns = k.cost.invlpg.ns(nr_pages), k.cost.refill_page.ns(nr_pages)
-        return k.call(reason, "do_kernel_range_flush", nr_pages, run_ns, refill_ns)
-
-    def call(k, reason: str, function: str, nr_pages: int, run_ns: int, refill_ns: int) -> Call:
-        """Return a call; equal ones are made once."""
-        made = k._calls.get((reason, function, nr_pages))
-        if made is None:
-            made = Call(reason, function, nr_pages, run_ns, refill_ns)
-            k._calls[reason, function, nr_pages] = made
-        return made
+        return Call(reason, "do_kernel_range_flush", nr_pages, run_ns, refill_ns)

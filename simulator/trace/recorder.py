@@ -154,14 +154,14 @@ class Recorder:
 
     # --- CPUs -----------------------------------------------------------------------
 
-    def executed(self, function: str, pages: int) -> None:
-        """Count one execution of a function call, on any CPU."""
+    def executed(self, function: str, pages: int, nr: int = 1) -> None:
+        """Count executions of a function call, on any CPUs."""
         counts = self.counts
         if function == "do_flush_tlb_all":
-            counts["do_flush_tlb_all_exec_total"] += 1
+            counts["do_flush_tlb_all_exec_total"] += nr
         elif function == "do_kernel_range_flush":
-            counts["do_kernel_range_flush_exec_total"] += 1
-            counts["flush_tlb_one_kernel_exec_total"] += pages
+            counts["do_kernel_range_flush_exec_total"] += nr
+            counts["flush_tlb_one_kernel_exec_total"] += pages * nr
 
     def released(self, ack_ns: int) -> None:
         """Record that a CPU gave a csd back, so long after it was enqueued."""

@@ -135,10 +135,11 @@ class CompiledEngine:
         self._flushes_of[me] += 1
         start_ns = task.met_ns
         row = self.recorder.broadcast_starts()
-        self.recorder.executed(call.function, call.pages)
         if self._nr_slots == 1:
+            self.recorder.executed(call.function, call.pages, self._n)
             self._alone(task, call, nth, row)
         else:
+            self.recorder.executed(call.function, call.pages)
             yield from self._among_others(task, call, nth, row)
         task.broadcast_ns += task.met_ns - start_ns
         if self.recorder.wants_ipis(row):
@@ -159,10 +160,6 @@ class CompiledEngine:
         )  # fmt: skip
         targets = self._n - 1
         if targets:
-            function = _FUNCTIONS.index(call.function)
-            self._executed[function] += targets
-            if function == 0:
-                self._executed[at.PAGES] += targets * call.pages
             # Every other CPU took one interrupt, if any, and lost one refill.
             self._alike["ipis"] += ipis // targets
             self._alike["refill_ns"] += call.refill_ns
