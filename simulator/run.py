@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import platform as host
 import subprocess
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -29,7 +29,8 @@ from simulator.kernel.memory import HugeMemory, lay_out
 from simulator.kernel.requests import Requests
 from simulator.machine import Machine, Noise, Platform, count_kinds, lower
 from simulator.scenario import BASE_PAGE_BYTES, Scenario
-from simulator.trace.frames import Columns, columns_of, ipi_columns
+from simulator.trace.frames import columns_of
+from simulator.trace.ipis import IpiLog
 from simulator.trace.recorder import Recorder
 from simulator.trace.result import Result, load_columns, load_json
 
@@ -40,12 +41,12 @@ _PACKAGES = ("simpy", "numpy", "pandas", "scipy", "pydantic", "matplotlib")
 
 def simulate(scenario: Scenario) -> Result:
     """Run a scenario and return its result."""
-    recorder = _record(scenario)
+    engine = _run(scenario, None)
     return Result(
         scenario,
         _provenance(scenario),
-        columns=partial(columns_of, recorder),
-        replay=partial(_replay, scenario),
+        columns=partial(columns_of, engine.recorder),
+        replay=partial(_replay, scenario, engine),
         describe=scenario.resolved,
     )
 
@@ -69,7 +70,7 @@ def load_result(directory: str | Path) -> Result:
     )
 
 
-def _record(scenario: Scenario, ipis_of: Collection[int] = ()) -> Recorder:
+def _run(scenario: Scenario, ipis: IpiLog | None) -> Engine:
     machine = lower(
         scenario.machine_model,
         scenario.nr_cpus,
@@ -77,7 +78,7 @@ def _record(scenario: Scenario, ipis_of: Collection[int] = ()) -> Recorder:
         scenario.seed,
         scenario.replication,
     )
-    recorder = Recorder(machine.socket_of, ipis_of)
+    recorder = Recorder(machine.socket_of, ipis)
     engine = _engine(scenario, machine, recorder)
     config = KernelConfig(
         page_size=scenario.page_size,
@@ -99,7 +100,7 @@ def _record(scenario: Scenario, ipis_of: Collection[int] = ()) -> Recorder:
         kernel.end_phase(now_ns)
         for task in tasks:
             recorder.task_ended(task.now_ns, task.time_by, task.irqs_off_max_ns)
-    return recorder
+    return engine
 
 
 def _engine(scenario: Scenario, machine: Platform, recorder: Recorder) -> Engine:
@@ -142,17 +143,19 @@ def _task_cpus(scenario: Scenario, machine: Platform) -> list[int]:
     return ranked[: scenario.allocators]
 
 
-def _replay(scenario: Scenario, flushes: Collection[int]) -> Columns:
-    return ipi_columns(_record(scenario, flushes))
+def _replay(scenario: Scenario, engine: Engine | None, log: IpiLog) -> None:
+    # From checkpoints in milliseconds, or by running the scenario once more.
+    if engine is None or not engine.replay(log):
+        _run(scenario, log)
 
 
-def _replay_saved(scenario: Scenario, key: str, flushes: Collection[int]) -> Columns:
+def _replay_saved(scenario: Scenario, key: str, log: IpiLog) -> None:
     if scenario.key != key:
         raise InputError(
             f"ipis: kernel {scenario.kernel_class.name} is no longer the code that made this"
             " result; run the scenario again"
         )
-    return _replay(scenario, flushes)
+    _replay(scenario, None, log)
 
 
 def _restore(resolved: Mapping[str, Any]) -> Scenario:

@@ -6,6 +6,7 @@ What commands print and where they save
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from simulator.errors import InputError
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-__all__ = ("check_folder", "complain", "json_text", "progress_bar", "whole_files")
+__all__ = ("check_folder", "check_parquet", "complain", "json_text", "progress_bar", "whole_files")
 
 
 def complain(message: str) -> None:
@@ -75,6 +76,22 @@ def whole_files(folder: Path) -> Iterator[Path]:
         for path in made:
             with suppress(OSError):
                 path.rmdir()
+
+
+def check_parquet(file: Path) -> None:
+    """Raise InputError unless a Parquet file can be written there; before the simulation runs."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise InputError("ipis: needs pyarrow; pip install 'tlbsim[parquet]'")
+    if file.is_dir():
+        raise InputError(f"ipis: {file} is a folder; name a file")
+    parent = file.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    try:
+        with tempfile.TemporaryDirectory(prefix=".tlbsim-", dir=parent):
+            pass
+    except OSError as error:
+        raise InputError(f"ipis: {file} cannot be written: {error.strerror}") from None
 
 
 def progress_bar(total: int, what: str) -> tqdm[Any] | None:

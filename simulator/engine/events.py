@@ -28,15 +28,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 from simpy.events import Event
 
 from simulator.engine.calls import Call, Csd, Ipi
 from simulator.engine.cpu import Cpu
 from simulator.engine.task import Body, Steps, Task
 from simulator.engine.timeline import Timeline
+from simulator.trace.ipis import STATES
 
 if TYPE_CHECKING:
     from simulator.engine.platform import Platform
+    from simulator.trace.ipis import IpiLog
     from simulator.trace.recorder import Recorder
 
 __all__ = ("EventsEngine",)
@@ -77,6 +80,10 @@ class EventsEngine:
         if len(ended) < len(tasks):
             raise RuntimeError("a task waits for something that never happens")
         return tasks
+
+    def replay(self, log: IpiLog) -> bool:  # noqa: ARG002 - as the other engine
+        """Fill a log from checkpoints: this engine keeps none, so False."""
+        return False
 
     def on_each_cpu(self, task: Task, call: Call) -> Steps:
         """Run a call on every CPU and wait for all of them; generator."""
@@ -184,7 +191,8 @@ class EventsEngine:
         # Step 4: returns the time of the last release, and the CPU that made it.
         if not csds:
             return 0, -1
-        detail = self.recorder.wants_ipis(row)
+        log = self.recorder.ipis
+        rows: list[tuple[int, ...]] | None = [] if row in log.flushes else None
         read_ns = self.platform.ipi_draws("ack", task.cpu.number, nth).tolist()
         last_ns, slowest_cpu = 0, -1
         for csd in csds:
@@ -201,10 +209,12 @@ class EventsEngine:
             task.work(category, read_ns[csd.cpu])
             if csd.release_ns > last_ns:
                 last_ns, slowest_cpu = csd.release_ns, csd.cpu
-            if detail:
-                seen = (csd.enqueue_ns, csd.send_ns, csd.arrive_ns, csd.start_ns, csd.release_ns)
+            if rows is not None:
+                times = (csd.enqueue_ns, csd.send_ns, csd.arrive_ns, csd.start_ns, csd.release_ns)
                 ack_ns = yield from self._now(task)
-                self.recorder.ipi((row, csd.cpu, *seen, ack_ns), csd.state, csd.sent)
+                rows.append((row, csd.cpu, *times, ack_ns, STATES.index(csd.state), csd.sent))
+        if rows is not None:
+            log.add(np.array(rows, dtype=np.int64))
         return last_ns, slowest_cpu
 
     def _wake_polling(self, csd: Csd, me: int, now_ns: int, exit_ns: int) -> None:

@@ -18,11 +18,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from simulator.trace.ipis import IPI_COLUMNS, STATES, IpiLog
 from simulator.trace.recorder import (
     COUNTS,
     KINDS,
     REASONS,
-    STATES,
     STATUSES,
     PhaseRecord,
     Recorder,
@@ -232,13 +232,12 @@ def _histogram(values_ns: Int64s) -> list[tuple[int, int, int]]:
     return [(*bucket_bounds(bucket), counts[bucket]) for bucket in sorted(counts)]
 
 
-def ipi_columns(recorder: Recorder) -> Columns:
-    """Return the columns of the ``ipis`` frame: what the recorder was told to keep."""
-    columns = recorder.ipis.columns()
-    order = np.lexsort((columns["cpu"], columns["flush"]))
-    named: Columns = {name: values[order] for name, values in columns.items()}
-    named["state"] = Category(columns["state"][order], STATES)
-    named["sent"] = columns["sent"][order] != 0
+def ipi_columns(log: IpiLog) -> Columns:
+    """Return the columns of the ``ipis`` frame: what a log has kept."""
+    rows = log.rows()
+    named: Columns = {name: rows[:, i] for i, name in enumerate(IPI_COLUMNS)}
+    named["state"] = Category(rows[:, IPI_COLUMNS.index("state")], STATES)
+    named["sent"] = rows[:, IPI_COLUMNS.index("sent")] != 0
     return named
 
 

@@ -15,9 +15,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from simulator.trace.ipis import IpiLog
 from simulator.trace.tables import Histogram, Int64s, IntTable
 
-__all__ = ("COUNTS", "KINDS", "REASONS", "STATES", "STATUS", "STATUSES", "PhaseRecord", "Recorder")
+__all__ = (
+    "COUNTS",
+    "FUNCTIONS",
+    "KINDS",
+    "REASONS",
+    "STATUS",
+    "STATUSES",
+    "PhaseRecord",
+    "Recorder",
+)
 
 #: Columns of the ``counts`` frame after ``phase``.
 COUNTS: Final = (
@@ -41,16 +51,13 @@ REASONS: Final = (
 )  # fmt: skip
 #: How wide a broadcast reaches: a range of pages, everything, or no TLB flush at all.
 KINDS: Final = ("range", "all", "none")
-STATES: Final = ("running", "irqs_off", "idle", "preempted")
 STATUSES: Final = (
     "plain", "optimized", "split_failed", "failed", "freed", "restore_failed",
 )  # fmt: skip
 
-_KIND_OF: Final = {
-    "do_kernel_range_flush": KINDS.index("range"),
-    "do_flush_tlb_all": KINDS.index("all"),
-    "do_sync_core": KINDS.index("none"),
-}
+#: What a broadcast of each of KINDS runs on the CPUs.
+FUNCTIONS: Final = ("do_kernel_range_flush", "do_flush_tlb_all", "do_sync_core")
+_KIND_OF: Final = {function: kind for kind, function in enumerate(FUNCTIONS)}
 
 FOLIO_COLUMNS: Final = (
     "phase", "folio", "task", "pfn", "start_ns", "split_ns", "remap_ns", "restore_ns", "flush_ns",
@@ -63,10 +70,6 @@ FLUSH_COLUMNS: Final = (
 CPU_COLUMNS: Final = (
     "phase", "cpu", "socket", "role", "ipis", "handler_ns", "refill_ns", "lost_ns", "idle_woken",
     "irqs_off_delay_ns",
-)  # fmt: skip
-IPI_COLUMNS: Final = (
-    "flush", "cpu", "enqueue_ns", "send_ns", "arrive_ns", "start_ns", "end_ns", "ack_ns", "state",
-    "sent",
 )  # fmt: skip
 _REASON = {name: i for i, name in enumerate(REASONS)}
 STATUS: Final = {name: i for i, name in enumerate(STATUSES)}
@@ -93,16 +96,15 @@ class PhaseRecord:
 
 
 class Recorder:
-    """Tables and counters of one simulation; ``ipis_of`` names the flushes kept in detail."""
+    """Tables and counters of one simulation; ``ipis`` says which broadcasts it keeps in full."""
 
-    def __init__(self, socket_of: tuple[int, ...], ipis_of: Collection[int] = ()) -> None:
+    def __init__(self, socket_of: tuple[int, ...], ipis: IpiLog | None = None) -> None:
         self._socket_of = socket_of
-        self._ipis_of = frozenset(ipis_of)
+        self.ipis = IpiLog() if ipis is None else ipis
         self.phases: list[PhaseRecord] = []
         self.folios = IntTable(FOLIO_COLUMNS)
         self.flushes = IntTable(FLUSH_COLUMNS)
         self.cpus = IntTable(CPU_COLUMNS)
-        self.ipis = IntTable(IPI_COLUMNS)
         self._first_cpu_row = 0
         self.phase = PhaseRecord("", 0)
         self.counts = self.phase.counts
@@ -143,14 +145,6 @@ class Recorder:
         """Record a broadcast: its row is ``FLUSH_COLUMNS`` from ``pages`` on."""
         phase, kind = len(self.phases) - 1, _KIND_OF[function]
         self.flushes.put(flush, (phase, flush, task, cpu, _REASON[reason], kind, *row))
-
-    def wants_ipis(self, flush: int) -> bool:
-        """Whether every IPI of a broadcast is to be kept."""
-        return flush in self._ipis_of
-
-    def ipi(self, row: tuple[int, ...], state: str, sent: bool) -> None:
-        """Record one IPI, or what found the queue non-empty: ``IPI_COLUMNS`` up to ``ack_ns``."""
-        self.ipis.add((*row, STATES.index(state), sent))
 
     # --- CPUs -----------------------------------------------------------------------
 

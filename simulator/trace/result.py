@@ -24,7 +24,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from simulator.errors import InputError
-from simulator.trace.frames import FRAMES, Category, Columns
+from simulator.trace.frames import FRAMES, Category, Columns, ipi_columns
+from simulator.trace.ipis import IpiLog
+from simulator.trace.parquet import IpiWriter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +52,7 @@ class Result:
         scenario: Any,
         provenance: Mapping[str, Any],
         columns: Callable[[str], Columns],
-        replay: Callable[[Collection[int]], Columns],
+        replay: Callable[[IpiLog], None],
         describe: Callable[[], Mapping[str, Any]],
     ) -> None:
         self.scenario = scenario
@@ -179,7 +181,21 @@ class Result:
         for flush in flushes:
             if not 0 <= flush < known:
                 raise InputError(f"flushes: {flush} is not 0 to {known - 1}")
-        return _to_frame(self._replay(frozenset(int(flush) for flush in flushes)))
+        log = IpiLog(frozenset(int(flush) for flush in flushes))
+        self._replay(log)
+        return _to_frame(ipi_columns(log))
+
+    def write_ipis(self, path: str | Path) -> None:
+        """
+        Write every IPI of the run, as of :meth:`ipis`, to a Parquet file.
+
+        The run is replayed, and needs no more memory for that than a batch of rows.
+        Raises InputError where pyarrow is missing or the file cannot be written.
+        """
+        with IpiWriter(Path(path)) as writer:
+            log = IpiLog(range(int(self.counts["on_each_cpu_calls"].sum())), writer.write)
+            self._replay(log)
+            log.flush()
 
     def save(self, directory: str | Path) -> None:
         """

@@ -38,7 +38,8 @@ import numpy as np
 from simulator.engine import EventsEngine
 from simulator.engine.calls import Call
 from simulator.engine.locks import IrqSpinLock, Mutex, SpinLock
-from simulator.trace.recorder import STATES, Recorder
+from simulator.trace.ipis import IPI_COLUMNS, STATES, IpiLog
+from simulator.trace.recorder import Recorder
 
 DEFAULT_NS = MappingProxyType(
     {
@@ -159,7 +160,7 @@ class World:
     """An engine on a machine made by hand, with locks, and what tasks noted."""
 
     def __init__(self, machine, ipis_of=range(10_000), engine=EventsEngine):
-        self.recorder = Recorder(machine.socket_of, ipis_of)
+        self.recorder = Recorder(machine.socket_of, IpiLog(ipis_of))
         self.engine = engine(machine, self.recorder)
         timeline = self.engine.timeline
         self.page_table_lock = SpinLock(timeline, machine, "page_table_lock")
@@ -202,7 +203,8 @@ class World:
                 STATES[row["state"]],
                 bool(row["sent"]),
             )
-            for row in rows(self.recorder.ipis)
+            for values in self.recorder.ipis.rows().tolist()
+            for row in [dict(zip(IPI_COLUMNS, values, strict=True))]
         }
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 
 from simulator.engine.task import Task
 from tests.engine.hand import World
@@ -209,7 +209,7 @@ def test_an_event_at_every_meeting_changes_nothing(case):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Task, "ready", reluctant)
         assert everything(run(*case)) == ahead
-    assert forced
+    assume(forced)  # a case in which no time passes shows nothing
 
 
 @many

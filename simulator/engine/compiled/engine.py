@@ -34,10 +34,12 @@ from simulator.engine.compiled.broadcast import (
 )
 from simulator.engine.compiled.cpu import EagerCpu
 from simulator.engine.compiled.jit import wrapping
+from simulator.engine.compiled.replay import Checkpoints, ipi_rows
 from simulator.engine.keys import KEY_BITS, Order
 from simulator.engine.task import Body, Steps, Task
 from simulator.engine.timeline import Timeline
-from simulator.trace.recorder import STATES
+from simulator.trace.ipis import STATES, IpiLog
+from simulator.trace.recorder import FUNCTIONS
 from simulator.trace.tables import NR_BUCKETS
 
 if TYPE_CHECKING:
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
 
 __all__ = ("CompiledEngine",)
 
-_FUNCTIONS = ("do_kernel_range_flush", "do_flush_tlb_all", "do_sync_core")
 _TOTALS = (
     ("ipis", at.TAKEN_IPIS),
     ("handler_ns", at.HANDLER_NS),
@@ -76,6 +77,8 @@ class CompiledEngine:
         self._flushes_of = [0] * self._n
         self._line = platform.costs["cache_line"]
         self._alike = {"ipis": 0, "refill_ns": 0}  # of every target of the only task
+        self.checkpoints = Checkpoints(self._machine, self._distance, self._n)
+        self._had_others = False
         self._state = at.new_state(self._n, 1)
         self._allot(1)
 
@@ -103,6 +106,15 @@ class CompiledEngine:
     def _words(self, part: int, length: int) -> at.Int64s:
         first = int(self._state[part])
         return self._state[first : first + length]
+
+    def replay(self, log: IpiLog) -> bool:
+        """Fill a log from checkpoints; False where several tasks ran, and it cannot."""
+        if self._had_others:
+            return False
+        wanted = (row for row in range(len(self.recorder.flushes)) if row in log.flushes)
+        for rows in self.checkpoints.replay(wanted, self.recorder):
+            log.add(rows)
+        return True
 
     def run(self, start_ns: int, bodies: Mapping[int, Body]) -> list[Task]:
         """Run tasks as :meth:`simulator.engine.events.EventsEngine.run` does."""
@@ -139,11 +151,12 @@ class CompiledEngine:
             self.recorder.executed(call.function, call.pages, self._n)
             self._alone(task, call, nth, row)
         else:
+            self._had_others = True
             self.recorder.executed(call.function, call.pages)
             yield from self._among_others(task, call, nth, row)
         task.broadcast_ns += task.met_ns - start_ns
-        if self.recorder.wants_ipis(row):
-            self._record_ipis(row, self._slots[me], me)
+        if row in self.recorder.ipis.flushes:
+            self.recorder.ipis.add(ipi_rows(self._state, self._n, self._slots[me], me, row))
         task.work(call.categories.local, call.refill_ns)
 
     # --- the only task ----------------------------------------------------------------
@@ -154,9 +167,11 @@ class CompiledEngine:
         line_ns = 0
         if self._n == 2:
             line_ns = self._line.ns(distance=int(self.platform.distance[me, 1 - me]))
+        self.checkpoints.keep(row, me, nth, line_ns, self._cpus)
+        self.checkpoints.calls[call.function, call.pages] = call
         walk_end, send_end, local_end, end, last, ipis, writes, slowest = broadcast_alone(
             self._machine, self._state, self._distance, me, nth, start_ns, call.run_ns,
-            call.refill_ns, line_ns, self.recorder.wants_ipis(row),
+            call.refill_ns, line_ns, row in self.recorder.ipis.flushes,
         )  # fmt: skip
         targets = self._n - 1
         if targets:
@@ -177,11 +192,11 @@ class CompiledEngine:
         n, me, categories = self._n, task.cpu.number, call.categories
         start_ns = task.met_ns
         slot = self._slots[me]
-        pages = call.pages if call.function == _FUNCTIONS[0] else 0
+        pages = call.pages if call.function == FUNCTIONS[0] else 0
         self._calls[at.CALL_WORDS * slot : at.CALL_WORDS * (slot + 1)] = (
             call.run_ns,
             call.refill_ns,
-            _FUNCTIONS.index(call.function),
+            FUNCTIONS.index(call.function),
             pages,
         )
         # 1. Enqueue.
@@ -339,7 +354,7 @@ class CompiledEngine:
             self._release[cell] = t_ns
             detail = at.SEEN_WORDS * cell
             self._seen[detail + 1 : detail + 4] = (ipi.arrive_ns, start_ns, STATES.index(state))
-            self.recorder.executed(_FUNCTIONS[function], pages)
+            self.recorder.executed(FUNCTIONS[function], pages)
             self.recorder.released(t_ns - int(self._enqueued[cell]))
         self._wake_blocked()
         return t_ns, refill_max_ns
@@ -384,16 +399,3 @@ class CompiledEngine:
         recorder.counts["do_kernel_range_flush_exec_total"] += by_range
         recorder.counts["do_flush_tlb_all_exec_total"] += by_all
         recorder.counts["flush_tlb_one_kernel_exec_total"] += pages
-
-    def _record_ipis(self, row: int, slot: int, me: int) -> None:
-        n = self._n
-        for cpu in range(n):
-            if cpu == me:
-                continue
-            cell = slot * n + cpu
-            send_ns, arrive_ns, start_ns, state = self._seen[
-                at.SEEN_WORDS * cell : at.SEEN_WORDS * (cell + 1)
-            ].tolist()
-            enqueued_ns, release_ns = int(self._enqueued[cell]), int(self._release[cell])
-            times = (enqueued_ns, send_ns, arrive_ns, start_ns, release_ns, int(self._acked[cell]))
-            self.recorder.ipi((row, cpu, *times), STATES[state], send_ns >= 0)

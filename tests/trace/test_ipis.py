@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""IPIs in full: replayed from checkpoints, and streamed to Parquet."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import simulator as sim
+from simulator.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """One run of 2424 broadcasts on both engines."""
+    s = sim.Scenario(machine="laptop-8", kernel="v6.6", pages=1200, cpus=4, noise="busy")
+    return tuple(sim.simulate(s.replace(engine=engine)) for engine in ("events", "compiled"))
+
+
+def test_replay_from_checkpoints_equals_the_events_engine(pair):
+    events, compiled = pair
+    last = len(events.flushes) - 1
+    assert last > 2 * 1024
+    # Around checkpoints, at the phases' first and last broadcasts, and in no order.
+    wanted = [0, last, 1023, 1024, 1025, 2047, 2048, 5, 1230, 1231, 1232]
+    assert compiled.ipis(wanted).equals(events.ipis(wanted))
+
+
+def test_replay_of_the_worst_flushes_agrees_with_their_rows(pair):
+    _, compiled = pair
+    flushes = compiled.flushes
+    worst = flushes.assign(ns=flushes.end_ns - flushes.start_ns).nlargest(5, "ns")
+    ipis = compiled.ipis(worst.flush.tolist())
+    assert (
+        ipis.groupby("flush").ack_ns.max() == worst.set_index("flush").end_ns.sort_index()
+    ).all()
+    assert (ipis.groupby("flush").sent.sum() == worst.set_index("flush").ipis.sort_index()).all()
+
+
+@pytest.mark.parametrize("path", ["pool", "boot"])
+def test_parquet_holds_every_ipi_that_replay_shows(tmp_path, path):
+    s = sim.Scenario(
+        machine="laptop-8", kernel="v6.6", pages=12, cpus=4, path=path, allocators=2, seed=3
+    )
+    result = sim.simulate(s)
+    result.write_ipis(tmp_path / "ipis.parquet")
+    stored = pd.read_parquet(tmp_path / "ipis.parquet")
+    shown = result.ipis(range(len(result.flushes)))
+    assert len(stored) == result.flushes.targets.sum()
+    for name in shown.columns:
+        assert stored[name].tolist() == shown[name].tolist(), name
+
+
+def test_an_unwritable_parquet_file_is_one_line_and_leaves_nothing(tmp_path):
+    result = sim.simulate(sim.Scenario(machine="laptop-8", pages=1, cpus=2))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError) as error:
+        result.write_ipis(tmp_path / "file" / "ipis.parquet")
+    assert "\n" not in str(error.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
