@@ -5,11 +5,21 @@ Experiments: scenarios run several times
 
 Replications of a scenario differ in nothing but the draws.  Replication *i* of
 every scenario meets the same noise, so scenarios are compared in pairs.
+
+Long simulations run beside each other in processes of their own, of which only
+the totals come back.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from simulator.errors import InputError
@@ -19,9 +29,17 @@ from simulator.scenario import Scenario
 
 if TYPE_CHECKING:
     from simulator.analysis.compare import Comparison
+    from simulator.analysis.frames import Totals
     from simulator.run import Result
 
-__all__ = ("check_comparable", "compare", "compared", "replicate", "simulate_all")
+__all__ = (
+    "check_comparable",
+    "compare",
+    "compared",
+    "replicate",
+    "simulate_all",
+    "simulate_totals",
+)
 
 Progress = Callable[[], object]
 
@@ -62,6 +80,77 @@ def simulate_all(
         if progress is not None:
             progress()
         yield result
+
+
+def simulate_totals(
+    scenarios: Sequence[Scenario], jobs: int = 1, progress: Progress | None = None
+) -> Iterator[Totals]:
+    """
+    Yield the totals of the scenarios, in the order in which they are done.
+
+    Each of ``jobs`` processes simulates one scenario at a time, and is spawned: a script
+    that asks for more than one has to guard its main code. ``progress`` is called after
+    every simulation.
+    """
+    with _simulated(scenarios, jobs) as done:
+        for totals in done:
+            if progress is not None:
+                progress()
+            yield totals
+
+
+@contextmanager
+def _simulated(scenarios: Sequence[Scenario], jobs: int) -> Iterator[Iterator[Totals]]:
+    if jobs == 1 or len(scenarios) < 2:
+        yield map(_totals, scenarios)
+        return
+    with _workers(min(jobs, len(scenarios))) as workers:
+        with _interrupts_held():
+            futures = [workers.submit(_totals, scenario) for scenario in scenarios]
+        yield (future.result() for future in as_completed(futures))
+
+
+def _totals(scenario: Scenario) -> Totals:
+    from simulator.analysis.frames import Totals
+
+    return Totals.of(simulate(scenario))
+
+
+@contextmanager
+def _workers(number: int) -> Iterator[Executor]:
+    # The other end of the leash is held by the workers alone. They end with it, in the middle
+    # of a simulation if need be: after an interrupt, and when this process is killed.
+    context = multiprocessing.get_context("spawn")
+    theirs, leash = context.Pipe(duplex=False)
+    with theirs, leash:
+        workers = ProcessPoolExecutor(number, context, _follow, (theirs,))
+        try:
+            yield workers
+        except BaseException:
+            leash.close()
+            raise
+        finally:
+            workers.shutdown(cancel_futures=True)
+
+
+def _follow(leash: Connection) -> None:
+    threading.Thread(target=_exit_after, args=(leash,), daemon=True).start()
+
+
+def _exit_after(leash: Connection) -> None:
+    with suppress(EOFError):
+        leash.recv()
+    os._exit(1)
+
+
+# A process started meanwhile never sees an interrupt, which is for the one that started it.
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def replicate(

@@ -4,15 +4,17 @@ Analysis
 --------
 
 What the numbers of one or more simulations mean: confidence intervals, paired
-comparison, quantiles of merged histograms. Everything here reads frames and
-never a running simulation; nothing here prints or draws.
+comparison, quantiles of merged histograms, published times to compare with.
+Everything here reads frames and never a running simulation; nothing here
+prints or draws.
 """
 
 from __future__ import annotations
 
 from simulator.analysis.compare import METRICS, Comparison, compare_results
-from simulator.analysis.frames import ResultFrames, fields_of, name_of, nr_cpus
+from simulator.analysis.frames import ResultFrames, ResultTotals, Totals, fields_of, name_of, nr_cpus
 from simulator.analysis.histogram import Histogram
+from simulator.analysis.published import PublishedTime, published_for, published_times
 from simulator.analysis.stats import (
     Estimate,
     mean_interval,
@@ -25,7 +27,10 @@ __all__ = (
     "Comparison",
     "Estimate",
     "Histogram",
+    "PublishedTime",
     "ResultFrames",
+    "ResultTotals",
+    "Totals",
     "compare_results",
     "fields_of",
     "mean_interval",
@@ -33,4 +38,6 @@ __all__ = (
     "nr_cpus",
     "paired_difference",
     "paired_ratio",
+    "published_for",
+    "published_times",
 )

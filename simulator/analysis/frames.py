@@ -7,6 +7,9 @@ A result offers tidy frames, the scenario that made them and its provenance.
 Nothing below knows the classes behind: a scenario is read by the names of its
 fields, and a machine, kernel or noise in it may be a name, a path, an object
 with a ``name``, or a mapping.
+
+Some frames have a row per folio or flush, which is a million rows of a long
+run; the others, its totals, stay small however long it was.
 """
 
 from __future__ import annotations
@@ -14,17 +17,27 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ("ResultFrames", "fields_of", "name_of", "nr_cpus", "phases_of", "records")
+__all__ = (
+    "ResultFrames",
+    "ResultTotals",
+    "Totals",
+    "fields_of",
+    "name_of",
+    "nr_cpus",
+    "phases_of",
+    "records",
+)
 
 
-class ResultFrames(Protocol):
-    """A finished simulation as its readers see it."""
+class ResultTotals(Protocol):
+    """A finished simulation without what happened to each folio and in each flush."""
 
     @property
     def scenario(self) -> Any:
@@ -43,14 +56,6 @@ class ResultFrames(Protocol):
         """One row per phase: how often the kernel's functions ran."""
 
     @property
-    def folios(self) -> pd.DataFrame:
-        """One row per folio and phase."""
-
-    @property
-    def flushes(self) -> pd.DataFrame:
-        """One row per broadcast."""
-
-    @property
     def cpus(self) -> pd.DataFrame:
         """One row per CPU and phase."""
 
@@ -65,6 +70,37 @@ class ResultFrames(Protocol):
     @property
     def latency(self) -> pd.DataFrame:
         """One row per bucket of a histogram."""
+
+
+class ResultFrames(ResultTotals, Protocol):
+    """A finished simulation as its readers see it."""
+
+    @property
+    def folios(self) -> pd.DataFrame:
+        """One row per folio and phase."""
+
+    @property
+    def flushes(self) -> pd.DataFrame:
+        """One row per broadcast."""
+
+
+@dataclass(frozen=True, eq=False)
+class Totals:
+    """The totals of a finished simulation: small, and can be sent to another process."""
+
+    scenario: Any
+    provenance: Mapping[str, Any]
+    summary: pd.DataFrame
+    counts: pd.DataFrame
+    cpus: pd.DataFrame
+    time_by: pd.DataFrame
+    throughput: pd.DataFrame
+    latency: pd.DataFrame
+
+    @classmethod
+    def of(cls, result: ResultTotals) -> Totals:
+        """Return the totals of a result."""
+        return cls(**{field.name: getattr(result, field.name) for field in dataclasses.fields(cls)})
 
 
 def name_of(value: object) -> str:
@@ -106,13 +142,13 @@ def fields_of(scenario: object) -> dict[str, Any]:
     return {name: getattr(scenario, name) for name in names if name != "engine"}
 
 
-def nr_cpus(result: ResultFrames) -> int:
+def nr_cpus(result: ResultTotals) -> int:
     """Return how many CPUs the machine of this result had."""
     cpus = result.scenario.cpus
     return int(cpus) if cpus is not None else int(result.cpus["cpu"].nunique())
 
 
-def phases_of(result: ResultFrames) -> list[str]:
+def phases_of(result: ResultTotals) -> list[str]:
     """Return the phases of a result in the order in which they ran."""
     return [str(phase) for phase in result.summary["phase"]]
 

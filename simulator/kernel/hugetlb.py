@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from simulator.engine import Steps, Task
 from simulator.kernel.hugetlb_vmemmap import HugetlbVmemmap
-from simulator.kernel.structs import Folio, NodeRound
+from simulator.kernel.structs import Folio, LocalFirst, NodeRound, Nodes
 from simulator.trace.recorder import STATUS
 
 __all__ = ("Hugetlb",)
@@ -61,7 +61,8 @@ class Hugetlb(HugetlbVmemmap):
         """A fault takes a page beyond the pool; returns the folio or None; generator."""
         yield from k.hugetlb_lock.acquire(task)
         yield from k.hugetlb_lock.release(task)
-        folio = yield from k.alloc_fresh_hugetlb_folio(task, k.h.round_to_alloc)
+        near = LocalFirst(k.config.node_of[task.cpu.number], k.platform.nr_nodes)
+        folio = yield from k.alloc_fresh_hugetlb_folio(task, near)
         if folio is not None:
             yield from k.hugetlb_lock.acquire(task)
             k.h.nr_huge_pages += 1
@@ -96,7 +97,7 @@ class Hugetlb(HugetlbVmemmap):
                 return False
         return True
 
-    def alloc_pool_huge_folio(k, task: Task, nodes: NodeRound) -> Steps:
+    def alloc_pool_huge_folio(k, task: Task, nodes: Nodes) -> Steps:
         """Allocate a folio and free it into the pool; returns it or None; generator."""
         folio = yield from k.alloc_fresh_hugetlb_folio(task, nodes)
         if folio is not None:
@@ -106,7 +107,7 @@ class Hugetlb(HugetlbVmemmap):
             k.folio_ready(task, folio)
         return folio
 
-    def alloc_fresh_hugetlb_folio(k, task: Task, nodes: NodeRound) -> Steps:
+    def alloc_fresh_hugetlb_folio(k, task: Task, nodes: Nodes) -> Steps:
         """Allocate and prepare a folio; returns it or None; generator."""
         folio = yield from k.alloc_huge_page(task, nodes)
         if folio is not None:
@@ -175,7 +176,7 @@ class Hugetlb(HugetlbVmemmap):
 
     # --- the buddy allocator's huge pages ---------------------------------------------
 
-    def alloc_huge_page(k, task: Task, nodes: NodeRound) -> Steps:
+    def alloc_huge_page(k, task: Task, nodes: Nodes) -> Steps:
         """Take a huge page from the first node that has one; returns it or None; generator."""
         start_ns = yield from k.clock(task)
         for nid in nodes.nodes():

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 __all__ = (
     "ENOMEM",
@@ -27,7 +27,9 @@ __all__ = (
     "Folio",
     "Hstate",
     "KernelConfig",
+    "LocalFirst",
     "NodeRound",
+    "Nodes",
     "StaticKey",
     "VmemmapPages",
     "VmemmapRemapWalk",
@@ -106,6 +108,29 @@ class NodeRound:
             nid = self._next_nid
             self._next_nid = (nid + 1) % self._nr_nodes
             yield nid
+
+
+class LocalFirst:
+    """The nodes for a page fault under the default policy: its own, then the others."""
+
+    __slots__ = ("_nid", "_nr_nodes")
+
+    def __init__(self, nid: int, nr_nodes: int) -> None:
+        self._nid = nid
+        self._nr_nodes = nr_nodes
+
+    def nodes(self) -> Iterator[int]:
+        """Yield every node once."""
+        yield self._nid
+        yield from (nid for nid in range(self._nr_nodes) if nid != self._nid)
+
+
+class Nodes(Protocol):
+    """An order in which nodes are tried."""
+
+    def nodes(self) -> Iterator[int]:
+        """Yield every node once."""
+        ...
 
 
 class Hstate:

@@ -5,17 +5,19 @@ Per-folio against batched split-and-remap
 
 The table that a patch discussion asks for: per machine, HVO off beside on,
 each kernel's time, flushes and interrupts, what the other CPUs felt, and the
-price of batching. It stands alone in a mail: machine, request, seed, command,
-the meaning of each column, and that all of it is simulated.
+price of batching. Where the same was measured on the real machine, the time
+stands beside the simulated one. The text stands alone in a mail: machine,
+request, seed, command, the meaning of each column, and that it is simulated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from simulator.analysis.frames import ResultFrames, name_of, phases_of, records
+from simulator.analysis.frames import ResultTotals, name_of, phases_of, records
+from simulator.analysis.published import PublishedTime, published_for
 from simulator.report.header import machine_title, request_text, trust_text, version_text
 from simulator.report.text import (
     MAIL_WIDTH,
@@ -34,27 +36,16 @@ __all__ = ("batching_report",)
 
 Row = dict[str, Any]
 
-_TIME_HEADER = (
-    "simulated",
-    "elapsed",
-    "speed\nup [1]",
-    "flushes\n[2]",
-    "IPIs\n[2]",
-    "flush\nshare",
-    "median\nlost [3]",
-    "worst\nlost [3]",
-)
-_PRICE_HEADER = (
-    "simulated",
-    "pages held\n(peak) [4]",
-    "as\nmemory",
-    "page_table_lock\nheld, longest",
-    "interrupts off,\nlongest",
-)
+# What needs a footnote, in the order of the columns.
+_PUBLISHED, _SPEED_UP, _FLUSHES, _LOST, _HELD = "published", "speed_up", "flushes", "lost", "held"
 
 
 def batching_report(
-    results: Sequence[ResultFrames], *, command: str, reference: str = "v6.6"
+    results: Sequence[ResultTotals],
+    *,
+    command: str,
+    reference: str = "v6.6",
+    published: Sequence[PublishedTime] = (),
 ) -> str:
     """
     Return the table of kernels, one run each, as plain text, at most 78 columns wide.
@@ -62,6 +53,7 @@ def batching_report(
     :param results: runs of one or more machines, HVO off and on, several kernels.
     :param command: what to type to get the same text again.
     :param reference: the kernel that speed-ups refer to.
+    :param published: times of real machines, shown beside the runs of the same.
     """
     if not results:
         raise ValueError("no results to report")
@@ -72,13 +64,16 @@ def batching_report(
         *_kernels(results),
     ]
     text = "\n".join(parts)
+    notes = _footnotes(results, reference, published)
+    numbers = {name: f"[{i}]" for i, name in enumerate(notes, start=1)}
     for _, group in groupby(_by_machine(results), lambda r: name_of(r.scenario.machine)):
-        text += "\n\n\n" + _machine(list(group), reference)
-    return text + "\n\n\n" + _footnotes(results, reference) + "\n"
+        text += "\n\n\n" + _machine(list(group), reference, published, numbers)
+    listed = (wrapped(note, f"{numbers[name]} ") for name, note in notes.items())
+    return text + "\n\n\n" + "\n".join(listed) + "\n"
 
 
 # What the versions stand for, as one cites a commit: who reads a mail does not know our names.
-def _kernels(results: Sequence[ResultFrames]) -> list[str]:
+def _kernels(results: Sequence[ResultTotals]) -> list[str]:
     lines = {}
     for r in results:
         kernel = getattr(r.scenario, "kernel_class", None)
@@ -96,12 +91,17 @@ def _kernels(results: Sequence[ResultFrames]) -> list[str]:
 
 
 # In the order of first appearance, whatever the order of the runs.
-def _by_machine(results: Sequence[ResultFrames]) -> list[ResultFrames]:
+def _by_machine(results: Sequence[ResultTotals]) -> list[ResultTotals]:
     names = list(dict.fromkeys(name_of(r.scenario.machine) for r in results))
     return sorted(results, key=lambda r: names.index(name_of(r.scenario.machine)))
 
 
-def _machine(results: Sequence[ResultFrames], reference: str) -> str:
+def _machine(
+    results: Sequence[ResultTotals],
+    reference: str,
+    published: Sequence[PublishedTime],
+    numbers: Mapping[str, str],
+) -> str:
     first = results[0]
     s = first.scenario
     head = [
@@ -109,96 +109,162 @@ def _machine(results: Sequence[ResultFrames], reference: str) -> str:
         wrapped(f"{_request(results)}; noise {name_of(s.noise)}; {_seeds(results)}", "simulated  "),
         wrapped(trust_text(first.provenance), "model      "),
     ]
+    compared = any(published_for(r, published) for r in results)
+    if not compared:
+        head += _nothing_to_compare(first, published)
     notes = dict.fromkeys(note for r in results for note in r.provenance.get("notes", ()))
     head += [wrapped(str(note), "note       ") for note in notes]
     times: list[tuple[str, ...]] = []
     prices: list[tuple[str, ...]] = []
-    for phase, hvo, rows in _groups(results):
-        base = next((row for kernel, row in rows if kernel == reference), None)
+    for phase, hvo, runs in _groups(results):
+        base = next((row for r, row in runs if name_of(r.scenario.kernel) == reference), None)
         times.append((f"{phase}, HVO {name_of(hvo)}",))
-        times += [_time_row(kernel, row, base) for kernel, row in rows]
+        for r, row in runs:
+            kernel = name_of(r.scenario.kernel)
+            seen = _published_cells(row, published_for(r, published).get(phase))
+            times.append(_time_row(kernel, row, base, seen if compared else ()))
         # Without HVO no page is held, and page_table_lock is not taken.
         if hvo:
             prices.append((phase,))
-            prices += [_price_row(kernel, row) for kernel, row in rows]
-    tables = ["\n".join(head), format_table(times, _TIME_HEADER)]
+            prices += [_price_row(name_of(r.scenario.kernel), row) for r, row in runs]
+    tables = ["\n".join(head), format_table(times, _time_header(numbers, compared))]
     if prices:
-        tables.append(f"The price of batching, HVO on\n{format_table(prices, _PRICE_HEADER)}")
+        table = format_table(prices, _price_header(numbers))
+        tables.append(f"What the others pay, HVO on\n{table}")
     return "\n\n".join(tables)
 
 
+def _time_header(numbers: Mapping[str, str], compared: bool) -> tuple[str, ...]:
+    return (
+        "simulated",
+        "elapsed",
+        *((f"published\n{numbers[_PUBLISHED]}", f"error\n{numbers[_PUBLISHED]}") * compared),
+        f"speed\nup {numbers[_SPEED_UP]}",
+        f"flushes\n{numbers[_FLUSHES]}",
+        f"IPIs\n{numbers[_FLUSHES]}",
+        "flush\nshare",
+    )
+
+
+def _price_header(numbers: Mapping[str, str]) -> tuple[str, ...]:
+    return (
+        "simulated",
+        f"median\nlost {numbers[_LOST]}",
+        f"worst\nlost {numbers[_LOST]}",
+        f"pages held\n(peak) {numbers[_HELD]}",
+        "as\nmemory",
+        "page_table_\nlock held",
+        "interrupts\noff",
+    )
+
+
+# Why there is nothing beside the simulated times, if there could have been.
+def _nothing_to_compare(result: ResultTotals, published: Sequence[PublishedTime]) -> list[str]:
+    machine = name_of(getattr(result.scenario, "machine_model", result.scenario.machine))
+    sizes = dict.fromkeys(format_count(t.pages) for t in published if t.machine == machine)
+    if not sizes:
+        return []
+    return [wrapped(f"not shown: it is of {', '.join(sizes)} pages on all CPUs", "published  ")]
+
+
 # The request without what the rows of the table say themselves.
-def _request(results: Sequence[ResultFrames]) -> str:
+def _request(results: Sequence[ResultTotals]) -> str:
     parts = list(dict.fromkeys(p for r in results for p in request_text(r).split("; ")))
     return "; ".join(part for part in parts if not part.startswith("HVO "))
 
 
-def _seeds(results: Sequence[ResultFrames]) -> str:
+def _seeds(results: Sequence[ResultTotals]) -> str:
     seeds = dict.fromkeys(f"{r.scenario.seed}" for r in results)
     return f"seed {', '.join(seeds)}"
 
 
 # Phases in their order, HVO off before on; the rows of each are the kernels as given.
 def _groups(
-    results: Sequence[ResultFrames],
-) -> Iterator[tuple[str, bool, list[tuple[str, Row]]]]:
+    results: Sequence[ResultTotals],
+) -> Iterator[tuple[str, bool, list[tuple[ResultTotals, Row]]]]:
     phases = dict.fromkeys(phase for r in results for phase in phases_of(r))
     for phase in phases:
         for hvo in (False, True):
-            rows = [
-                (name_of(r.scenario.kernel), row)
+            runs = [
+                (r, row)
                 for r in results
                 for row in records(r.summary)
                 if bool(r.scenario.hvo) is hvo and row["phase"] == phase
             ]
-            if rows:
-                yield phase, hvo, rows
+            if runs:
+                yield phase, hvo, runs
 
 
-def _time_row(kernel: str, row: Row, base: Row | None) -> tuple[str, ...]:
+def _published_cells(row: Row, measured: PublishedTime | None) -> tuple[str, str]:
+    if measured is None:
+        return "", ""
+    error = f"{100 * (row['elapsed_ns'] / measured.elapsed_ns - 1):+.1f}%"
+    # The blank keeps the digits of both kinds below each other.
+    return format_ns(measured.elapsed_ns, 4), f"({error})" if measured.fitted else f"{error} "
+
+
+def _time_row(
+    kernel: str, row: Row, base: Row | None, published: tuple[str, ...]
+) -> tuple[str, ...]:
     elapsed_ns = row["elapsed_ns"]
     return (
         f"  {kernel}",
         format_ns(elapsed_ns, 4),
+        *published,
         format_ratio(base["elapsed_ns"] / elapsed_ns if base and elapsed_ns else None),
         format_count(row["flushes"], 8),
         format_count(row["ipis"], 9),
         format_share(row["flush_share"]),
-        format_ns(row["victim_lost_median_ns"]),
-        format_ns(row["victim_lost_max_ns"]),
     )
 
 
 def _price_row(kernel: str, row: Row) -> tuple[str, ...]:
     return (
         f"  {kernel}",
-        format_count(row["peak_held_pages"]),
+        format_ns(row["victim_lost_median_ns"]),
+        format_ns(row["victim_lost_max_ns"]),
+        format_count(row["peak_held_pages"], 10),
         format_memory(row["peak_held_pages"]),
         format_ns(row["ptl_held_max_ns"]),
         format_ns(row["irqs_off_max_ns"]),
     )
 
 
-def _footnotes(results: Sequence[ResultFrames], reference: str) -> str:
-    return "\n".join(
-        wrapped(text, f"[{number}] ")
-        for number, text in enumerate(
-            (
-                f"Elapsed time of {reference} divided by this one, same machine, phase and HVO "
-                "setting. One run each: no interval, so small differences mean nothing.",
-                "Broadcast flush_tlb_* calls, and the CPUs that they interrupted. "
-                + _apart(results),
-                "Time that each of the other CPUs spent in flush handlers and TLB refill over "
-                "the whole phase, while it had work to do.",
-                "Freed vmemmap pages (4 KB) that wait for a flush before they can be reused.",
-            ),
-            start=1,
+def _footnotes(
+    results: Sequence[ResultTotals], reference: str, published: Sequence[PublishedTime]
+) -> dict[str, str]:
+    measured = [t for r in results for t in published_for(r, published).values()]
+    notes = {_PUBLISHED: _published_note(measured)} if measured else {}
+    return notes | {
+        _SPEED_UP: f"Elapsed time of {reference} divided by this one, same machine, phase and HVO "
+        "setting. One run each: no interval, so small differences mean nothing.",
+        _FLUSHES: "Broadcast flush_tlb_* calls, and the CPUs that they interrupted. "
+        + _apart(results),
+        _LOST: "Time that each of the other CPUs spent in flush handlers and TLB refill over "
+        "the whole phase, while it had work to do.",
+        _HELD: "Freed vmemmap pages (4 KB) that wait for a flush before they can be reused. "
+        "Locks and interrupts: the longest stretch of the phase.",
+    }
+
+
+def _published_note(measured: Sequence[PublishedTime]) -> str:
+    def releases(fitted: bool) -> str:
+        found = dict.fromkeys(f"{t.kernel} ({t.release})" for t in measured if t.fitted is fitted)
+        return ", ".join(found)
+
+    parts = [f"Wall time on the real machine, {', '.join(dict.fromkeys(t.source for t in measured))}."]
+    if fitted := releases(fitted=True):
+        parts.append(
+            f"Error in brackets: the profile was fitted to this time; so it was to all of {fitted},"
+            " HVO off for the base costs and HVO on for the cost of a target."
         )
-    )
+    if predicted := releases(fitted=False):
+        parts.append(f"Error without brackets: a prediction; so is all of {predicted}.")
+    return " ".join(parts)
 
 
 # What the columns of flushes leave out, and what a reader would not expect in them.
-def _apart(results: Sequence[ResultFrames]) -> str:
+def _apart(results: Sequence[ResultTotals]) -> str:
     text = "Static-key patching is not counted"
     patching = [r.time_by.loc[r.time_by["category"] == "static_key", "ns"] for r in results]
     longest_ns = max((int(ns.max()) for ns in patching if len(ns)), default=0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from simulator.analysis.frames import ResultFrames, fields_of, name_of, nr_cpus, phases_of
+from simulator.analysis.frames import ResultTotals, fields_of, name_of, nr_cpus, phases_of
 from simulator.report.text import MAIL_WIDTH, format_count, wrapped
 
 __all__ = ("header_lines", "machine_title", "request_text", "trust_text", "version_text")
@@ -21,7 +21,7 @@ _OWN_LINE = {"machine", "kernel", "pages", "page_size", "hvo", "phases", "path",
 _OWN_LINE |= {"noise", "seed", "replication", "placement", "allocators"}
 
 
-def machine_title(result: ResultFrames) -> str:
+def machine_title(result: ResultTotals) -> str:
     """Return what the machine is, in words where it has them, with its name."""
     # A scenario holds what the user named, and beside it what that stands for.
     machine = getattr(result.scenario, "machine_model", result.scenario.machine)
@@ -30,7 +30,7 @@ def machine_title(result: ResultFrames) -> str:
     return f"{title} ({name})" if title and title != name else name
 
 
-def request_text(result: ResultFrames) -> str:
+def request_text(result: ResultTotals) -> str:
     """Return what was asked of the kernel: pages, path, phases."""
     s = result.scenario
     parts = [
@@ -68,7 +68,7 @@ def trust_text(provenance: Mapping[str, object]) -> str:
     return f"{assumed} of {costs} values are assumed; {measured}"
 
 
-def header_lines(result: ResultFrames) -> list[str]:
+def header_lines(result: ResultTotals) -> list[str]:
     """Return the lines that open the report of one run."""
     s = result.scenario
     rows: list[tuple[str, str]] = [
@@ -91,7 +91,7 @@ def header_lines(result: ResultFrames) -> list[str]:
 
 
 # Faults, tunables and the like are named where they are set, and only there.
-def _further_fields(result: ResultFrames) -> list[tuple[str, str]]:
+def _further_fields(result: ResultTotals) -> list[tuple[str, str]]:
     return [
         (name[:10], name_of(value))
         for name, value in fields_of(result.scenario).items()
@@ -99,6 +99,6 @@ def _further_fields(result: ResultFrames) -> list[tuple[str, str]]:
     ]
 
 
-def _notes(result: ResultFrames) -> Sequence[str]:
+def _notes(result: ResultTotals) -> Sequence[str]:
     notes = result.provenance.get("notes", ())
     return [notes] if isinstance(notes, str) else [str(note) for note in notes]

@@ -9,7 +9,7 @@ Source: commit d67e32f26713 ("hugetlb: restructure pool allocations") (in v6.7).
 from __future__ import annotations
 
 from simulator.engine import Steps, Task
-from simulator.kernel.structs import Folio, NodeRound
+from simulator.kernel.structs import Folio, NodeRound, Nodes
 from simulator.kernel.versions.v6_6_1 import V6_6_1
 
 __all__ = ("V6_6_2",)
@@ -59,11 +59,11 @@ class V6_6_2(V6_6_1):
         page_list.reverse()
         yield from k.prep_and_add_allocated_folios(task, page_list)
 
-    def alloc_pool_huge_folio(k, task: Task, nodes: NodeRound) -> Steps:
+    def alloc_pool_huge_folio(k, task: Task, nodes: Nodes) -> Steps:
         """Allocate a folio that is added to the pool later; returns it or None; generator."""
         return k.only_alloc_fresh_hugetlb_folio(task, nodes)
 
-    def only_alloc_fresh_hugetlb_folio(k, task: Task, nodes: NodeRound) -> Steps:
+    def only_alloc_fresh_hugetlb_folio(k, task: Task, nodes: Nodes) -> Steps:
         """Allocate a folio and optimise it; returns it or None; generator."""
         folio = yield from k.alloc_huge_page(task, nodes)
         if folio is not None:

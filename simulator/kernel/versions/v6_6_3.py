@@ -10,7 +10,7 @@ pages") (in v6.7).
 from __future__ import annotations
 
 from simulator.engine import Steps, Task
-from simulator.kernel.structs import Folio, NodeRound
+from simulator.kernel.structs import Folio, Nodes
 from simulator.kernel.versions.v6_6_2 import V6_6_2
 
 __all__ = ("V6_6_3",)
@@ -25,7 +25,7 @@ class V6_6_3(V6_6_2):
     commit = "79359d6d24df"
     summary = "optimise a list of folios, still one by one"
 
-    def only_alloc_fresh_hugetlb_folio(k, task: Task, nodes: NodeRound) -> Steps:
+    def only_alloc_fresh_hugetlb_folio(k, task: Task, nodes: Nodes) -> Steps:
         """Allocate a folio, and leave its vmemmap alone; returns it or None; generator."""
         return k.alloc_huge_page(task, nodes)
 

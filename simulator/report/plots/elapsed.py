@@ -3,7 +3,8 @@
 Elapsed time: before and after, and against the number of CPUs
 --------------------------------------------------------------
 
-The two plots of how long ``echo N > nr_hugepages`` takes.
+The two plots of how long ``echo N > nr_hugepages`` takes; beside the bars,
+what was measured on the real machine.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.patheffects import Stroke, Normal
 
-from simulator.analysis.frames import ResultFrames, name_of, nr_cpus
+from simulator.analysis.frames import ResultTotals, name_of, nr_cpus
+from simulator.analysis.published import PublishedTime, published_for
 from simulator.report.plots.style import (
     add_caption,
     all_phases,
@@ -37,23 +40,27 @@ _GROUP_WIDTH = 0.84
 _LABEL_ROOM = 0.05
 
 
-def plot_elapsed(results: Sequence[ResultFrames]) -> Figure:
+def plot_elapsed(
+    results: Sequence[ResultTotals], published: Sequence[PublishedTime] = ()
+) -> Figure:
     """
     Return bars of the elapsed time per phase and kernel, HVO off beside on.
 
     :param results: one machine; one run per kernel and HVO setting.
+    :param published: times of real machines; a line across the bar of the same.
     """
     one_machine(results)
     kernels = distinct(name_of(r.scenario.kernel) for r in results)
     settings = [hvo for hvo in (False, True) if any(bool(r.scenario.hvo) is hvo for r in results)]
     phases = all_phases(results)
     times = [ns for r in results for ns in r.summary["elapsed_ns"]]
+    measured = [t.elapsed_ns for r in results for t in published_for(r, published).values()]
     unit, unit_ns = time_unit(max(times))
     bars = len(kernels) * len(phases) * len(settings)
     figure = new_figure(max(6.0, 2.2 + 0.42 * bars), 4.2, "Elapsed time by kernel")
     axes = figure.subplots(1, len(settings), sharey=True, squeeze=False)[0]
     styles = line_styles(kernels)
-    is_log = log_if_wide(axes[0], "y", times)
+    is_log = log_if_wide(axes[0], "y", [*times, *measured])
     for ax, hvo in zip(axes, settings, strict=True):
         runs = [r for r in results if bool(r.scenario.hvo) is hvo]
         for kernel in kernels:
@@ -62,23 +69,28 @@ def plot_elapsed(results: Sequence[ResultFrames]) -> Figure:
             at = np.arange(len(phases)) + _offset(kernels.index(kernel), len(kernels))
             width = 0.92 * _GROUP_WIDTH / len(kernels)
             heights = [np.nan if ns is None else ns / unit_ns for ns in elapsed]
-            drawn = ax.bar(at, heights, width, color=styles[kernel][0], label=kernel)
-            labels = ["" if ns is None else format_ns(ns) for ns in elapsed]
-            ax.bar_label(drawn, labels, fontsize=7, rotation=90, padding=3)
+            ax.bar(at, heights, width, color=styles[kernel][0], label=kernel)
+            real = _measured(of_kernel, phases, published)
+            _label_bars(ax, at, elapsed, real, unit_ns)
+            _mark(ax, at, width, [np.nan if ns is None else ns / unit_ns for ns in real])
         ax.set_xticks(range(len(phases)), phases)
         ax.set_xlim(-0.6, len(phases) - 0.4)
         ax.set_title(f"HVO {name_of(hvo)}", fontsize=10)
         ax.spines[["top", "right"]].set_visible(False)
         ax.tick_params(axis="x", length=0)
     axes[0].set_ylabel(f"elapsed time ({unit})")
-    _room_for_labels(axes[0], [ns / unit_ns for ns in times if ns > 0], is_log)
+    _room_for_labels(axes[0], [ns / unit_ns for ns in [*times, *measured] if ns > 0], is_log)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", title="kernel")
-    scale = " The axis is logarithmic: compare the labels, not the areas." if is_log else ""
-    add_caption(figure, results, f"One bar is one run; there is no spread to show.{scale}")
+    how = "One bar is one run; there is no spread to show."
+    if measured:
+        how += f" Lines across bars, labelled in bold: {_sources(results, published)}."
+    if is_log:
+        how += " The axis is logarithmic: compare the labels, not the areas."
+    add_caption(figure, results, how)
     return figure
 
 
-def plot_scaling(results: Sequence[ResultFrames]) -> Figure:
+def plot_scaling(results: Sequence[ResultTotals]) -> Figure:
     """
     Return the elapsed time against the number of CPUs, a line per kernel, a panel per phase.
 
@@ -129,7 +141,7 @@ def plot_scaling(results: Sequence[ResultFrames]) -> Figure:
 
 
 # The first run that has the phase; None where no run has it.
-def _elapsed(runs: Sequence[ResultFrames], phases: Sequence[str]) -> list[int | None]:
+def _elapsed(runs: Sequence[ResultTotals], phases: Sequence[str]) -> list[int | None]:
     times: dict[str, int] = {}
     for r in runs:
         for phase, ns in zip(r.summary["phase"], r.summary["elapsed_ns"], strict=True):
@@ -137,7 +149,7 @@ def _elapsed(runs: Sequence[ResultFrames], phases: Sequence[str]) -> list[int | 
     return [times.get(phase) for phase in phases]
 
 
-def _line_name(result: ResultFrames, results: Sequence[ResultFrames]) -> str:
+def _line_name(result: ResultTotals, results: Sequence[ResultTotals]) -> str:
     kernel = name_of(result.scenario.kernel)
     if len({bool(r.scenario.hvo) for r in results}) == 1:
         return kernel

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulator.analysis.frames import ResultFrames, name_of
+from simulator.analysis.frames import ResultTotals, name_of
 from simulator.analysis.histogram import Histogram
 from simulator.report.plots.style import (
     GREY,
@@ -45,7 +45,7 @@ _NAMES = {
 }
 
 
-def plot_latency(results: Sequence[ResultFrames], what: str = "folio") -> Figure:
+def plot_latency(results: Sequence[ResultTotals], what: str = "folio") -> Figure:
     """
     Return the cumulative distribution of a latency, a line per kernel, a panel per phase.
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from simulator.analysis.frames import ResultFrames, name_of, nr_cpus, phases_of
+from simulator.analysis.frames import ResultTotals, name_of, nr_cpus, phases_of
 from simulator.report.header import machine_title, version_text
 from simulator.report.text import TIME_UNITS, format_count
 
@@ -61,10 +61,10 @@ def new_figure(width: float, height: float, title: str) -> Figure:
     return figure
 
 
-def add_caption(figure: Figure, results: Sequence[ResultFrames], how_to_read: str) -> None:
+def add_caption(figure: Figure, results: Sequence[ResultTotals], how_to_read: str) -> None:
     """Say below a figure what was simulated and how to read it."""
 
-    def each(name: str, show: Callable[[ResultFrames], str]) -> str:
+    def each(name: str, show: Callable[[ResultTotals], str]) -> str:
         values = distinct(show(r) for r in results)
         listed = ", ".join(values) if len(values) < 10 else f"{values[0]} .. {values[-1]}"
         return f"{name} {listed}"
@@ -103,12 +103,12 @@ def distinct(values: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def all_phases(results: Sequence[ResultFrames]) -> list[str]:
+def all_phases(results: Sequence[ResultTotals]) -> list[str]:
     """Return the phases of all results in their order."""
     return distinct(phase for r in results for phase in phases_of(r))
 
 
-def one_machine(results: Sequence[ResultFrames]) -> None:
+def one_machine(results: Sequence[ResultTotals]) -> None:
     """Refuse an empty list, and results of several machines in one plot."""
     if not results:
         raise ValueError("no results to plot")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulator.analysis.frames import ResultFrames, name_of
+from simulator.analysis.frames import ResultTotals, name_of
 from simulator.report.plots.style import (
     add_caption,
     all_phases,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ("plot_throughput",)
 
 
-def plot_throughput(results: Sequence[ResultFrames]) -> Figure:
+def plot_throughput(results: Sequence[ResultTotals]) -> Figure:
     """
     Return huge pages ready, and ready per second, against the time since the phase began.
 

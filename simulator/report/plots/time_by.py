@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from simulator.analysis.frames import ResultFrames, name_of, phases_of
+from simulator.analysis.frames import ResultTotals, name_of, phases_of
 from simulator.report.plots.style import (
     add_caption,
     all_phases,
@@ -64,7 +64,7 @@ _SMALL = 0.02
 _LABELLED = 0.07
 
 
-def plot_time_by(results: Sequence[ResultFrames]) -> Figure:
+def plot_time_by(results: Sequence[ResultTotals]) -> Figure:
     """
     Return stacked bars per phase and run: time at the left, shares at the right.
 
@@ -122,14 +122,14 @@ def plot_time_by(results: Sequence[ResultFrames]) -> Figure:
     return figure
 
 
-def _bar_name(result: ResultFrames, phase: str, results: Sequence[ResultFrames]) -> str:
+def _bar_name(result: ResultTotals, phase: str, results: Sequence[ResultTotals]) -> str:
     name = f"{name_of(result.scenario.kernel)}  {phase}"
     if len({bool(r.scenario.hvo) for r in results}) == 1:
         return name
     return f"{name}, HVO {name_of(bool(result.scenario.hvo))}"
 
 
-def _mean_of_tasks(result: ResultFrames, phase: str) -> dict[str, float]:
+def _mean_of_tasks(result: ResultTotals, phase: str) -> dict[str, float]:
     rows = result.time_by[result.time_by["phase"] == phase]
     tasks = max(1, rows["task"].nunique())
     sums = rows.groupby("category", observed=True)["ns"].sum()
