@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: MIT
+"""
+The work on the simulator's own engines
+---------------------------------------
+
+:class:`Compiled` and :class:`Events` run tasks as the kernel's are run;
+:class:`Bare` calls the compiled broadcast and nothing else, to show what the
+engine around it costs; :class:`OneCall` does so from compiled code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.work import THINK_NS, Int64s, Outcome, Prepared, Work, checksum
+from simulator.engine import EventsEngine
+from simulator.engine.compiled import CompiledEngine
+from simulator.engine.compiled import layout as at
+from simulator.engine.compiled.broadcast import broadcast_alone
+from simulator.engine.compiled.jit import HAS_NUMBA, compiled
+from simulator.engine.task import Steps, Task
+from simulator.trace.ipis import IPI_COLUMNS, IpiLog
+from simulator.trace.recorder import Recorder
+from simulator.trace.tables import NR_BUCKETS, Histogram, bucket_of
+
+__all__ = ("Bare", "Compiled", "Events", "OneCall")
+
+Int8s = npt.NDArray[np.int8]
+
+
+class _Engine:
+    max_tasks = 4096
+    engine: Callable[[Any, Recorder], CompiledEngine | EventsEngine]
+
+    def prepare(self, work: Work, *, checked: bool) -> Prepared:
+        platform, call = work.platform, work.call
+        every = IpiLog(range(work.tasks * work.flushes)) if checked else None
+        recorder = Recorder(platform.socket_of, every)
+        engine = self.engine(platform, recorder)
+
+        def body(task: Task) -> Steps:
+            for _ in range(work.flushes):
+                task.work("bookkeeping", THINK_NS)
+                yield from engine.on_each_cpu(task, call)
+
+        def run() -> None:
+            recorder.begin_phase("loop", 0, work.task_cpus)
+            tasks = engine.run(0, dict.fromkeys(work.task_cpus, body))
+            recorder.end_phase(max(task.now_ns for task in tasks))
+
+        return Prepared(run, lambda: _seen(recorder, work, checked=checked))
+
+
+class Compiled(_Engine):
+    """The engine of every run."""
+
+    name = "compiled engine"
+    csds = 5_000_000
+    engine = CompiledEngine
+
+    def missing(self) -> str:
+        return "" if HAS_NUMBA else "numba is not installed"
+
+
+class Events(_Engine):
+    """The definition of the model."""
+
+    name = "events engine"
+    csds = 10_000
+    engine = EventsEngine
+
+    def missing(self) -> str:
+        return ""
+
+
+class Bare:
+    """The compiled broadcast, called from Python."""
+
+    name = "compiled, bare calls"
+    csds = 5_000_000
+    max_tasks = 1
+
+    def missing(self) -> str:
+        return "" if HAS_NUMBA else "numba is not installed"
+
+    def prepare(self, work: Work, *, checked: bool) -> Prepared:
+        del checked  # times of release stay where they are
+        machine, state, distance, me, line_ns = _flat(work)
+        run_ns, refill_ns = work.call.run_ns, work.call.refill_ns
+        latencies = [0] * work.flushes
+
+        def run() -> None:
+            end_ns = 0
+            for nth in range(work.flushes):
+                start_ns = end_ns + THINK_NS
+                end_ns = broadcast_alone(
+                    machine, state, distance, me, nth, start_ns, run_ns, refill_ns, line_ns, False
+                )[3]
+                latencies[nth] = end_ns - start_ns
+                end_ns += refill_ns
+
+        return Prepared(
+            run, lambda: _in_state(state, np.array(latencies, dtype=np.int64), work, me)
+        )
+
+
+@compiled
+def _loop(
+    m: Int64s,
+    s: Int64s,
+    distance: Int8s,
+    me: int,
+    think_ns: int,
+    run_ns: int,
+    refill_ns: int,
+    line_ns: int,
+    latency_ns: Int64s,
+) -> None:
+    # All broadcasts of one task.
+    end_ns = 0
+    for nth in range(len(latency_ns)):
+        start_ns = end_ns + think_ns
+        done = broadcast_alone(m, s, distance, me, nth, start_ns, run_ns, refill_ns, line_ns, False)
+        end_ns = done[3]
+        latency_ns[nth] = end_ns - start_ns
+        end_ns += refill_ns
+
+
+class OneCall:
+    """The compiled broadcast, looped over by compiled code: what SimPy and Python cost."""
+
+    name = "compiled, one call"
+    csds = 5_000_000
+    max_tasks = 1
+
+    def missing(self) -> str:
+        return "" if HAS_NUMBA else "numba is not installed"
+
+    def prepare(self, work: Work, *, checked: bool) -> Prepared:
+        del checked
+        machine, state, distance, me, line_ns = _flat(work)
+        latency_ns = np.zeros(work.flushes, dtype=np.int64)
+        times = (THINK_NS, work.call.run_ns, work.call.refill_ns, line_ns)
+        return Prepared(
+            lambda: _loop(machine, state, distance, me, *times, latency_ns),
+            lambda: _in_state(state, latency_ns, work, me),
+        )
+
+
+def _flat(work: Work) -> tuple[Int64s, Int64s, Int8s, int, int]:
+    # The arguments of a broadcast that remain the same.
+    platform = work.platform
+    (me,) = work.task_cpus
+    line_ns = 0
+    if work.cpus == 2:
+        distance = int(platform.distance[me, 1 - me])
+        line_ns = platform.costs["cache_line"].ns(distance=distance)
+    distances = np.ascontiguousarray(platform.distance).reshape(-1)
+    return at.flatten(platform), at.new_state(work.cpus, 1), distances, me, line_ns
+
+
+def _in_state(state: Int64s, latency_ns: Int64s, work: Work, me: int) -> Outcome:
+    first = int(state[at.CPUS])
+    lines = state[first : first + work.cpus * at.CPU_WORDS].reshape(work.cpus, at.CPU_WORDS)
+
+    def histogram(part: int) -> Int64s:
+        return state[int(state[part]) : int(state[part]) + NR_BUCKETS]
+
+    refill_ns = np.full(work.cpus, work.flushes * work.call.refill_ns, dtype=np.int64)
+    refill_ns[me] = 0
+    return Outcome(
+        latency_ns=latency_ns,
+        handler_ns=lines[:, at.HANDLER_NS],
+        refill_ns=refill_ns,
+        idle_woken=lines[:, at.IDLE_WOKEN],
+        irqs_off_delay_ns=lines[:, at.IRQS_OFF_DELAY_NS],
+        ack=histogram(at.ACK_HIST),
+        handler=histogram(at.HANDLER_HIST),
+        releases=None,
+    )
+
+
+def _seen(recorder: Recorder, work: Work, *, checked: bool) -> Outcome:
+    flushes, cpus = recorder.flushes.columns(), recorder.cpus.columns()
+    by_task = np.lexsort((flushes["start_ns"], flushes["task"]))
+    latency_ns = (flushes["end_ns"] - flushes["start_ns"])[by_task]
+    releases = None
+    if checked:
+        rows = recorder.ipis.rows()
+        flush, cpu, end_ns = (rows[:, IPI_COLUMNS.index(i)] for i in ("flush", "cpu", "end_ns"))
+        nth = np.zeros(len(by_task), dtype=np.int64)
+        nth[by_task] = np.tile(np.arange(work.flushes), work.tasks)
+        releases = checksum(flushes["cpu"][flush], nth[flush], cpu, end_ns)
+    return Outcome(
+        latency_ns=latency_ns,
+        handler_ns=cpus["handler_ns"],
+        refill_ns=cpus["refill_ns"],
+        idle_woken=cpus["idle_woken"],
+        irqs_off_delay_ns=cpus["irqs_off_delay_ns"],
+        ack=_counts(recorder.phase.ack),
+        handler=_counts(recorder.phase.handler),
+        releases=releases,
+    )
+
+
+def _counts(histogram: Histogram) -> Int64s:
+    counts = np.zeros(NR_BUCKETS, dtype=np.int64)
+    for low_ns, _high_ns, count in histogram.rows():
+        counts[bucket_of(low_ns)] = count
+    return counts
