@@ -9,6 +9,7 @@ other CPUs meanwhile.
 
 Covers:
     - the kernels of the series, patch by patch, as a table for a mail
+    - the published times of both machines, beside the simulated ones
     - HVO off beside on, so that what should not change is seen not to
     - the price of batching: pages held, locks held, interrupts off
     - plots of time, latency, throughput, number of CPUs, and single flushes
@@ -16,7 +17,9 @@ Covers:
 Scenario:
     The pool of 2 MB pages is empty. One task asks for N of them, then gives
     all back; each flush on the way interrupts every other CPU. The two machines
-    are those on which the series was measured.
+    are those on which the series was measured, and N is as large as it was there:
+    half a million. The plots of the number of CPUs and of single flushes are of
+    fewer pages, which is enough for what they show.
 
 Usage:
     python scenarios/batch_pmd_split.py
@@ -25,6 +28,7 @@ Usage:
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from argparse import Namespace
@@ -35,17 +39,23 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from simulator import Result, Scenario
+from simulator.analysis import ResultTotals, published_times
 from simulator.cli.output import complain, whole_files
 from simulator.cli.parser import Parser, number
 from simulator.cli.process import INTERRUPTED, exit_status
-from simulator.experiment import simulate_all
+from simulator.errors import InputError
+from simulator.experiment import simulate_all, simulate_totals
+from simulator.fields import Between
 from simulator.report import batching_report, plots
 
 MACHINES = ("epyc-7j13-vm252", "xeon-e7-8895-8s")
 # Before the series; lists of folios; one flush for all splits; for all remaps; for all restores.
 KERNELS = ("v6.6", "v6.6+5", "v6.6+6", "v6.6+7", "v6.6+8")
-NR_PAGES = 256  # huge pages of 2 MB
+NR_PAGES = 256  # huge pages of 2 MB, where no time was published and for the sweep over CPUs
 NR_PAGES_QUICK = 32
+NR_PAGES_LONG = 4096  # from here on, a simulation takes longer than to start a process for it
+NR_JOBS_MAX = 1024
+BYTES_EACH = 2 << 30  # memory for one simulation of the published size, generously
 NR_CPUS = (2, 8, 32, 64, 128)  # the CPU counts to try, beside all CPUs
 NR_CPUS_QUICK = (2, 8)
 NR_CPUS_LANES = 8  # so few CPUs that each can be followed through a flush
@@ -55,15 +65,19 @@ def main(argv: Sequence[str]) -> tuple[int, str]:
     """Return the exit status and the report."""
     # Set up: wrong input ends here, before anything is simulated or written
     args = parse(argv)
-    wanted = list(scenarios(args))
+    compared = list(scenarios(args))
+    swept = list(sweep(args))
 
     # Simulate and draw
-    results: list[Result] = []
+    results: list[ResultTotals] = []
     status = 0
-    with whole_files(args.out) as folder, tqdm(total=len(wanted), leave=False, disable=None) as bar:
+    total = len(compared) + len(swept)
+    with whole_files(args.out) as folder, tqdm(total=total, leave=False, disable=None) as bar:
         try:
-            results.extend(simulate_all(wanted, bar.update))
-            for name, figure in figures(results, args.cpus):
+            results.extend(simulate_totals(compared, jobs(args, compared), bar.update))
+            results.sort(key=lambda r: compared.index(r.scenario))
+            small = list(simulate_all(swept, bar.update))
+            for name, figure in figures(results, small):
                 plots.save(figure, folder / f"{name}.png")
         except KeyboardInterrupt:
             if not results:
@@ -72,9 +86,11 @@ def main(argv: Sequence[str]) -> tuple[int, str]:
             status = INTERRUPTED
 
         # Report
+        results.sort(key=lambda r: compared.index(r.scenario))
         command = shlex.join(["python", f"scenarios/{Path(__file__).name}", *argv])
-        on_all_cpus = [r for r in results if r.scenario.cpus == args.cpus]
-        text = batching_report(on_all_cpus, command=command, reference=KERNELS[0])
+        text = batching_report(
+            results, command=command, reference=KERNELS[0], published=published_times()
+        )
         (folder / "report.txt").write_text(text, encoding="utf-8")
     return status, text
 
@@ -84,43 +100,84 @@ def parse(argv: Sequence[str]) -> Namespace:
     parser = Parser(description=__doc__)
     option = parser.add_argument
     option("--machine", metavar="NAME", action="append", help=f"default: {', '.join(MACHINES)}")
-    option("--pages", metavar="N", type=number, help=f"huge pages of 2 MB (default {NR_PAGES})")
+    option(
+        "--pages",
+        metavar="N",
+        type=number,
+        help=f"huge pages of 2 MB (default: as published, else {NR_PAGES})",
+    )
     option("--cpus", metavar="N", type=number, help="the first N CPUs of a machine (default all)")
     option("--seed", metavar="N", type=number, default=1, help="seed of all draws (default 1)")
     option("--out", metavar="DIR", type=Path, default="out", help="for plots, text (default out)")
     option("--quick", action="store_true", help=f"{NR_PAGES_QUICK} pages, fewer CPU counts")
+    option("--jobs", metavar="N", type=number, help="simulations at a time (default: one per CPU)")
     args = parser.parse(argv)
-    if args.pages is None:
-        args.pages = NR_PAGES_QUICK if args.quick else NR_PAGES
+    if args.jobs is not None:
+        try:
+            Between(1, NR_JOBS_MAX)(args.jobs)
+        except InputError as error:
+            raise InputError(f"jobs: {error}") from None
     return args
 
 
-def scenarios(args: Namespace) -> Iterator[Scenario]:
-    """Yield what to simulate: each machine with HVO off, on, and on with fewer CPUs."""
+def jobs(args: Namespace, wanted: Sequence[Scenario]) -> int:
+    """Return how many simulations run at a time: as many as CPUs and memory allow."""
+    if args.jobs is not None:
+        return int(args.jobs)
+    if max(s.pages for s in wanted) < NR_PAGES_LONG:
+        return 1
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(len(os.sched_getaffinity(0)), memory_bytes // BYTES_EACH))
+
+
+def machines(args: Namespace) -> Iterator[Scenario]:
+    """Yield for each machine a scenario with the number of pages asked for or published."""
+    published = {t.machine: t.pages for t in published_times()}
     for machine in dict.fromkeys(args.machine or MACHINES):
-        whole = Scenario(machine=machine, pages=args.pages, cpus=args.cpus, seed=args.seed)
-        fewer = [n for n in (NR_CPUS_QUICK if args.quick else NR_CPUS) if n < whole.nr_cpus]
-        for hvo, cpus in ((False, args.cpus), (True, args.cpus), *((True, n) for n in fewer)):
+        name = Scenario(machine=machine, pages=1).machine_model.name
+        pages = args.pages
+        if pages is None:
+            pages = NR_PAGES_QUICK if args.quick else published.get(name, NR_PAGES)
+        yield Scenario(machine=machine, pages=pages, cpus=args.cpus, seed=args.seed)
+
+
+def scenarios(args: Namespace) -> Iterator[Scenario]:
+    """Yield what the tables compare: each machine with HVO off and on, each kernel."""
+    for whole in machines(args):
+        for hvo in (False, True):
             for kernel in KERNELS:
-                yield whole.replace(kernel=kernel, hvo=hvo, cpus=cpus)
+                yield whole.replace(kernel=kernel, hvo=hvo)
 
 
-def figures(results: Sequence[Result], cpus: int | None) -> Iterator[tuple[str, Figure]]:
+def sweep(args: Namespace) -> Iterator[Scenario]:
+    """Yield each machine with all CPUs and fewer of them, each kernel, HVO on, few pages."""
+    for whole in machines(args):
+        small = whole.replace(pages=min(whole.pages, NR_PAGES))
+        fewer = [n for n in (NR_CPUS_QUICK if args.quick else NR_CPUS) if n < small.nr_cpus]
+        for cpus in (args.cpus, *fewer):
+            for kernel in KERNELS:
+                yield small.replace(kernel=kernel, cpus=cpus)
+
+
+def figures(
+    results: Sequence[ResultTotals], swept: Sequence[Result]
+) -> Iterator[tuple[str, Figure]]:
     """Yield the name of each plot and the plot."""
     for machine in dict.fromkeys(r.scenario.machine_model.name for r in results):
-        swept = [r for r in results if r.scenario.machine_model.name == machine]
-        both = [r for r in swept if r.scenario.cpus == cpus]
+        both = [r for r in results if r.scenario.machine_model.name == machine]
         hvo = [r for r in both if r.scenario.hvo]
-        yield f"{machine}-elapsed", plots.plot_elapsed(both)
+        yield f"{machine}-elapsed", plots.plot_elapsed(both, published_times())
         yield f"{machine}-where-time-goes", plots.plot_time_by(both)
         yield f"{machine}-latency", plots.plot_latency(hvo)
         yield f"{machine}-throughput", plots.plot_throughput(hvo)
-        yield f"{machine}-cpus", plots.plot_scaling([r for r in swept if r.scenario.hvo])
-        if hvo[0].scenario.nr_cpus == 1:
+        small = [r for r in swept if r.scenario.machine_model.name == machine]
+        yield f"{machine}-cpus", plots.plot_scaling(small)
+        first, last = small[0], small[len(KERNELS) - 1]
+        if first.scenario.nr_cpus == 1:
             continue  # nobody to interrupt
-        yield f"{machine}-flush-per-folio", timeline(hvo[0], "remap")
-        yield f"{machine}-flush-batched", timeline(hvo[-1], "batch_remap")
-        lanes = [r for r in swept if r.scenario.hvo and r.scenario.nr_cpus <= NR_CPUS_LANES]
+        yield f"{machine}-flush-per-folio", timeline(first, "remap")
+        yield f"{machine}-flush-batched", timeline(last, "batch_remap")
+        lanes = [r for r in small if r.scenario.nr_cpus <= NR_CPUS_LANES]
         most = max(lanes, key=lambda r: r.scenario.nr_cpus)
         yield f"{machine}-flush-few-cpus", timeline(most, "remap")
 

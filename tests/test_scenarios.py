@@ -14,13 +14,15 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from simulator.experiment import simulate_all
+from simulator.analysis import published_times
+from simulator.experiment import simulate_totals
 from simulator.machine import load_machine
 
 SCRIPT = Path(__file__).parents[1] / "scenarios" / "batch_pmd_split.py"
@@ -69,7 +71,7 @@ def flushes_of(kernel, phase, hvo, pages, pmds):
 def rows_of(text):
     """Yield (phase, hvo, cells) for each row of the table of times of one machine."""
     group = None
-    for line in text.split("\n\nThe price")[0].splitlines():
+    for line in text.split("\n\nWhat the others pay")[0].splitlines():
         heading = re.fullmatch(r"(alloc|free), HVO (off|on)", line)
         if heading:
             group = heading[1], heading[2] == "on"
@@ -138,6 +140,55 @@ def script(tmp_path, monkeypatch):
     return module
 
 
+def test_the_default_sizes_are_the_published_ones(script):
+    asked = {(s.machine, s.pages) for s in script.scenarios(script.parse([]))}
+    assert asked == {("epyc-7j13-vm252", 524288), ("xeon-e7-8895-8s", 500000)}
+    other = {s.pages for s in script.scenarios(script.parse(["--pages=77"]))}
+    assert other == {77}
+    assert {s.pages for s in script.sweep(script.parse([]))} == {256}
+    assert {s.pages for s in script.scenarios(script.parse(["--machine=laptop-8"]))} == {256}
+
+
+def test_the_error_is_the_distance_from_the_published_time(script, monkeypatch):
+    def small_times():
+        return [
+            replace(t, machine="laptop-8", pages=8, elapsed_ns=1_000_000 + 1000 * i)
+            for i, t in enumerate(published_times())
+            if t.machine == "epyc-7j13-vm252"
+        ]
+
+    monkeypatch.setattr(script, "published_times", small_times)
+    status, text = script.main(["--machine=laptop-8"])
+    assert status == 0
+    assert "; 8 CPUs; " in text
+    assert "8 huge pages" in text
+    times = {(t.phase, t.hvo, t.kernel): t for t in small_times()}
+    shown = 0
+    for phase, hvo, cells in rows_of(text):
+        if (phase, hvo, cells[0]) not in times:
+            assert cells[3].endswith("x")
+            continue
+        time = times[phase, hvo, cells[0]]
+        value, unit, published, published_unit, error = cells[1:6]
+        assert (published, published_unit) == (f"{time.elapsed_ns / 1e6:.3f}", "ms")
+        assert error.startswith("(") == (time.kernel == "v6.6") == error.endswith(")")
+        elapsed_ns = float(value) * {"us": 10**3, "ms": 10**6}[unit]
+        # Of the simulated time, four digits are shown; of the error, one after the point.
+        want = 100 * (elapsed_ns / time.elapsed_ns - 1)
+        assert float(error.strip("()%")) == pytest.approx(want, abs=0.05 + 0.1)
+        shown += 1
+    assert shown == len(times) == 8
+
+
+def test_processes_beside_each_other_give_the_same_report(tmp_path):
+    texts = []
+    for jobs in (1, 2):
+        done = run("--machine=laptop-8", "--pages=8", f"--jobs={jobs}", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        texts.append(done.stdout.replace(f"--jobs={jobs}", ""))
+    assert texts[0] == texts[1]
+
+
 def test_same_seed_same_report_other_seed_other_times(script):
     def times(seed):
         status, text = script.main(["--machine=laptop-8", "--pages=8", f"--seed={seed}"])
@@ -148,25 +199,27 @@ def test_same_seed_same_report_other_seed_other_times(script):
 
 
 def test_an_interrupt_loses_nothing_that_was_finished(script, monkeypatch, capsys):
-    def interrupted(scenarios, progress):
-        yield from itertools.islice(simulate_all(scenarios, progress), 7)
+    def interrupted(*args):
+        # As they come when one ends before another.
+        yield from reversed(list(itertools.islice(simulate_totals(*args), 7)))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(script, "simulate_all", interrupted)
+    monkeypatch.setattr(script, "simulate_totals", interrupted)
     status, text = script.main(["--machine=laptop-8", "--pages=8"])
     assert status == 130
     assert capsys.readouterr().err == "tlbsim: interrupted; what was finished is reported\n"
     # HVO off comes first: five kernels, then two with it on.
-    assert len([1 for phase, *_ in rows_of(text) if phase == "alloc"]) == 7
+    allocs = [(hvo, cells[0]) for phase, hvo, cells in rows_of(text) if phase == "alloc"]
+    assert allocs == [(False, k) for k in KERNELS] + [(True, k) for k in KERNELS[:2]]
     assert Path("out/report.txt").read_text() == text
 
 
 def test_an_interrupt_before_anything_is_finished_leaves_nothing(script, monkeypatch):
-    def interrupted(scenarios, progress):
+    def interrupted(*_):
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(script, "simulate_all", interrupted)
+    monkeypatch.setattr(script, "simulate_totals", interrupted)
     with pytest.raises(KeyboardInterrupt):
         script.main(["--machine=laptop-8"])
     assert not list(Path().iterdir())
@@ -195,6 +248,8 @@ WRONG = [
     (("--cpus", "253"), "cpus: 253 is more than the 252 CPUs of epyc-7j13-vm252"),
     (("--cpus", "0"), "cpus: must be"),
     (("--seed", "-1"), "seed: must be 0 to"),
+    (("--jobs", "0"), "jobs: must be 1 to"),
+    (("--jobs", "all"), "jobs: must be a whole number, not 'all'"),
     (("--page", "3"), "unknown option '--page' (did you mean '--pages'?)"),
     (("64",), "unexpected argument '64'"),
     (("--out", "file"), "out: file cannot be written"),

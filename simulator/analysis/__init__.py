@@ -12,7 +12,14 @@ prints or draws.
 from __future__ import annotations
 
 from simulator.analysis.compare import METRICS, Comparison, compare_results
-from simulator.analysis.frames import ResultFrames, ResultTotals, Totals, fields_of, name_of, nr_cpus
+from simulator.analysis.frames import (
+    ResultFrames,
+    ResultTotals,
+    Totals,
+    fields_of,
+    name_of,
+    nr_cpus,
+)
 from simulator.analysis.histogram import Histogram
 from simulator.analysis.published import PublishedTime, published_for, published_times
 from simulator.analysis.stats import (

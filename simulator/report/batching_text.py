@@ -135,10 +135,11 @@ def _machine(
 
 
 def _time_header(numbers: Mapping[str, str], compared: bool) -> tuple[str, ...]:
+    columns = ["simulated", "elapsed"]
+    if compared:
+        columns += [f"published\n{numbers[_PUBLISHED]}", f"error\n{numbers[_PUBLISHED]}"]
     return (
-        "simulated",
-        "elapsed",
-        *((f"published\n{numbers[_PUBLISHED]}", f"error\n{numbers[_PUBLISHED]}") * compared),
+        *columns,
         f"speed\nup {numbers[_SPEED_UP]}",
         f"flushes\n{numbers[_FLUSHES]}",
         f"IPIs\n{numbers[_FLUSHES]}",
@@ -252,7 +253,9 @@ def _published_note(measured: Sequence[PublishedTime]) -> str:
         found = dict.fromkeys(f"{t.kernel} ({t.release})" for t in measured if t.fitted is fitted)
         return ", ".join(found)
 
-    parts = [f"Wall time on the real machine, {', '.join(dict.fromkeys(t.source for t in measured))}."]
+    parts = [
+        f"Wall time on the real machine, {', '.join(dict.fromkeys(t.source for t in measured))}."
+    ]
     if fitted := releases(fitted=True):
         parts.append(
             f"Error in brackets: the profile was fitted to this time; so it was to all of {fitted},"

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from simulator.analysis import Histogram
+from simulator.analysis import Histogram, PublishedTime
 from simulator.report.plots import (
     plot_elapsed,
     plot_flush_timeline,
@@ -89,6 +89,32 @@ def test_elapsed_time_leaves_a_gap_where_a_run_is_missing(result):
     off, on = plot_elapsed(runs).axes
     assert all(np.isnan(bar.get_height()) for bar in off.containers[1])
     assert not any(np.isnan(bar.get_height()) for bars in on.containers for bar in bars)
+
+
+def test_measured_times_are_lines_across_the_bars_of_the_same(result):
+    runs = [result(kernel=k, pages=96, hvo=hvo) for k in KERNELS for hvo in (False, True)]
+    measured = PublishedTime(
+        machine="epyc-7j13-vm252",
+        kernel="v6.6",
+        release="next",
+        hvo=True,
+        phase="free",
+        pages=96,
+        page_size="2M",
+        elapsed_ns=7_000_000,
+        source="20991231@example.org",
+    )
+    figure = plot_elapsed(runs, [measured])
+    off, on = figure.axes
+    assert not off.collections
+    (lines,) = on.collections
+    ((left, y), (right, _)) = lines.get_segments()[0]
+    bar = on.containers[0][1]
+    assert left < bar.get_x() < bar.get_x() + bar.get_width() < right
+    assert y * unit_of(off.get_ylabel()) == pytest.approx(7_000_000)
+    assert "7.00 ms" in [text.get_text() for text in on.texts]
+    assert "20991231@example.org" in " ".join(figure.get_supxlabel().split())
+    assert not any(ax.collections for ax in plot_elapsed(runs).axes)
 
 
 def test_stacked_time_sums_to_elapsed_and_shares_to_one_hundred(runs):

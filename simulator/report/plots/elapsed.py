@@ -10,10 +10,11 @@ what was measured on the real machine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.patheffects import Stroke, Normal
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from simulator.analysis.frames import ResultTotals, name_of, nr_cpus
 from simulator.analysis.published import PublishedTime, published_for
@@ -32,10 +33,14 @@ from simulator.report.text import format_ns
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.floating[Any]]
 
 __all__ = ("plot_elapsed", "plot_scaling")
 
 _GROUP_WIDTH = 0.84
+_MEASURED = "#B2182B"
 # Labels of CPU counts closer than this part of the axis would run into each other.
 _LABEL_ROOM = 0.05
 
@@ -71,8 +76,8 @@ def plot_elapsed(
             heights = [np.nan if ns is None else ns / unit_ns for ns in elapsed]
             ax.bar(at, heights, width, color=styles[kernel][0], label=kernel)
             real = _measured(of_kernel, phases, published)
+            _mark_measured(ax, at, width, real, unit_ns)
             _label_bars(ax, at, elapsed, real, unit_ns)
-            _mark(ax, at, width, [np.nan if ns is None else ns / unit_ns for ns in real])
         ax.set_xticks(range(len(phases)), phases)
         ax.set_xlim(-0.6, len(phases) - 0.4)
         ax.set_title(f"HVO {name_of(hvo)}", fontsize=10)
@@ -80,10 +85,13 @@ def plot_elapsed(
         ax.tick_params(axis="x", length=0)
     axes[0].set_ylabel(f"elapsed time ({unit})")
     _room_for_labels(axes[0], [ns / unit_ns for ns in [*times, *measured] if ns > 0], is_log)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", title="kernel")
+    handles, labels = axes[0].get_legend_handles_labels()
     how = "One bar is one run; there is no spread to show."
     if measured:
-        how += f" Lines across bars, labelled in bold: {_sources(results, published)}."
+        handles.append(Line2D([], [], color=_MEASURED, linewidth=2))
+        labels.append("measured")
+        how += f" Measured, also in red: the real machine, {_sources(results, published)}."
+    figure.legend(handles, labels, loc="outside right upper", title="kernel")
     if is_log:
         how += " The axis is logarithmic: compare the labels, not the areas."
     add_caption(figure, results, how)
@@ -147,6 +155,66 @@ def _elapsed(runs: Sequence[ResultTotals], phases: Sequence[str]) -> list[int | 
         for phase, ns in zip(r.summary["phase"], r.summary["elapsed_ns"], strict=True):
             times.setdefault(str(phase), int(ns))
     return [times.get(phase) for phase in phases]
+
+
+def _measured(
+    runs: Sequence[ResultTotals], phases: Sequence[str], published: Sequence[PublishedTime]
+) -> list[int | None]:
+    times = {phase: t.elapsed_ns for r in runs for phase, t in published_for(r, published).items()}
+    return [times.get(phase) for phase in phases]
+
+
+def _sources(results: Sequence[ResultTotals], published: Sequence[PublishedTime]) -> str:
+    return ", ".join(
+        distinct(t.source for r in results for t in published_for(r, published).values())
+    )
+
+
+def _mark_measured(
+    ax: Axes, at: Floats, width: float, measured: Sequence[int | None], unit_ns: int
+) -> None:
+    for x, ns in zip(at, measured, strict=True):
+        if ns is not None:
+            ax.hlines(
+                ns / unit_ns,
+                x - 0.56 * width,
+                x + 0.56 * width,
+                color=_MEASURED,
+                linewidth=2,
+                path_effects=[withStroke(linewidth=3.5, foreground="white")],
+            )
+
+
+# Upright above bar and line: the simulated time, and at its right the measured one.
+def _label_bars(
+    ax: Axes,
+    at: Floats,
+    elapsed: Sequence[int | None],
+    measured: Sequence[int | None],
+    unit_ns: int,
+) -> None:
+    for x, ns, real in zip(at, elapsed, measured, strict=True):
+        if ns is None:
+            continue
+        highest = max(ns, real or 0) / unit_ns
+        apart = 0.0 if real is None else 4.5
+        _upright(ax, x, highest, -apart, format_ns(ns), "black")
+        if real is not None:
+            _upright(ax, x, highest, apart, format_ns(real), _MEASURED)
+
+
+def _upright(ax: Axes, x: float, y: float, points: float, text: str, color: str) -> None:
+    ax.annotate(
+        text,
+        (x, y),
+        (points, 4),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        rotation=90,
+        fontsize=7,
+        color=color,
+    )
 
 
 def _line_name(result: ResultTotals, results: Sequence[ResultTotals]) -> str:
