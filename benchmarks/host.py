@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -89,6 +90,8 @@ def _version(package: str) -> str:
 
 
 def _commit() -> str:
+    if shutil.which("git") is None:
+        return "unknown"
     command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
     found = subprocess.run([*command, "--match="], capture_output=True, text=True, check=False)
     return found.stdout.strip() or "unknown"
