@@ -403,9 +403,13 @@ def polling(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> bool:
 
 
 @compiled
-def drain(m: Int64s, s: Int64s, cpu: int, drain_ns: int) -> int:
-    """Take the list of an eager CPU at a time; return its length. ``TAKEN`` has the slots."""
-    _enqueue_before(m, s, cpu, drain_ns, -1)
+def drain(m: Int64s, s: Int64s, cpu: int, drain_ns: int, until_slot: int) -> int:
+    """
+    Take the list of an eager CPU at a time; return its length. ``TAKEN`` has the slots.
+
+    What is enqueued at that very time comes too late, but from slots up to the given one.
+    """
+    _enqueue_before(m, s, cpu, drain_ns, until_slot)
     line = s[at.CPUS] + cpu * at.CPU_WORDS
     nr = s[line + at.QUEUED]
     s[line + at.QUEUED] = 0

@@ -338,11 +338,12 @@ class CompiledEngine:
             self._eager[cpu] = eager
 
     def _drained(
-        self, cpu: EagerCpu, drain_ns: int, state: str, start_ns: int, ipi: Ipi
+        self, cpu: EagerCpu, drain_ns: int, at_meeting: bool, state: str, start_ns: int, ipi: Ipi
     ) -> tuple[int, int]:
         # The list of an eager CPU is taken, and its calls run.
         n = self._n
-        nr = drain(self._machine, self._state, cpu.number, drain_ns)
+        until_slot = self._slots[cpu.number] if at_meeting else -1
+        nr = drain(self._machine, self._state, cpu.number, drain_ns, until_slot)
         t_ns, refill_max_ns = drain_ns, 0
         for slot in self._taken[:nr].tolist():
             run_ns, refill_ns, function, pages = self._calls[
