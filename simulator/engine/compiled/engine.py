@@ -57,10 +57,6 @@ _TOTALS = (
 )
 
 
-def _zeros(length: int) -> at.Int64s:
-    return np.zeros(length, dtype=np.int64)
-
-
 class CompiledEngine:
     """Tasks as SimPy processes, lazy CPUs in flat arrays."""
 
@@ -231,14 +227,11 @@ class CompiledEngine:
 
     def _send(self, task: Task, slot: int, nr_ipis: int, nth: int, category: str) -> Steps:
         me, now_ns = task.cpu.number, task.met_ns
-        line_ns = -1
+        line_ns = -1  # no polling target
         if nr_ipis == 1:
-            row = self._sent[slot * self._n : (slot + 1) * self._n]
-            target = int(np.argmax(row))
+            target = int(np.argmax(self._sent[slot * self._n : (slot + 1) * self._n]))
             if self._polls(target, now_ns):
                 line_ns = self._line.ns(distance=int(self.platform.distance[me, target]))
-        else:
-            target = -1
         if line_ns < 0:
             task.irqs_off()
         end_ns, nr, writes = send(
