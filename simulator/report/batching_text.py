@@ -253,17 +253,16 @@ def _published_note(measured: Sequence[PublishedTime]) -> str:
         found = dict.fromkeys(f"{t.kernel} ({t.release})" for t in measured if t.fitted is fitted)
         return ", ".join(found)
 
-    parts = [
-        f"Wall time on the real machine, {', '.join(dict.fromkeys(t.source for t in measured))}."
-    ]
+    sources = ", ".join(dict.fromkeys(t.source for t in measured))
+    text = f"Wall time on the real machine, {sources}; error of the simulated one."
     if fitted := releases(fitted=True):
-        parts.append(
-            f"Error in brackets: the profile was fitted to this time; so it was to all of {fitted},"
-            " HVO off for the base costs and HVO on for the cost of a target."
+        text += (
+            f" In brackets: the profile was fitted to it, as to all of {fitted}; HVO off gave the"
+            " base costs, HVO on the cost of a target."
         )
     if predicted := releases(fitted=False):
-        parts.append(f"Error without brackets: a prediction; so is all of {predicted}.")
-    return " ".join(parts)
+        text += f" Without: a prediction, as for all of {predicted}."
+    return text
 
 
 # What the columns of flushes leave out, and what a reader would not expect in them.

@@ -80,8 +80,8 @@ def format_count(count: float | None, width: int | None = None) -> str:
     """
     Return a count with thousands separators, or shorter where it would be too wide.
 
-    >>> format_count(133652480), format_count(133652480, width=9), format_count(12.5)
-    ('133,652,480', '133.65M', '12.5')
+    >>> format_count(133652480), format_count(131600000, width=9), format_count(12.5)
+    ('133,652,480', '131.60M', '12.5')
     """
     if count is None or math.isnan(count):
         return _MISSING
@@ -92,7 +92,7 @@ def format_count(count: float | None, width: int | None = None) -> str:
     unit, size = next(
         (pair for pair in _COUNT_UNITS if abs(count) < 1000 * pair[1]), _COUNT_UNITS[-1]
     )
-    return f"{count / size:.5g}{unit}"
+    return f"{_significant(count / size, 5)}{unit}"
 
 
 def format_share(fraction: float | None) -> str:

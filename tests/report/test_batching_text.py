@@ -147,8 +147,8 @@ def test_published_times_stand_beside_the_simulated_ones_of_the_same(results, pu
     assert "published" not in xeon
     note = " ".join(text.split("\n[1] ")[1].split("\n[2] ")[0].split())
     assert "20991231@example.org" in note
-    assert "fitted to this time; so it was to all of v6.6 (release of v6.6)," in note
-    assert "a prediction; so is all of v6.6+8 (release of v6.6+8)." in note
+    assert "In brackets: the profile was fitted to it, as to all of v6.6 (release of v6.6);" in note
+    assert "Without: a prediction, as for all of v6.6+8 (release of v6.6+8)." in note
 
 
 @pytest.mark.parametrize("other", [{"pages": 63}, {"cpus": 251}, {"path": "boot"}])

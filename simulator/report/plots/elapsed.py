@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
 from simulator.analysis.frames import ResultTotals, name_of, nr_cpus
 from simulator.analysis.published import PublishedTime, published_for
@@ -181,7 +180,6 @@ def _mark_measured(
                 x + 0.56 * width,
                 color=_MEASURED,
                 linewidth=2,
-                path_effects=[withStroke(linewidth=3.5, foreground="white")],
             )
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ("plot_latency",)
 
+_LONGEST = 10_000  # on the axis, in its unit
 # Singular, plural, and from when to when.
 _NAMES = {
     "folio": (
@@ -63,8 +64,7 @@ def plot_latency(results: Sequence[ResultTotals], what: str = "folio") -> Figure
     }
     filled = {key: h for key, h in found.items() if h.total}
     ends = [float(end) for h in filled.values() for end in (h.low[0], h.high[-1])]
-    # The unit that suits the middle of the axis.
-    unit, unit_ns = time_unit(math.sqrt(max(1.0, *ends) * max(1.0, min(ends))) if ends else 0)
+    unit, unit_ns = _unit(ends)
     figure = new_figure(2.2 + 3.6 * len(phases), 4.0, f"Latency of a {name}")
     axes = figure.subplots(1, len(phases), sharey=True, sharex=True, squeeze=False)[0]
     log_if_wide(axes[0], "x", ends, factor=5.0)
@@ -85,7 +85,7 @@ def plot_latency(results: Sequence[ResultTotals], what: str = "folio") -> Figure
         ax.axhline(0.5, color=GREY, linewidth=0.6, zorder=0)
         ax.set_title(phase, fontsize=10)
         ax.set_xlabel(f"time of one {name} ({unit})")
-        ax.grid(alpha=0.25, which="both")
+        ax.grid(alpha=0.25)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylim(0, 1.02)
     axes[0].set_ylabel(f"fraction of {plural}")
@@ -106,3 +106,12 @@ def plot_latency(results: Sequence[ResultTotals], what: str = "folio") -> Figure
         "behave alike.",
     )
     return figure
+
+
+# The unit that suits the middle of the axis, unless numbers at its end would be very long.
+def _unit(ends_ns: Sequence[float]) -> tuple[str, int]:
+    if not ends_ns:
+        return time_unit(0)
+    longest_ns = max(ends_ns)
+    unit, unit_ns = time_unit(math.sqrt(max(1.0, longest_ns) * max(1.0, min(ends_ns))))
+    return (unit, unit_ns) if longest_ns < _LONGEST * unit_ns else time_unit(longest_ns)

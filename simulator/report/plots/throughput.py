@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import StrMethodFormatter
 
 from simulator.analysis.frames import ResultTotals, name_of
 from simulator.report.plots.style import (
@@ -53,7 +54,8 @@ def plot_throughput(results: Sequence[ResultTotals]) -> Figure:
     unit, unit_ns = time_unit(max(ends, default=0))
     figure = new_figure(2.2 + 3.8 * len(phases), 6.0, "Throughput over time")
     totals, rates = figure.subplots(2, len(phases), sharex=True, sharey="row", squeeze=False)
-    is_log_x = log_if_wide(totals[0], "x", ends, factor=40.0)
+    # A line that rises steadily is one only on a linear axis.
+    is_log_x = log_if_wide(totals[0], "x", ends, factor=200.0)
     positive = [float(rate) for *_, values in lines.values() for rate in values if rate > 0]
     is_log_y = log_if_wide(rates[0], "y", positive)
     floor = 0.5 * min(positive, default=0.0) if is_log_y else 0.0
@@ -85,6 +87,7 @@ def plot_throughput(results: Sequence[ResultTotals]) -> Figure:
         totals[0].set_xlim(left=0)
     totals[0].set_ylim(bottom=0)
     totals[0].set_ylabel("huge pages ready")
+    totals[0].yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     rates[0].set_ylim(bottom=floor)
     rates[0].set_ylabel("huge pages ready per second")
     figure.legend(*totals[0].get_legend_handles_labels(), loc="outside right upper", title="kernel")
