@@ -78,17 +78,17 @@ static void decode(struct machine *M, const i64 *m, const i8 *distance)
 	M->length_key = m[AT_LENGTH_KEY];
 	M->distance = distance;
 	for (int i = 0; i < 6; i++) {
-		const i64 *row = m + m[AT_COSTS] + i * AT_COST_WORDS;
+		const i64 *row = m + AT_COSTS + i * AT_COST_WORDS;
 
 		M->cost[i].table = row[0] < 0 ? NULL : m + row[0];
 		for (int d = 0; d < 4; d++) {
 			M->cost[i].mean_fp[d] = row[1 + d];
 			M->cost[i].mean_ns[d] = (row[1 + d] + 512) >> 10;
 		}
-		M->cost[i].key = m[m[AT_COST_KEYS] + i];
+		M->cost[i].key = m[AT_COST_KEYS + i];
 	}
 	for (int i = 0; i < 3; i++) {
-		const i64 *row = m + m[AT_SPELLS] + i * AT_SPELL_WORDS;
+		const i64 *row = m + AT_SPELLS + i * AT_SPELL_WORDS;
 
 		M->spell[i].frame = row[AT_FRAME];
 		M->spell[i].mean_fp = row[AT_MEAN];

@@ -69,13 +69,13 @@ class EventsEngine:
         Returns the tasks, ended, in the order given.  Raises RuntimeError if one of
         them can never go on.
         """
-        tasks = []
         ended: set[int] = set()
-        for number, (cpu, body) in enumerate(bodies.items()):
-            task = Task(self.timeline, self.cpus[cpu], number)
+        tasks = [Task(self.timeline, self.cpus[cpu], n) for n, cpu in enumerate(bodies)]
+        # In the order of their keys: SimPy's present may be later in this nanosecond already.
+        for task in sorted(tasks, key=lambda task: task.cpu.number):
+            cpu = task.cpu.number
             self.cpus[cpu].task = task
-            tasks.append(task)
-            self.timeline.process(self._lifetime(task, start_ns, body, ended))
+            self.timeline.process(self._lifetime(task, start_ns, bodies[cpu], ended))
         self.timeline.run()
         if len(ended) < len(tasks):
             raise RuntimeError("a task waits for something that never happens")

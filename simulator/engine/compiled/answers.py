@@ -25,7 +25,7 @@ _ONE = np.uint64(1)
 @inlined
 def _frame(m: Int64s, kind: int, cpu: int, t_ns: int) -> tuple[int, np.uint64]:
     # The frame of a class of spells that a time is in: when it began, and its draw.
-    row = m[at.SPELLS] + kind * at.SPELL_WORDS
+    row = at.SPELLS + kind * at.SPELL_WORDS
     frame_ns = m[row + at.FRAME]
     since_ns = t_ns + m[m[at.PHASES] + kind * m[at.NR_CPUS] + cpu]
     frame = since_ns // frame_ns
@@ -35,14 +35,14 @@ def _frame(m: Int64s, kind: int, cpu: int, t_ns: int) -> tuple[int, np.uint64]:
 
 @inlined
 def _has_spell(m: Int64s, kind: int, x: np.uint64) -> np.bool:
-    threshold = m[m[at.SPELLS] + kind * at.SPELL_WORDS + at.THRESHOLD]
+    threshold = m[at.SPELLS + kind * at.SPELL_WORDS + at.THRESHOLD]
     return (x >> _ONE) < np.uint64(threshold)
 
 
 @inlined
 def _spell_in(m: Int64s, kind: int, x: np.uint64) -> tuple[int, int]:
     # Start and end of the spell of a frame, from its beginning.
-    row = m[at.SPELLS] + kind * at.SPELL_WORDS
+    row = at.SPELLS + kind * at.SPELL_WORDS
     frame_ns = m[row + at.FRAME]
     start_ns = below(mix64(x ^ np.uint64(m[at.START_KEY])), frame_ns)
     drawn = quantile(m, m[row + at.LENGTH], mix64(x ^ np.uint64(m[at.LENGTH_KEY])))
@@ -55,7 +55,7 @@ def _look_up_idle(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
     # Idle spells are whole frames; one may have begun a frame earlier.
     line = s[at.CPUS] + cpu * at.CPU_WORDS
     begin_ns, x = _frame(m, at.SPELL_IDLE, cpu, t_ns)
-    frame_ns = m[m[at.SPELLS] + at.SPELL_IDLE * at.SPELL_WORDS + at.FRAME]
+    frame_ns = m[at.SPELLS + at.SPELL_IDLE * at.SPELL_WORDS + at.FRAME]
     s[line + at.IDLE_KNOWN_UNTIL] = begin_ns + frame_ns
     if not _has_spell(m, at.SPELL_IDLE, x):
         s[line + at.IDLE_BEGIN] = -1
@@ -70,7 +70,7 @@ def _look_up_idle(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
 def _look_up_preempted(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
     line = s[at.CPUS] + cpu * at.CPU_WORDS
     begin_ns, x = _frame(m, at.SPELL_PREEMPTED, cpu, t_ns)
-    frame_ns = m[m[at.SPELLS] + at.SPELL_PREEMPTED * at.SPELL_WORDS + at.FRAME]
+    frame_ns = m[at.SPELLS + at.SPELL_PREEMPTED * at.SPELL_WORDS + at.FRAME]
     s[line + at.PREEMPTED_KNOWN_UNTIL] = begin_ns + frame_ns
     s[line + at.PREEMPTED_BEGIN] = 0
     s[line + at.PREEMPTED_END] = 0
@@ -103,6 +103,31 @@ def _idle_state(m: Int64s, s: Int64s, cpu: int, t_ns: int, busy_until_ns: int) -
     return found
 
 
+@compiled
+def _find_off(m: Int64s, s: Int64s, since_ns: int) -> None:
+    # All CPUs are in one of two neighbouring frames: their phases are shorter than a frame.
+    row = at.SPELLS + at.SPELL_IRQS_OFF * at.SPELL_WORDS
+    frame = since_ns // m[row + at.FRAME]
+    key = np.uint64(m[row + at.KEY]) + np.uint64(frame)
+    s[at.OFF_BEGIN] = frame * m[row + at.FRAME]
+    s[at.OFF_KEY] = np.int64(mix64(key))
+    s[at.OFF_NEXT_KEY] = np.int64(mix64(key + _ONE))
+
+
+@inlined
+def _frame_off(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> tuple[int, np.uint64]:
+    # _frame() of irq-off spells, which every interrupt asks for, without division.
+    frame_ns = m[at.SPELLS + at.SPELL_IRQS_OFF * at.SPELL_WORDS + at.FRAME]
+    since_ns = t_ns + m[m[at.PHASES] + at.SPELL_IRQS_OFF * m[at.NR_CPUS] + cpu]
+    in_ns = since_ns - s[at.OFF_BEGIN]
+    if in_ns < 0 or in_ns >= 2 * frame_ns:
+        _find_off(m, s, since_ns)
+        in_ns = since_ns - s[at.OFF_BEGIN]
+    later = np.int64(in_ns >= frame_ns)
+    x = mix64(np.uint64(s[at.OFF_KEY + later]) + np.uint64(cpu))
+    return t_ns - in_ns + later * frame_ns, x
+
+
 @inlined
 def answer(m: Int64s, s: Int64s, cpu: int, arrive_ns: int, polled: bool) -> tuple[int, int]:
     """Return the state in which an interrupt finds a lazy CPU, and when its handler starts."""
@@ -126,7 +151,7 @@ def answer(m: Int64s, s: Int64s, cpu: int, arrive_ns: int, polled: bool) -> tupl
             if s[line + at.PREEMPTED_BEGIN] <= arrive_ns < s[line + at.PREEMPTED_END]:
                 state = at.PREEMPTED
                 start_ns = s[line + at.PREEMPTED_END]
-            begin_ns, x = _frame(m, at.SPELL_IRQS_OFF, cpu, start_ns)
+            begin_ns, x = _frame_off(m, s, cpu, start_ns)
             if _has_spell(m, at.SPELL_IRQS_OFF, x):
                 off_ns, on_ns = _spell_in(m, at.SPELL_IRQS_OFF, x)
                 if begin_ns + off_ns <= start_ns < begin_ns + on_ns:

@@ -57,14 +57,14 @@ DONE, BLOCKED, IN_WORK, IN_SPIN = 0, 1, 2, 3
 
 @inlined
 def _flush_key(m: Int64s, row: int, initiator: int, nth: int) -> np.uint64:
-    key = np.uint64(m[m[at.COST_KEYS] + row])
+    key = np.uint64(m[at.COST_KEYS + row])
     return mix64(mix64(key + np.uint64(initiator)) + np.uint64(nth))
 
 
 @inlined
 def _drawn(m: Int64s, distance: Int8s, row: int, near: int, key: np.uint64, cpu: int) -> int:
     # A drawn cost between the CPU whose distances begin at `near` and another one.
-    base = m[at.COSTS] + row * at.COST_WORDS
+    base = at.COSTS + row * at.COST_WORDS
     return cost_ns(m, m[base], m[base + 1 + distance[near + cpu]], key, cpu)
 
 
@@ -184,6 +184,7 @@ def broadcast_alone(
     near = me * n
     enqueued, release, acked, order = s[at.ENQUEUED], s[at.RELEASE], s[at.ACKED], s[at.ORDER]
     _order_others(m, s, me)
+    cpus, begins = s[at.CPUS], s[at.BEGINS]
     # 1. Enqueue: every queue is empty.
     t_ns = start_ns + m[at.BASE_NS]
     key = _flush_key(m, at.ENQUEUE, me, nth)
@@ -205,7 +206,7 @@ def broadcast_alone(
             arrive_ns = t_ns + line_ns
             entry_ns = m[at.POLL_WAKE_NS]
         else:
-            if s[s[at.BEGINS] + i]:
+            if s[begins + i]:
                 t_ns += m[at.SEND_NS]
                 writes += 1
             t_ns += _drawn(m, distance, at.INJECT, near, inject_key, cpu)
@@ -214,7 +215,7 @@ def broadcast_alone(
         state, begin_ns = answer(m, s, cpu, arrive_ns, polled)
         released_ns = begin_ns + entry_ns + run_ns
         end_ns = released_ns + _drawn(m, distance, at.EXIT_COST, near, exit_key, cpu)
-        line = s[at.CPUS] + cpu * at.CPU_WORDS
+        line = cpus + cpu * at.CPU_WORDS
         s[release + cpu] = released_ns
         count(s, s[at.ACK_HIST], released_ns - s[enqueued + cpu])
         settle(s, line, state, end_ns - begin_ns, refill_ns, end_ns)
@@ -242,7 +243,8 @@ def broadcast_alone(
             slowest = cpu
         t_ns = max(t_ns, released_ns)
         t_ns += _drawn(m, distance, at.ACK, near, key, cpu)
-        s[acked + cpu] = t_ns
+        if detail:
+            s[acked + cpu] = t_ns
     ipis = 0 if polled else n - 1
     return walk_end_ns, send_end_ns, local_end_ns, t_ns, last_ns, ipis, writes, slowest
 
@@ -254,6 +256,13 @@ def walk(m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, st
     row = slot * n
     t_ns = start_ns + m[at.BASE_NS]
     key = _flush_key(m, at.ENQUEUE, me, nth)
+    s[s[at.UNRELEASED] + slot] = n - 1
+    place = s[at.WALKING] + s[at.NR_WALKING]
+    s[at.NR_WALKING] += 1
+    while place > s[at.WALKING] and s[place - 1] > slot:
+        s[place] = s[place - 1]
+        place -= 1
+    s[place] = slot
     for cpu in range(n):
         if cpu != me:
             t_ns += _drawn(m, distance, at.ENQUEUE, me * n, key, cpu)
@@ -278,6 +287,7 @@ def _released(s: Int64s, line: int, cell: int, slot: int) -> None:
     s[line + at.TAIL] += s[call + at.RUN_NS]
     s[line + at.REFILL] = max(s[line + at.REFILL], s[call + at.REFILL_OF_CALL])
     s[s[at.RELEASE] + cell] = s[line + at.TAIL]
+    s[s[at.UNRELEASED] + slot] -= 1
     detail = s[at.SEEN] + at.SEEN_WORDS * cell
     s[detail + at.SEEN_ARRIVE] = s[line + at.ARRIVE]
     s[detail + at.SEEN_START] = s[line + at.START]
@@ -314,7 +324,8 @@ def _enqueue_before(m: Int64s, s: Int64s, cpu: int, until_ns: int, until_slot: i
     while True:
         first = -1
         first_ns = until_ns
-        for slot in range(s[at.NR_SLOTS]):
+        for k in range(s[at.NR_WALKING]):
+            slot = s[s[at.WALKING] + k]
             t_ns = s[reg + slot * n]
             if t_ns < 0:
                 continue
@@ -340,6 +351,11 @@ def commit(m: Int64s, s: Int64s, slot: int, me: int) -> int:
         if t_ns >= 0:
             _enqueue_before(m, s, cpu, t_ns, slot)
         nr += s[s[at.SENT] + row + cpu]
+    # This one does not walk any more.
+    s[at.NR_WALKING] -= 1
+    for i in range(s[at.WALKING], s[at.WALKING] + s[at.NR_WALKING]):
+        if s[i] >= slot:
+            s[i] = s[i + 1]
     return nr
 
 
@@ -403,19 +419,34 @@ def polling(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> bool:
 
 
 @compiled
-def drain(m: Int64s, s: Int64s, cpu: int, drain_ns: int, until_slot: int) -> int:
+def drain(
+    m: Int64s,
+    s: Int64s,
+    cpu: int,
+    arrive_ns: int,
+    start_ns: int,
+    drain_ns: int,
+    state: int,
+    until_slot: int,
+) -> tuple[int, int]:
     """
-    Take the list of an eager CPU at a time; return its length. ``TAKEN`` has the slots.
+    Let an eager CPU take its list at a time and run the calls; return the end, and the refill.
 
     What is enqueued at that very time comes too late, but from slots up to the given one.
     """
     _enqueue_before(m, s, cpu, drain_ns, until_slot)
     line = s[at.CPUS] + cpu * at.CPU_WORDS
+    s[line + at.ARRIVE] = arrive_ns
+    s[line + at.START] = start_ns
+    s[line + at.TAIL] = drain_ns
+    s[line + at.STATE] = state
+    s[line + at.REFILL] = 0
     nr = s[line + at.QUEUED]
     s[line + at.QUEUED] = 0
     for k in range(nr):
-        s[s[at.TAKEN] + k] = s[s[at.QUEUE] + cpu * s[at.NR_SLOTS] + k]
-    return nr
+        slot = s[s[at.QUEUE] + cpu * s[at.NR_SLOTS] + k]
+        _released(s, line, slot * m[at.NR_CPUS] + cpu, slot)
+    return s[line + at.TAIL], s[line + at.REFILL]
 
 
 @compiled

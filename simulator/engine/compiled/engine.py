@@ -92,12 +92,12 @@ class CompiledEngine:
         self._acked = self._words(at.ACKED, rows)
         self._seen = self._words(at.SEEN, rows * at.SEEN_WORDS)
         self._calls = self._words(at.CALLS, nr_slots * at.CALL_WORDS)
-        self._taken = self._words(at.TAKEN, nr_slots)
+        self._unreleased = self._words(at.UNRELEASED, nr_slots)
         self._order = self._words(at.ORDER, self._n)
         self._ipis = self._words(at.IPIS, 4 * self._n)
         self._executed = self._words(at.EXECUTED, at.CALL_WORDS)
         self._walking = [False] * nr_slots
-        self._blocked: dict[int, tuple[int, Event]] = {}  # by slot: CPU waited for, and wake-up
+        self._blocked: dict[int, Event] = {}  # by slot: wakes its task when all is released
 
     def _words(self, part: int, length: int) -> at.Int64s:
         first = int(self._state[part])
@@ -117,13 +117,12 @@ class CompiledEngine:
         self._slots = {cpu: slot for slot, cpu in enumerate(sorted(bodies))}
         self._allot(len(bodies))
         self._make_eager(bodies)
-        tasks: list[Task] = []
         ended: set[int] = set()
-        for number, (cpu, body) in enumerate(bodies.items()):
-            task = Task(self.timeline, self._eager[cpu], number)
+        tasks = [Task(self.timeline, self._eager[cpu], n) for n, cpu in enumerate(bodies)]
+        for task in sorted(tasks, key=lambda task: task.cpu.number):
+            cpu = task.cpu.number
             self._eager[cpu].task = task
-            tasks.append(task)
-            self.timeline.process(self._lifetime(task, start_ns, body, ended))
+            self.timeline.process(self._lifetime(task, start_ns, bodies[cpu], ended))
         with wrapping():
             self.timeline.run()
             close_all(self._machine, self._state)
@@ -271,10 +270,10 @@ class CompiledEngine:
                 else:
                     t_ns, spins = end_ns, True
             me.handlers.clear()
-            what, at_cpu, done_ns = follow(-1)
+            what, _, done_ns = follow(-1)
             if what == BLOCKED:
                 wake = Event(self.timeline)
-                self._blocked[slot] = (at_cpu, wake)
+                self._blocked[slot] = wake
                 yield wake
                 continue
             # A handler that starts until then changes the plan.
@@ -288,7 +287,7 @@ class CompiledEngine:
                 yield self.timeline.at(drain_key)
             if not me.handlers:
                 break
-        task.passed(done_ns, category, interrupted_ns)
+        task.passed(int(done_ns), category, interrupted_ns)
 
     @staticmethod
     def _before(cpu: int, me: int) -> int:
@@ -305,8 +304,8 @@ class CompiledEngine:
         return bool(polling(self._machine, self._state, cpu, t_ns))
 
     def _wake_blocked(self) -> None:
-        for slot, (cpu, wake) in list(self._blocked.items()):
-            if self._release[slot * self._n + cpu] >= 0:
+        for slot, wake in list(self._blocked.items()):
+            if not self._unreleased[slot]:
                 del self._blocked[slot]
                 wake.succeed()
 
@@ -334,24 +333,13 @@ class CompiledEngine:
         self, cpu: EagerCpu, drain_ns: int, at_meeting: bool, state: str, start_ns: int, ipi: Ipi
     ) -> tuple[int, int]:
         # The list of an eager CPU is taken, and its calls run.
-        n = self._n
         until_slot = self._slots[cpu.number] if at_meeting else -1
-        nr = drain(self._machine, self._state, cpu.number, drain_ns, until_slot)
-        t_ns, refill_max_ns = drain_ns, 0
-        for slot in self._taken[:nr].tolist():
-            run_ns, refill_ns, function, pages = self._calls[
-                at.CALL_WORDS * slot : at.CALL_WORDS * (slot + 1)
-            ].tolist()
-            t_ns += run_ns
-            refill_max_ns = max(refill_max_ns, refill_ns)
-            cell = slot * n + cpu.number
-            self._release[cell] = t_ns
-            detail = at.SEEN_WORDS * cell
-            self._seen[detail + 1 : detail + 4] = (ipi.arrive_ns, start_ns, STATES.index(state))
-            self.recorder.executed(FUNCTIONS[function], pages)
-            self.recorder.released(t_ns - int(self._enqueued[cell]))
+        end_ns, refill_ns = drain(
+            self._machine, self._state, cpu.number, ipi.arrive_ns, start_ns, drain_ns,
+            STATES.index(state), until_slot,
+        )  # fmt: skip
         self._wake_blocked()
-        return t_ns, refill_max_ns
+        return int(end_ns), int(refill_ns)
 
     def _stolen(self, cpu: EagerCpu, from_ns: int, by_ns: int) -> None:
         # A handler runs on a CPU: what its task has yet to enqueue comes later.

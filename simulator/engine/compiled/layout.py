@@ -44,9 +44,16 @@ ACKED: Final = 11
 SEEN: Final = 12  # SEEN_WORDS a CPU
 QUEUE: Final = 13  # by CPU: the slots in its list
 CALLS: Final = 14  # CALL_WORDS a slot
-TAKEN: Final = 15  # the list that an eager CPU takes
+UNRELEASED: Final = 15  # csds of a slot that are not known to be released
 NR_SLOTS: Final = 16
 ORDER_FOR: Final = 17  # the only task's CPU + 1, once the order of its interrupts is there
+# The frame of irq-off spells that was looked at last, with its phase: its begin, its key and
+# that of the next one.
+OFF_BEGIN: Final = 18
+OFF_KEY: Final = 19
+OFF_NEXT_KEY: Final = 20
+WALKING: Final = 21  # the slots that enqueue now, ascending
+NR_WALKING: Final = 22
 HEADER_WORDS: Final = 24
 
 RUN_NS: Final = 0
@@ -126,15 +133,16 @@ SEND_NS: Final = 4
 POLL_WAKE_NS: Final = 5
 NR_IDLE_STATES: Final = 6
 IDLE_STATES: Final = 7
-COSTS: Final = 8
-COST_KEYS: Final = 9
-SPELLS: Final = 10
 PHASES: Final = 11
 APIC: Final = 12
 NEXT_IN_CLUSTER: Final = 13
 START_KEY: Final = 14  # the purposes of a spell's start and length
 LENGTH_KEY: Final = 15
-MACHINE_WORDS: Final = 16
+# What every interrupt needs lies here itself: its place is a constant of the compiled code.
+COST_KEYS: Final = 16
+COSTS: Final = 22
+SPELLS: Final = 52
+MACHINE_WORDS: Final = 72
 
 MODES: Final = ("x2apic_physical", "x2apic_cluster", "kvm_hypercall")
 CLUSTER: Final = 1
@@ -190,7 +198,7 @@ def flatten(platform: FlatPlatform) -> Int64s:
     phases: list[int] = []
     for spell in (platform.spells.idle, platform.spells.preempted, platform.spells.irqs_off):
         if spell is None:
-            spells += [1, 0, -1, 0, 0]
+            spells += [1 << 62, 0, -1, 0, 0]  # one frame, of all time
             phases += [0] * platform.nr_cpus
         else:
             spells += [spell.frame_ns, spell.mean_fp, table(spell.length)]
@@ -202,9 +210,9 @@ def flatten(platform: FlatPlatform) -> Int64s:
     return words.joined(
         {
             IDLE_STATES: words.add(states),
-            COSTS: words.add(costs),
-            COST_KEYS: words.add(keys),
-            SPELLS: words.add(spells),
+            **dict(enumerate(costs, COSTS)),
+            **dict(enumerate(keys, COST_KEYS)),
+            **dict(enumerate(spells, SPELLS)),
             PHASES: words.add(phases),
             APIC: words.add(platform.apic_id),
             NEXT_IN_CLUSTER: words.add(_next_in_cluster(platform.apic_id)),
@@ -248,8 +256,10 @@ def new_state(nr_cpus: int, nr_slots: int) -> Int64s:
             SEEN: zeros(SEEN_WORDS * rows),
             QUEUE: zeros(rows),
             CALLS: zeros(CALL_WORDS * nr_slots),
-            TAKEN: zeros(nr_slots),
+            UNRELEASED: zeros(nr_slots),
+            WALKING: zeros(nr_slots),
             NR_SLOTS: nr_slots,
+            OFF_BEGIN: -(1 << 62),
         }
     )
 
