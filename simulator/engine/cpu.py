@@ -93,18 +93,15 @@ class Cpu:
             ipi: Ipi = yield self._incoming
             self._incoming = Signal(timeline)
             state, start_ns = self._answer(ipi)
-            deferred = start_ns < 0
-            if deferred:
+            if start_ns < 0:
                 self._deferred = Event(timeline)
                 start_ns = yield self._deferred
             # Handler entry: until it takes the list, the end is not known.
             drain_ns = start_ns + ipi.entry_ns
             self.busy_until_ns = drain_ns
             self.stolen_ns += ipi.entry_ns
-            # An entry that takes no time cannot come before the arrival either; that of a deferred
-            # interrupt is at its task's meeting, whose key is taken.
-            if ipi.entry_ns or not deferred:
-                yield timeline.at(max(key(drain_ns, Order.HANDLER, number), int(timeline.now)))
+            # An entry that takes no time cannot come before the arrival either.
+            yield timeline.at(max(key(drain_ns, Order.HANDLER, number), int(timeline.now)))
             taken, self.queue = self.queue, []
             t_ns = drain_ns
             refill_ns = 0

@@ -15,6 +15,9 @@ kernel/smp.c with ``SCF_WAIT | SCF_RUN_LOCAL``:
 3. the function runs locally, with interrupts off;
 4. the initiator waits for each csd in turn, with interrupts on.
 
+An IPI takes at least a nanosecond to arrive, and its handler one to take the list,
+whatever their costs: the key of an event is above that of its cause.
+
 Modelled: the cost of every step above, with draws keyed by (purpose, initiator,
 its flush number, CPU).  Not modelled: contention of the queues' cache lines
 beyond the drawn cost, the interrupt controller's own queueing.
@@ -60,7 +63,7 @@ class EventsEngine:
         self._flushes_of = [0] * platform.nr_cpus  # broadcasts so far, by initiator
         self._base_ns = platform.costs["flush_base"].ns()
         self._send_ns = platform.costs["send"].ns()
-        self._poll_wake_ns = platform.costs["poll_wake"].ns()
+        self._poll_wake_ns = max(1, platform.costs["poll_wake"].ns())
 
     def run(self, start_ns: int, bodies: Mapping[int, Body]) -> list[Task]:
         """
@@ -181,7 +184,8 @@ class EventsEngine:
             t_ns += self._send_ns
             for cpu in destinations:
                 t_ns += inject_ns[cpu]
-                ipi = Ipi(t_ns, t_ns + deliver_ns[cpu], entry_ns[cpu], exit_ns[cpu], False)
+                arrive_ns = t_ns + max(1, deliver_ns[cpu])
+                ipi = Ipi(t_ns, arrive_ns, max(1, entry_ns[cpu]), exit_ns[cpu], False)
                 self.cpus[cpu].send(ipi)
         task.work(csds[0].call.categories.send, t_ns - task.now_ns)
         yield from task.local_irq_enable()
@@ -220,6 +224,6 @@ class EventsEngine:
     def _wake_polling(self, csd: Csd, me: int, now_ns: int, exit_ns: int) -> None:
         # The target sees TIF_NEED_RESCHED in its idle loop and runs its queue from there.
         distance = int(self.platform.distance[me, csd.cpu])
-        seen_ns = now_ns + self.platform.costs["cache_line"].ns(distance=distance)
+        seen_ns = now_ns + max(1, self.platform.costs["cache_line"].ns(distance=distance))
         csd.sent = False
         self.cpus[csd.cpu].send(Ipi(-1, seen_ns, self._poll_wake_ns, exit_ns, True))

@@ -203,15 +203,15 @@ def broadcast_alone(
     for i in range(n - 1):
         cpu = s[order + i]
         if polled:
-            arrive_ns = t_ns + line_ns
+            arrive_ns = t_ns + max(1, line_ns)
             entry_ns = m[at.POLL_WAKE_NS]
         else:
             if s[begins + i]:
                 t_ns += m[at.SEND_NS]
                 writes += 1
             t_ns += _drawn(m, distance, at.INJECT, near, inject_key, cpu)
-            arrive_ns = t_ns + _drawn(m, distance, at.DELIVER, near, deliver_key, cpu)
-            entry_ns = _drawn(m, distance, at.ENTRY, near, entry_key, cpu)
+            arrive_ns = t_ns + max(1, _drawn(m, distance, at.DELIVER, near, deliver_key, cpu))
+            entry_ns = max(1, _drawn(m, distance, at.ENTRY, near, entry_key, cpu))
         state, begin_ns = answer(m, s, cpu, arrive_ns, polled)
         released_ns = begin_ns + entry_ns + run_ns
         end_ns = released_ns + _drawn(m, distance, at.EXIT_COST, near, exit_key, cpu)
@@ -384,15 +384,15 @@ def send(
         cpu = s[s[at.ORDER] + i]
         if polled:
             s[s[at.SENT] + row + cpu] = 0
-            arrive_ns = t_ns + line_ns
+            arrive_ns = t_ns + max(1, line_ns)
             entry_ns = m[at.POLL_WAKE_NS]
         else:
             if s[s[at.BEGINS] + i]:
                 t_ns += m[at.SEND_NS]
                 writes += 1
             t_ns += _drawn(m, distance, at.INJECT, near, inject_key, cpu)
-            arrive_ns = t_ns + _drawn(m, distance, at.DELIVER, near, deliver_key, cpu)
-            entry_ns = _drawn(m, distance, at.ENTRY, near, entry_key, cpu)
+            arrive_ns = t_ns + max(1, _drawn(m, distance, at.DELIVER, near, deliver_key, cpu))
+            entry_ns = max(1, _drawn(m, distance, at.ENTRY, near, entry_key, cpu))
         exit_ns = _drawn(m, distance, at.EXIT_COST, near, exit_key, cpu)
         line = s[at.CPUS] + cpu * at.CPU_WORDS
         send_ns = -1 if polled else t_ns
@@ -420,21 +420,10 @@ def polling(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> bool:
 
 @compiled
 def drain(
-    m: Int64s,
-    s: Int64s,
-    cpu: int,
-    arrive_ns: int,
-    start_ns: int,
-    drain_ns: int,
-    state: int,
-    until_slot: int,
+    m: Int64s, s: Int64s, cpu: int, arrive_ns: int, start_ns: int, drain_ns: int, state: int
 ) -> tuple[int, int]:
-    """
-    Let an eager CPU take its list at a time and run the calls; return the end, and the refill.
-
-    What is enqueued at that very time comes too late, but from slots up to the given one.
-    """
-    _enqueue_before(m, s, cpu, drain_ns, until_slot)
+    """Let an eager CPU take its list and run the calls; return the end, and the refill."""
+    _enqueue_before(m, s, cpu, drain_ns, -1)
     line = s[at.CPUS] + cpu * at.CPU_WORDS
     s[line + at.ARRIVE] = arrive_ns
     s[line + at.START] = start_ns

@@ -30,7 +30,7 @@ __all__ = ("EagerCpu", "Handler")
 #: Start and end of a handler, and the refill after it.
 Handler = tuple[int, int, int]
 #: Takes the CPU's list at a time; returns the end of its last call, and the refill.
-Drain = Callable[["EagerCpu", int, bool, str, int, Ipi], tuple[int, int]]
+Drain = Callable[["EagerCpu", int, str, int, Ipi], tuple[int, int]]
 
 
 class EagerCpu:
@@ -105,20 +105,15 @@ class EagerCpu:
             ipi: Ipi = yield self._incoming
             self._incoming = Signal(timeline)
             state, start_ns = self._answer(ipi)
-            deferred = start_ns < 0
-            if deferred:
+            if start_ns < 0:
                 self._deferred = Event(timeline)
                 start_ns = yield self._deferred
             drain_ns = start_ns + ipi.entry_ns
             self.busy_until_ns = drain_ns
             self.stolen_ns += ipi.entry_ns
             self._steal(self, start_ns, ipi.entry_ns)
-            # Deferred, with an entry that takes no time: it is at its task's meeting.
-            at_meeting = deferred and ipi.entry_ns == 0
-            if not at_meeting:
-                drain_key = key(drain_ns, Order.HANDLER, self.number)
-                yield timeline.at(max(drain_key, int(timeline.now)))
-            end_ns, refill_ns = self._drain(self, drain_ns, at_meeting, state, start_ns, ipi)
+            yield timeline.at(key(drain_ns, Order.HANDLER, self.number))
+            end_ns, refill_ns = self._drain(self, drain_ns, state, start_ns, ipi)
             end_ns += ipi.exit_ns
             self.busy_until_ns = end_ns
             self.stolen_ns += end_ns - drain_ns + refill_ns

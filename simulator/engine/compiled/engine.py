@@ -330,13 +330,12 @@ class CompiledEngine:
             self._eager[cpu] = eager
 
     def _drained(
-        self, cpu: EagerCpu, drain_ns: int, at_meeting: bool, state: str, start_ns: int, ipi: Ipi
+        self, cpu: EagerCpu, drain_ns: int, state: str, start_ns: int, ipi: Ipi
     ) -> tuple[int, int]:
         # The list of an eager CPU is taken, and its calls run.
-        until_slot = self._slots[cpu.number] if at_meeting else -1
         end_ns, refill_ns = drain(
             self._machine, self._state, cpu.number, ipi.arrive_ns, start_ns, drain_ns,
-            STATES.index(state), until_slot,
+            STATES.index(state),
         )  # fmt: skip
         self._wake_blocked()
         return int(end_ns), int(refill_ns)

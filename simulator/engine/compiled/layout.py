@@ -221,7 +221,7 @@ def flatten(platform: FlatPlatform) -> Int64s:
             SHORTHAND: int(platform.ipi_shorthand),
             BASE_NS: platform.costs["flush_base"].ns(),
             SEND_NS: platform.costs["send"].ns(),
-            POLL_WAKE_NS: platform.costs["poll_wake"].ns(),
+            POLL_WAKE_NS: max(1, platform.costs["poll_wake"].ns()),
             NR_IDLE_STATES: len(platform.idle_states),
             START_KEY: _signed(purpose_of("spell start")),
             LENGTH_KEY: _signed(purpose_of("spell length")),
