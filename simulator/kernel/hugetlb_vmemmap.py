@@ -174,12 +174,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
                 folio, k.vmemmap_restore_pte, walk.vmemmap_pages, reason="enomem"
             )
             yield from k.vmemmap_remap_range(task, back, walk.nr_walked)
-        if not task.ready():
-            yield from task.meet()
-        folio.end_ns = task.met_ns
-        worked_ns, flush_ns = k.work_ends(task, begin)
-        folio.remap_ns += worked_ns
-        folio.flush_ns += flush_ns
+        folio.remap_ns += yield from k.vmemmap_work_ends(task, folio, begin)
         return ret
 
     def free_vmemmap_page_list(k, task: Task, vmemmap_pages: VmemmapPages) -> Steps:
@@ -215,12 +210,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
             )
             yield from k.mmap_lock.down_read(task)
             yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
-        if not task.ready():
-            yield from task.meet()
-        folio.end_ns = task.met_ns
-        worked_ns, flush_ns = k.work_ends(task, begin)
-        folio.restore_ns += worked_ns
-        folio.flush_ns += flush_ns
+        folio.restore_ns += yield from k.vmemmap_work_ends(task, folio, begin)
         return ret
 
     def alloc_vmemmap_page_list(k, task: Task, vmemmap_pages: VmemmapPages) -> Steps:
@@ -245,3 +235,12 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
         begin_ns, broadcast_ns = begin
         flush_ns = task.broadcast_ns - broadcast_ns
         return task.met_ns - begin_ns - flush_ns, flush_ns
+
+    def vmemmap_work_ends(k, task: Task, folio: Folio, begin: tuple[int, int]) -> Steps:
+        """Record the end and the flushes of work on a folio; returns its time; generator."""
+        if not task.ready():
+            yield from task.meet()
+        folio.end_ns = task.met_ns
+        worked_ns, flush_ns = k.work_ends(task, begin)
+        folio.flush_ns += flush_ns
+        return worked_ns
