@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# make run      set up .venv and run the main job; its tables go to the terminal, its plots to out/
+# make run      set up .venv and run the main job, small; its tables go to the terminal, its plots to out/
 # make test     set up .venv and run the tests
 # make lint     ruff and mypy
 # make bench    host time per folio and per broadcast
@@ -10,12 +10,14 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
+# The published sizes take minutes; `make run RUN_ARGS=` runs them.
+RUN_ARGS ?= --pages 256
 
 .DELETE_ON_ERROR:
 .PHONY: run test lint format bench clean
 
 run: $(VENV)/.runtime
-	$(VENV)/bin/python scenarios/batch_pmd_split.py $(ARGS)
+	$(VENV)/bin/python scenarios/batch_pmd_split.py $(RUN_ARGS)
 
 # A file per worker: the tests of one file share what their fixtures simulated.
 test: $(VENV)/.dev
