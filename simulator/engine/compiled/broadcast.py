@@ -245,8 +245,10 @@ def broadcast_alone(
         t_ns += _drawn(m, distance, at.ACK, near, key, cpu)
         if detail:
             s[acked + cpu] = t_ns
-    ipis = 0 if polled else n - 1
-    return walk_end_ns, send_end_ns, local_end_ns, t_ns, last_ns, ipis, writes, slowest
+    ipis = 0 if polled else int(n - 1)
+    # Interpreted, what came from an array is no int yet.
+    walk_end_ns, send_end_ns, local_end_ns = int(walk_end_ns), int(send_end_ns), int(local_end_ns)
+    return walk_end_ns, send_end_ns, local_end_ns, int(t_ns), int(last_ns), ipis, writes, slowest
 
 
 @compiled
