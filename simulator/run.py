@@ -24,7 +24,7 @@ from simulator import __version__
 from simulator.draws import fold, purpose_of, stream
 from simulator.engine import Engine, EventsEngine
 from simulator.errors import InputError
-from simulator.kernel import KernelConfig, kernels, load_kernel
+from simulator.kernel import KernelConfig, kernels, load_kernel, proposals
 from simulator.kernel.memory import HugeMemory, lay_out
 from simulator.kernel.requests import Requests
 from simulator.machine import Machine, Noise, Platform, count_kinds, lower
@@ -166,7 +166,7 @@ def _restore(resolved: Mapping[str, Any]) -> Scenario:
     # A kernel from a user's file is known by name only; its key tells it from any other.
     fields["kernel"] = (
         load_kernel(name)
-        if name in kernels()
+        if name in (*kernels(), *proposals())
         else type("SavedKernel", (load_kernel(base),), {"name": name})
     )
     return Scenario(**fields)
@@ -174,9 +174,12 @@ def _restore(resolved: Mapping[str, Any]) -> Scenario:
 
 def _notes(scenario: Scenario) -> list[str]:
     notes = []
+    kernel = scenario.kernel_class
+    if kernel.proposed_in:
+        notes.append(f"{kernel.name} was never merged; proposed in {kernel.proposed_in}")
     if scenario.path == "boot" and scenario.allocators > 1:
         notes.append(
-            f"extrapolation: {scenario.kernel_class.name} allocates at boot with one thread;"
+            f"extrapolation: {kernel.name} allocates at boot with one thread;"
             " parallel allocation came in v6.9"
         )
     return notes

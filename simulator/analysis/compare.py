@@ -62,7 +62,7 @@ class Comparison:
 
     ``labels`` names the scenarios by what differs between them, the reference
     first; ``common`` holds the fields in which all agree; ``provenance`` is
-    that of the first run.
+    that of the first run, with the notes of all scenarios.
     """
 
     frame: pd.DataFrame
@@ -100,13 +100,14 @@ def compare_results(results: Sequence[Sequence[ResultFrames]], level: float = LE
     for column in ("scenario", "phase", "metric"):
         frame[column] = pd.Categorical(frame[column], categories=frame[column].unique())
     reference = results[0]
+    notes = dict.fromkeys(n for runs in results for n in runs[0].provenance.get("notes", ()))
     return Comparison(
         frame=frame,
         labels=labels,
         common=common,
         seeds=tuple(dict.fromkeys(run.scenario.seed for run in reference)),
         replications=len(reference),
-        provenance=dict(reference[0].provenance),
+        provenance={**reference[0].provenance, "notes": list(notes)},
         level=level,
     )
 

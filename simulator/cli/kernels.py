@@ -32,18 +32,22 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print."""
-    from simulator.kernel import kernels, load_kernel
+    from simulator.kernel import kernels, load_kernel, proposals
 
     if args.name is not None:
         kernel = load_kernel(args.name)
         return 0, json_text(_details(kernel)) if args.json else _described(kernel)
-    found = [_summary(load_kernel(name)) for name in kernels()]
+    found = [_summary(load_kernel(name)) for name in (*kernels(), *proposals())]
     if args.json:
         return 0, json_text(found)
     from simulator.report.text import format_table
 
-    rows = [(k["name"], k["parent"] or "-", k["commit"], k["subject"]) for k in found]
-    return 0, format_table(rows, ("kernel", "parent", "commit", "subject"), align="llll") + "\n"
+    merged = [k for k in found if k["proposed_in"] is None]
+    rows = [(k["name"], k["parent"] or "-", k["commit"], k["subject"]) for k in merged]
+    text = format_table(rows, ("kernel", "parent", "commit", "subject"), align="llll")
+    other = [(k["name"], k["parent"], k["subject"]) for k in found if k["proposed_in"] is not None]
+    proposed = format_table(other, ("never merged", "parent", "subject"), align="lll")
+    return 0, f"{text}\n\n{proposed}\n"
 
 
 def _summary(kernel: type[Kernel]) -> dict[str, Any]:
@@ -52,6 +56,7 @@ def _summary(kernel: type[Kernel]) -> dict[str, Any]:
         "name": kernel.name,
         "parent": None if parent is None else parent.name,
         "commit": kernel.commit,
+        "proposed_in": kernel.proposed_in or None,
         "subject": kernel.subject,
         "summary": kernel.summary,
     }
@@ -76,6 +81,10 @@ def _described(kernel: type[Kernel]) -> str:
             ("kernel", kernel.name),
             ("parent", "none" if parent is None else parent.name),
             ("commit", kernel.commit),
+            (
+                "status",
+                f"never merged; proposed in {kernel.proposed_in}" * bool(kernel.proposed_in),
+            ),
             ("subject", kernel.subject),
             ("summary", kernel.summary),
         )

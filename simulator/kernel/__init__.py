@@ -28,12 +28,19 @@ from simulator.kernel.versions.v6_6_6 import V6_6_6
 from simulator.kernel.versions.v6_6_7 import V6_6_7
 from simulator.kernel.versions.v6_6_8 import V6_6_8
 from simulator.kernel.versions.v6_7 import V6_7
+from simulator.kernel.versions.v6_7_enomem import (
+    EnomemAbort,
+    EnomemGoOn,
+    EnomemIgnore,
+    EnomemRetry,
+)
 
-__all__ = ("Kernel", "KernelConfig", "kernels", "load_kernel")
+__all__ = ("Kernel", "KernelConfig", "kernels", "load_kernel", "proposals")
 
 _VERSIONS: tuple[type[Kernel], ...] = (
     V6_1, V6_6, V6_6_1, V6_6_2, V6_6_3, V6_6_4, V6_6_5, V6_6_6, V6_6_7, V6_6_8, V6_7,
 )  # fmt: skip
+_PROPOSALS: tuple[type[Kernel], ...] = (EnomemAbort, EnomemIgnore, EnomemGoOn, EnomemRetry)
 
 
 def kernels() -> tuple[str, ...]:
@@ -46,6 +53,16 @@ def kernels() -> tuple[str, ...]:
     return tuple(version.name for version in _VERSIONS)
 
 
+def proposals() -> tuple[str, ...]:
+    """
+    Return the names of the kernels that were posted or proposed but never merged.
+
+    >>> proposals()[0]
+    'v6.7+enomem-abort'
+    """
+    return tuple(version.name for version in _PROPOSALS)
+
+
 def load_kernel(kernel: str | Path | type[Kernel]) -> type[Kernel]:
     """
     Return a kernel by its name, from a Python file, or as it is.
@@ -55,7 +72,7 @@ def load_kernel(kernel: str | Path | type[Kernel]) -> type[Kernel]:
     """
     if isinstance(kernel, type):
         return kernel
-    by_name = {version.name: version for version in _VERSIONS}
+    by_name = {version.name: version for version in (*_VERSIONS, *_PROPOSALS)}
     if isinstance(kernel, str) and kernel in by_name:
         return by_name[kernel]
     path = Path(kernel)
@@ -80,10 +97,11 @@ def _from_file(path: Path) -> type[Kernel]:
     except (SyntaxError, ImportError, NameError, AttributeError, TypeError) as error:
         line = str(error).splitlines()[0]
         raise InputError(f"kernel: {path}: {type(error).__name__}: {line}") from None
+    known = (*_VERSIONS, *_PROPOSALS)
     found = [
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Kernel) and value not in _VERSIONS
+        if isinstance(value, type) and issubclass(value, Kernel) and value not in known
     ]
     own = [c for c in found if c.__module__ == path.stem]
     if len(own) != 1:

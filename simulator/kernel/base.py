@@ -43,6 +43,8 @@ class KernelBase:
     subject: ClassVar[str]  # of the commit that the version adds, or a title
     commit: ClassVar[str]
     summary: ClassVar[str]
+    #: The mail that has it, of what was posted or proposed but not merged.
+    proposed_in: ClassVar[str] = ""
     own_file: ClassVar[str] = ""  # of a class from a user's file
     #: By name: default, lowest and highest value, what it is.
     TUNABLES: ClassVar[dict[str, tuple[int, int, int, str]]] = {

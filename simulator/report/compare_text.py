@@ -107,6 +107,7 @@ def _head(comparison: Comparison, names: Sequence[str]) -> list[str]:
         wrapped(runs, "runs       "),
         wrapped(version_text(comparison.provenance), "version    "),
         wrapped(trust_text(comparison.provenance), "model      "),
+        *(wrapped(note, "note       ") for note in comparison.provenance.get("notes", ())),
         *legend,
     ]
 

@@ -16,6 +16,7 @@ import pytest
 import simulator as sim
 from simulator import experiment
 from simulator.cli import compare, kernels, machines, run
+from simulator.kernel import proposals
 
 SMALL = ("--machine", "laptop-8", "--pages", "8", "--seed", "3")
 
@@ -112,9 +113,13 @@ def test_a_machine_is_printed_with_its_sources(tlbsim, name):
 
 
 def test_kernels_lists_each_version_with_its_parent(tlbsim):
-    listed = tlbsim("kernels").out.splitlines()[1:]
-    assert [line.split()[0] for line in listed] == list(sim.kernels())
-    parents = {k["name"]: k["parent"] for k in tlbsim("kernels", "--json").json}
+    merged, other = (t.splitlines() for t in tlbsim("kernels").out.split("\n\n"))
+    assert [line.split()[0] for line in merged[1:]] == list(sim.kernels())
+    assert [line.split()[0] for line in other[1:]] == list(proposals())
+    assert other[0].startswith("never merged")
+    found = tlbsim("kernels", "--json").json
+    assert [k["name"] for k in found if k["proposed_in"]] == list(proposals())
+    parents = {k["name"]: k["parent"] for k in found}
     # The series in merged order: each patch on top of the one before.
     assert parents["v6.6+1"] == "v6.6"
     assert [parents[f"v6.6+{n}"] for n in range(2, 9)] == [f"v6.6+{n}" for n in range(1, 8)]
@@ -129,6 +134,14 @@ def test_a_kernel_prints_the_functions_that_its_patch_replaces(tlbsim):
     assert "static_key_sites" in text
     functions = tlbsim("kernels", "v6.6+6", "--json").json["functions"]
     assert "def split_vmemmap_huge_pmd(" in functions["split_vmemmap_huge_pmd"]
+
+
+def test_a_kernel_that_was_never_merged_says_where_it_was_proposed(tlbsim):
+    text = " ".join(tlbsim("kernels", "v6.7+enomem-retry").out.split())
+    assert "status never merged; proposed in a reply to 20230905214412.89152-10-mike" in text
+    compared = tlbsim("compare", *SMALL, "--kernel", "v6.7", "--kernel", "v6.7+enomem-abort").out
+    for out in (tlbsim("run", *SMALL, "--kernel", "v6.7+enomem-abort").out, compared):
+        assert "note v6.7+enomem-abort was never merged;" in " ".join(out.split())
 
 
 # --- run ----------------------------------------------------------------------------------

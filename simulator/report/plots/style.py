@@ -77,6 +77,7 @@ def add_caption(figure: Figure, results: Sequence[ResultTotals], how_to_read: st
         each("CPUs", lambda r: format_count(nr_cpus(r))),
         each("noise", lambda r: name_of(r.scenario.noise)),
         each("seed", lambda r: str(r.scenario.seed)),
+        *distinct(note for r in results for note in r.provenance.get("notes", ())),
         version_text(results[0].provenance),
     ]
     columns = int(figure.get_figwidth() * _CAPTION_PER_INCH)
