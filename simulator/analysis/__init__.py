@@ -21,6 +21,7 @@ from simulator.analysis.frames import (
     nr_cpus,
 )
 from simulator.analysis.histogram import Histogram
+from simulator.analysis.pressure import FillOutcome, outcome_of
 from simulator.analysis.published import PublishedTime, published_for, published_times
 from simulator.analysis.stats import (
     Estimate,
@@ -33,6 +34,7 @@ __all__ = (
     "METRICS",
     "Comparison",
     "Estimate",
+    "FillOutcome",
     "Histogram",
     "PublishedTime",
     "ResultFrames",
@@ -43,6 +45,7 @@ __all__ = (
     "mean_interval",
     "name_of",
     "nr_cpus",
+    "outcome_of",
     "paired_difference",
     "paired_ratio",
     "published_for",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from simulator.report.plots.elapsed import plot_elapsed, plot_scaling
 from simulator.report.plots.latency import plot_latency
+from simulator.report.plots.pressure import plot_pressure
 from simulator.report.plots.style import save
 from simulator.report.plots.throughput import plot_throughput
 from simulator.report.plots.time_by import plot_time_by
@@ -22,6 +23,7 @@ __all__ = (
     "plot_elapsed",
     "plot_flush_timeline",
     "plot_latency",
+    "plot_pressure",
     "plot_scaling",
     "plot_throughput",
     "plot_time_by",
