@@ -14,6 +14,6 @@ from __future__ import annotations
 
 from simulator.engine.events import EventsEngine
 from simulator.engine.platform import Engine
-from simulator.engine.task import Body, Steps, Task
+from simulator.engine.task import DONE, Body, Steps, Task
 
-__all__ = ("Body", "Engine", "EventsEngine", "Steps", "Task")
+__all__ = ("DONE", "Body", "Engine", "EventsEngine", "Steps", "Task")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from simpy.events import Event
 
-from simulator.engine.task import Steps, Task
+from simulator.engine.task import DONE, Steps, Task
 
 if TYPE_CHECKING:
     from simulator.engine.platform import Platform
@@ -67,71 +67,88 @@ class SpinLock:
         self._owner: Task | None = None
         self._waiters: deque[tuple[Task, Event]] = deque()
         self._since_ns = 0
+        self._irq = False  # whether it is for spin_lock_irq()
         self._extra_ns = 0  # what taking it costs besides its line
         self.held_max_ns = 0
 
     def acquire(self, task: Task) -> Steps:
-        """Take the lock; generator."""
-        if not task.ready():
-            yield from task.meet()
-        granted = self._request(task)
-        if granted is not None:
-            yield from self._spin(task, granted)
+        """Take the lock; for ``yield from``."""
+        # A lock that is free stays so to this task's time if nothing happens until then.
+        if self._owner is None and task.ready():
+            self._take(task)
+            return DONE
+        return self._queue_up(task)
 
     def release(self, task: Task) -> Steps:
-        """Give the lock to the first waiter, if any; generator."""
-        if not task.ready():
-            yield from task.meet()
-        self._hand_on(task)
+        """Give the lock to the first waiter, if any; for ``yield from``."""
+        if task.ready():
+            self._hand_on(task)
+            return DONE
+        return task.meet_and(self._hand_on)
 
     def cycle(self, task: Task, category: str, ns: int) -> Steps:
         """
-        Take the lock, work so long under it, and release it; generator.
+        Take the lock, work so long under it, and release it; for ``yield from``.
 
         What the task reads right afterwards is what it would have read under it.
         """
-        if self._owner is None and task.ready():
+        if self._owner is None and not self._irq and task.ready():
             taken_ns = task.met_ns
             task.work(self._category, self._line.take(task.cpu.number) + self._extra_ns)
             task.work(category, ns)
             if task.ready():
                 # Nobody can have asked for it meanwhile.
-                self.held_max_ns = max(self.held_max_ns, task.met_ns - taken_ns)
-                return
+                held_ns = task.met_ns - taken_ns
+                if held_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
+                    self.held_max_ns = held_ns
+                return DONE
             self._owner = task
             self._since_ns = taken_ns
-        else:
-            yield from self.acquire(task)
-            task.work(category, ns)
-        yield from self.release(task)
+            return self.release(task)
+        return self._contended_cycle(task, category, ns)
 
-    def _request(self, task: Task) -> Event | None:
-        # Take the lock if it is free, or queue up; the task has met.
+    def _take(self, task: Task) -> None:
+        # The task has met, and nobody has the lock.
+        if self._irq:
+            task.irqs_off()
+        self._owner = task
+        self._since_ns = task.met_ns
+        task.work(self._category, self._line.take(task.cpu.number) + self._extra_ns)
+
+    def _queue_up(self, task: Task) -> Steps:
+        if not task.ready():
+            yield from task.meet()
         if self._owner is None:
-            self._owner = task
-            self._since_ns = task.met_ns
-            task.work(self._category, self._line.take(task.cpu.number) + self._extra_ns)
-            return None
+            self._take(task)
+            return
+        if self._irq:
+            task.irqs_off()
         granted = Event(self._timeline)
         # Requests come in the order of their keys, since every one has met.
         self._waiters.append((task, granted))
-        return granted
-
-    def _spin(self, task: Task, granted: Event) -> Steps:
         granted_ns = yield granted
         yield from task.wait_until(granted_ns, self._category)
         self._since_ns = task.met_ns
         task.work(self._category, self._extra_ns)
 
+    def _contended_cycle(self, task: Task, category: str, ns: int) -> Steps:
+        yield from self.acquire(task)
+        task.work(category, ns)
+        yield from self.release(task)
+
     def _hand_on(self, task: Task) -> None:
         # The task has met.
-        self.held_max_ns = max(self.held_max_ns, task.met_ns - self._since_ns)
-        if not self._waiters:
+        held_ns = task.met_ns - self._since_ns
+        if held_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
+            self.held_max_ns = held_ns
+        if self._waiters:
+            self._owner, granted = self._waiters.popleft()
+            hand_off_ns = self._line.hand_over(self._owner.cpu.number)
+            granted.succeed(task.met_ns + hand_off_ns)
+        else:
             self._owner = None
-            return
-        self._owner, granted = self._waiters.popleft()
-        hand_off_ns = self._line.hand_over(self._owner.cpu.number)
-        granted.succeed(task.met_ns + hand_off_ns)
+        if self._irq:
+            task.irqs_on()
 
 
 class IrqSpinLock(SpinLock):
@@ -139,29 +156,8 @@ class IrqSpinLock(SpinLock):
 
     def __init__(self, timeline: Timeline, platform: Platform, category: str) -> None:
         super().__init__(timeline, platform, category)
+        self._irq = True
         self._extra_ns = platform.costs["irq_save"].ns()
-
-    def acquire(self, task: Task) -> Steps:
-        """Turn interrupts off and take the lock; generator."""
-        if not task.ready():
-            yield from task.meet()
-        task.irqs_off()
-        granted = self._request(task)
-        if granted is not None:
-            yield from self._spin(task, granted)
-
-    def cycle(self, task: Task, category: str, ns: int) -> Steps:
-        """Take the lock, work so long under it, and release it; generator."""
-        yield from self.acquire(task)
-        task.work(category, ns)
-        yield from self.release(task)
-
-    def release(self, task: Task) -> Steps:
-        """Release the lock and turn interrupts on; generator."""
-        if not task.ready():
-            yield from task.meet()
-        self._hand_on(task)
-        task.irqs_on()
 
 
 class Mutex:
@@ -209,7 +205,11 @@ class RwSemaphore:
         self._category = category
 
     def down_read(self, task: Task) -> Steps:
-        """Enter as a reader; generator."""
-        if not task.ready():
-            yield from task.meet()
+        """Enter as a reader; for ``yield from``."""
+        if task.ready():
+            task.work(self._category, self._line.take(task.cpu.number))
+            return DONE
+        return task.meet_and(self._enter)
+
+    def _enter(self, task: Task) -> None:
         task.work(self._category, self._line.take(task.cpu.number))

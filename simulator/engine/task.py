@@ -18,17 +18,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from simulator.engine.keys import KEY_BITS, Order
 
 if TYPE_CHECKING:
     from simulator.engine.timeline import Timeline
 
-__all__ = ("Body", "Steps", "Task", "TaskCpu")
+__all__ = ("DONE", "Body", "LoneTask", "Steps", "Task", "TaskCpu")
 
 #: What kernel code is: a generator that yields SimPy events.
 Steps = Generator[Any, Any, Any]
+#: For ``yield from``, in place of a generator, when nothing had to be waited for: no steps,
+#: no result.  An exhausted iterator costs less than a generator or an empty tuple.
+DONE: Final = cast("Steps", iter(()))
 
 
 class TaskCpu(Protocol):
@@ -123,6 +126,11 @@ class Task:
                 self._take(stolen_ns - self._stolen_ns)
                 return
 
+    def meet_and(self, act: Callable[[Task], None]) -> Steps:
+        """Meet and then act; generator."""
+        yield from self.meet()
+        act(self)
+
     def wait_until(self, t_ns: int, category: str) -> Steps:
         """
         Spin or sleep until a time, or until the handler that runs then has ended.
@@ -201,6 +209,24 @@ class Task:
         # Account for handlers that ran in the middle of work.
         self.time_by["interrupted"] += stolen_ns
         self._stolen_ns += stolen_ns
+
+
+class LoneTask(Task):
+    """
+    The only task of a phase where all other CPUs answer without events.
+
+    Nothing is ever pending and no handler runs on its CPU, so that meeting is cheap.
+    """
+
+    __slots__ = ()
+
+    def ready(self) -> bool:
+        """Meet without an event, as :meth:`Task.ready` does."""
+        if self._pending:
+            return super().ready()
+        self.met_ns += self._work_ns
+        self._work_ns = 0
+        return True
 
 
 #: What a task does, from its start to its end.

@@ -159,8 +159,8 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
         k, task: Task, folio: Folio, vmemmap_pages: VmemmapPages, flags: int
     ) -> Steps:
         """Remap a folio's vmemmap to its first page; returns 0 or -ENOMEM; generator."""
-        walk = VmemmapRemapWalk(folio, k.vmemmap_remap_pte, vmemmap_pages, flags=flags)
-        return (yield from k.vmemmap_remap_and_undo(task, walk))
+        walk = VmemmapRemapWalk(folio, k.vmemmap_remap_pte, vmemmap_pages, flags)
+        return k.vmemmap_remap_and_undo(task, walk)
 
     def vmemmap_remap_and_undo(k, task: Task, walk: VmemmapRemapWalk) -> Steps:
         """The walk of vmemmap_remap_free() and, if it fails, the way back; generator."""
@@ -205,9 +205,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
         vmemmap_pages = VmemmapPages()
         ret = yield from k.alloc_vmemmap_page_list(task, vmemmap_pages)
         if not ret:
-            walk = VmemmapRemapWalk(
-                folio, k.vmemmap_restore_pte, vmemmap_pages, flags=flags, reason="restore"
-            )
+            walk = VmemmapRemapWalk(folio, k.vmemmap_restore_pte, vmemmap_pages, flags, "restore")
             yield from k.mmap_lock.down_read(task)
             yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
         folio.restore_ns += yield from k.vmemmap_work_ends(task, folio, begin)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Final, Protocol
 
 __all__ = (
@@ -96,18 +97,15 @@ class Folio:
 class NodeRound:
     """for_each_node_mask_to_alloc() and _to_free(): nodes in turn."""
 
-    __slots__ = ("_next_nid", "_nr_nodes")
+    __slots__ = ("_next_nids", "_nr_nodes")
 
     def __init__(self, nr_nodes: int) -> None:
         self._nr_nodes = nr_nodes
-        self._next_nid = 0
+        self._next_nids = cycle(range(nr_nodes))
 
     def nodes(self) -> Iterator[int]:
         """Yield every node once; the next round starts after the last one taken."""
-        for _ in range(self._nr_nodes):
-            nid = self._next_nid
-            self._next_nid = (nid + 1) % self._nr_nodes
-            yield nid
+        return islice(self._next_nids, self._nr_nodes)
 
 
 class LocalFirst:
@@ -173,10 +171,10 @@ class VmemmapRemapWalk:
     folio: Folio
     remap_pte: Callable[..., None] | None
     vmemmap_pages: VmemmapPages
-    reuse_page: bool = False
-    nr_walked: int = 0
     flags: int = 0
     reason: str = "remap"
+    reuse_page: bool = False
+    nr_walked: int = 0
 
 
 @dataclass(slots=True)

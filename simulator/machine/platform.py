@@ -58,7 +58,7 @@ class LoweredCost:
     def __post_init__(self) -> None:
         object.__setattr__(self, "each_ns", self.ns())
 
-    def ns(self, n: int = 1, distance: int = Distance.CORE) -> int:
+    def ns(self, n: int = 1, distance: int = 0) -> int:
         """Return `n` times the mean in nanoseconds, rounded half up once."""
         return (self.mean_fp[distance] * n + _FP // 2) // _FP
 

@@ -55,7 +55,7 @@ class IntTable:
         self._pack_into = struct.Struct(f"{self._width}q").pack_into  # faster than item assignment
         self._row_bytes = 8 * self._width
         self._chunks: list[Int64s | _Packed] = []
-        self._last = np.zeros((0, self._width), dtype=np.int64)
+        self._last = np.zeros((0, self._width), dtype=np.int64).data
         self._rows = 0
 
     def __len__(self) -> int:
@@ -71,11 +71,12 @@ class IntTable:
 
     def add(self, values: Sequence[int]) -> None:
         """Append a row."""
-        at = self._rows % _CHUNK_ROWS
+        row = self._rows
+        at = row % _CHUNK_ROWS
         if not at:
             self._grow()
-        self._pack_into(self._last.data, at * self._row_bytes, *values)
-        self._rows += 1
+        self._pack_into(self._last, at * self._row_bytes, *values)
+        self._rows = row + 1
 
     def put(self, row: int, values: Sequence[int]) -> None:
         """Write a row."""
@@ -108,8 +109,9 @@ class IntTable:
             full = self._chunks[-2]
             if not isinstance(full, _Packed):
                 self._chunks[-2] = _Packed(full)
-        self._last = np.zeros((_CHUNK_ROWS, self._width), dtype=np.int64)
-        self._chunks.append(self._last)
+        rows = np.zeros((_CHUNK_ROWS, self._width), dtype=np.int64)
+        self._last = rows.data
+        self._chunks.append(rows)
 
     def _open(self, chunk: int) -> Int64s:
         found = self._chunks[chunk]

@@ -36,7 +36,7 @@ from simulator.engine.compiled.cpu import EagerCpu
 from simulator.engine.compiled.jit import wrapping
 from simulator.engine.compiled.replay import Checkpoints, ipi_rows
 from simulator.engine.keys import KEY_BITS, Order
-from simulator.engine.task import Body, Steps, Task
+from simulator.engine.task import Body, LoneTask, Steps, Task
 from simulator.engine.timeline import Timeline
 from simulator.trace.ipis import STATES, IpiLog
 from simulator.trace.recorder import FUNCTIONS
@@ -118,7 +118,8 @@ class CompiledEngine:
         self._allot(len(bodies))
         self._make_eager(bodies)
         ended: set[int] = set()
-        tasks = [Task(self.timeline, self._eager[cpu], n) for n, cpu in enumerate(bodies)]
+        kind = LoneTask if len(bodies) == 1 else Task
+        tasks = [kind(self.timeline, self._eager[cpu], n) for n, cpu in enumerate(bodies)]
         for task in sorted(tasks, key=lambda task: task.cpu.number):
             cpu = task.cpu.number
             self._eager[cpu].task = task

@@ -81,7 +81,7 @@ class V6_6_6(V6_6_5):
 
     def vmemmap_remap_split(k, task: Task, folio: Folio) -> Steps:
         """Split the PMDs of a folio's vmemmap; returns 0 or -ENOMEM; generator."""
-        walk = VmemmapRemapWalk(folio, None, VmemmapPages(), flags=VMEMMAP_SPLIT_NO_TLB_FLUSH)
+        walk = VmemmapRemapWalk(folio, None, VmemmapPages(), VMEMMAP_SPLIT_NO_TLB_FLUSH)
         yield from k.mmap_lock.down_read(task)
         return (yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages))
 
