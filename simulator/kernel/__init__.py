@@ -24,8 +24,17 @@ from simulator.kernel.versions.v6_6_2 import V6_6_2
 from simulator.kernel.versions.v6_6_3 import V6_6_3
 from simulator.kernel.versions.v6_6_4 import V6_6_4
 from simulator.kernel.versions.v6_6_5 import V6_6_5
+from simulator.kernel.versions.v6_6_5_v2 import V6_6_5_V2
+from simulator.kernel.versions.v6_6_5_v3 import V6_6_5_V3
 from simulator.kernel.versions.v6_6_6 import V6_6_6
+from simulator.kernel.versions.v6_6_6_v1 import V6_6_6_V1
+from simulator.kernel.versions.v6_6_6_v2 import V6_6_6_V2
+from simulator.kernel.versions.v6_6_6_v3 import V6_6_6_V3
+from simulator.kernel.versions.v6_6_6_v8 import V6_6_6_V8
 from simulator.kernel.versions.v6_6_7 import V6_6_7
+from simulator.kernel.versions.v6_6_7_v1 import V6_6_7_V1
+from simulator.kernel.versions.v6_6_7_v2 import V6_6_7_V2
+from simulator.kernel.versions.v6_6_7_v3 import V6_6_7_V3
 from simulator.kernel.versions.v6_6_8 import V6_6_8
 from simulator.kernel.versions.v6_7 import V6_7
 from simulator.kernel.versions.v6_7_enomem import (
@@ -37,10 +46,23 @@ from simulator.kernel.versions.v6_7_enomem import (
 
 __all__ = ("Kernel", "KernelConfig", "kernels", "load_kernel", "proposals")
 
+# A form that was posted (@vN) stands before the one that was merged.
 _VERSIONS: tuple[type[Kernel], ...] = (
-    V6_1, V6_6, V6_6_1, V6_6_2, V6_6_3, V6_6_4, V6_6_5, V6_6_6, V6_6_7, V6_6_8, V6_7,
+    V6_1, V6_6, V6_6_1, V6_6_2, V6_6_3, V6_6_4,
+    V6_6_5_V2, V6_6_5_V3, V6_6_5,
+    V6_6_6_V1, V6_6_6_V2, V6_6_6_V3, V6_6_6_V8, V6_6_6,
+    V6_6_7_V1, V6_6_7_V2, V6_6_7_V3, V6_6_7,
+    V6_6_8, V6_7,
 )  # fmt: skip
 _PROPOSALS: tuple[type[Kernel], ...] = (EnomemAbort, EnomemIgnore, EnomemGoOn, EnomemRetry)
+
+# Postings without a module of their own, and the one that flushes alike.
+_ALIKE = {
+    "v6.6+6@v4": "v6.6+6@v3",
+    "v6.6+6@v5": "v6.6+6@v8",
+    "v6.6+6@v6": "v6.6+6@v8",
+    "v6.6+6@v7": "v6.6+6@v8",
+}
 
 
 def kernels() -> tuple[str, ...]:
@@ -77,7 +99,9 @@ def load_kernel(kernel: str | Path | type[Kernel]) -> type[Kernel]:
         return by_name[kernel]
     path = Path(kernel)
     if isinstance(kernel, str) and path.suffix != ".py":
-        raise InputError(f"kernel: there is no {kernel!r}{nearest(kernel, by_name)}")
+        near = _ALIKE.get(kernel)
+        hint = f" (did you mean {near!r}?)" if near else nearest(kernel, by_name)
+        raise InputError(f"kernel: there is no {kernel!r}{hint}")
     return _from_file(path)
 
 

@@ -16,11 +16,16 @@ Sources: arch/x86/mm/tlb.c, alike in v6.1 and v6.12; commit a5102476a24b
 
 from __future__ import annotations
 
+from typing import Final
+
 from simulator.engine import Steps, Task
 from simulator.engine.calls import Call
 from simulator.kernel.base import KernelBase
 
-__all__ = ("Tlb",)
+__all__ = ("TLB_FLUSH_ALL", "Tlb")
+
+#: In place of a number of pages: a range that ends at TLB_FLUSH_ALL is everything.
+TLB_FLUSH_ALL: Final = None
 
 
 class Tlb(KernelBase):
@@ -31,7 +36,7 @@ class Tlb(KernelBase):
         k.count("flush_tlb_all_calls")
         return k.engine.on_each_cpu(task, k.flush_call(reason, None))
 
-    def flush_tlb_kernel_range(k, task: Task, nr_pages: int, reason: str) -> Steps:
+    def flush_tlb_kernel_range(k, task: Task, nr_pages: int | None, reason: str) -> Steps:
         """Flush a range of kernel addresses on every CPU; generator."""
         k.count("flush_tlb_kernel_range_calls")
         return k.engine.on_each_cpu(task, k.flush_call(reason, nr_pages))

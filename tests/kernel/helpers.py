@@ -12,10 +12,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from simulator.kernel import load_kernel
+from simulator.kernel import kernels, load_kernel
 from simulator.machine import Machine, load_machine
 from simulator.run import simulate
 from simulator.scenario import Scenario
+
+#: What was merged or released; postings (@vN) have tests of their own.
+MERGED = tuple(name for name in kernels() if "@" not in name)
 
 #: Noise with every mechanism switched off.
 STILL = {"idle_share": 0.0, "irqs_off_share": 0.0, "preempted_share": 0.0}

@@ -26,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.kernel import kernels
-from tests.kernel.helpers import column, flushes_of, run, run_watched
+from tests.kernel.helpers import MERGED, column, flushes_of, run, run_watched
 
 START = 10_000
 CODES = {
@@ -214,7 +214,7 @@ def test_the_tables_hold_a_row_for_every_allocation(kernel, pages, lie):
         assert sorted(r.faults[kind][0] for r in rows if kind in r.faults) == [*range(1, nr + 1)]
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 def test_a_batch_whose_only_folio_fails_flips_the_static_key_twice(kernel):
     # Every attempt counts: three fail in v6.7, of which one is in the split pass.
     result = run(kernel, pages=1, cpus=2, faults=pte(1, 2, 3), tunables={"static_key_sites": 1})
@@ -538,7 +538,8 @@ def test_pages_are_conserved_whatever_fails(kernel, pages, spread, gigantic, fre
         optimized = state.optimized_in_pool
         assert state.free_pages == free_pages - len(state.split_pmds) + gain * optimized
         assert state.held_pages == 0
-        assert state.key_enabled == optimized
+        # The key of the first posting counts splits too.
+        assert state.key_enabled == optimized or kernel.endswith("@v1")
     for filled, emptied in zip(states[::2], states[1::2], strict=True):
         assert (filled.nr_huge_pages, filled.surplus_huge_pages) == (pages, 0)
         assert emptied.nr_huge_pages == emptied.surplus_huge_pages == emptied.optimized_in_pool

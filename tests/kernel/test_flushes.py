@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.kernel import kernels, load_kernel
-from tests.kernel.helpers import flushes_of, patches_of, run
+from simulator.kernel import load_kernel
+from tests.kernel.helpers import MERGED, flushes_of, patches_of, run
 
 FOUR_PHASES = ("alloc", "free", "alloc", "free")
 # page size, pages, placement, PMDs
@@ -49,7 +49,7 @@ def flushes_of_free(kernel, pages, *, hvo):
     return 1 if patches_of(kernel) == 8 else pages
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 @pytest.mark.parametrize("hvo", [True, False], ids=["on", "off"])
 @pytest.mark.parametrize(("page_size", "pages", "placement", "pmds"), SHAPES, ids=IDS)
 @pytest.mark.parametrize("cpus", [1, 2, 5])
@@ -84,7 +84,7 @@ def test_flushes_and_ipis_follow_the_formula(kernel, hvo, page_size, pages, plac
     assert (summary["failed_folios"] == 0).all()
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 def test_what_every_cpu_executes_is_flushes_times_cpus(kernel):
     pages, pmds, cpus = 5, 3, 4
     counts = run(
@@ -130,7 +130,7 @@ def test_static_key_broadcasts_are_three_per_256_sites(kernel, sites, batches):
 def test_counted_static_key_sites_give_the_counted_broadcasts():
     # 6.1.176: 1107 sites, 15 broadcasts; kernels between it and 6.12.107 (687) have one number.
     assert load_kernel("v6.1").TUNABLES["static_key_sites"][0] == 1107
-    between = {load_kernel(name).TUNABLES["static_key_sites"][0] for name in kernels()[1:]}
+    between = {load_kernel(name).TUNABLES["static_key_sites"][0] for name in MERGED[1:]}
     assert len(between) == 1
     assert 687 <= between.pop() <= 1107
 

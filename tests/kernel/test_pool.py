@@ -14,8 +14,8 @@ from __future__ import annotations
 import pytest
 
 from simulator.engine.locks import IrqSpinLock
-from simulator.kernel import kernels, load_kernel
-from tests.kernel.helpers import column, constant, patches_of, run, run_watched
+from simulator.kernel import load_kernel
+from tests.kernel.helpers import MERGED, column, constant, patches_of, run, run_watched
 
 ALLOC_FREE = ("alloc", "free")
 
@@ -45,7 +45,7 @@ def lock_cycles(kernel, pages, *, hvo):
     return tuple(cycles)
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 @pytest.mark.parametrize("pages", [1, 5])
 @pytest.mark.parametrize("hvo", [True, False], ids=["on", "off"])
 def test_hugetlb_lock_cycles_are_those_of_set_max_huge_pages(kernel, pages, hvo):
@@ -73,20 +73,20 @@ def irqs_off(kernel, pages, phase, **costs):
     return column(result.summary, "irqs_off_max_ns", phase)
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 @pytest.mark.parametrize("pages", [1, 3, 20])
 def test_bulk_free_detaches_all_folios_in_one_section_with_interrupts_off(kernel, pages):
     assert irqs_off(kernel, pages, "free", pool_remove=100) == 100 * pages
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 @pytest.mark.parametrize("pages", [1, 3, 20])
 def test_from_the_second_patch_on_all_folios_are_added_in_one_section(kernel, pages):
     folios = 1 if patches_of(kernel) < 2 else pages
     assert irqs_off(kernel, pages, "alloc", pool_add=100) == 100 * folios
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 @pytest.mark.parametrize("pages", [1, 3, 20])
 def test_destructors_are_cleared_in_one_section_from_the_first_patch_on(kernel, pages):
     folios = 0 if kernel == "v6.1" else 1 if patches_of(kernel) < 1 else pages
@@ -111,19 +111,19 @@ def test_the_local_part_of_a_flush_runs_with_interrupts_off():
 FLUSH = {"send": 100, "deliver": 200, "handler_entry": 50, "flush_full": 300}
 
 
-@pytest.mark.parametrize("kernel", [k for k in kernels() if patches_of(k) < 6])
+@pytest.mark.parametrize("kernel", [k for k in MERGED if patches_of(k) < 6])
 def test_page_table_lock_is_held_across_the_flush_of_a_split(kernel):
     result = run(kernel, pages=2, cpus=2, machine=constant(pmd_split=1000, **FLUSH))
     assert column(result.summary, "ptl_held_max_ns") == 1000 + 650
 
 
-@pytest.mark.parametrize("kernel", [k for k in kernels() if patches_of(k) >= 6])
+@pytest.mark.parametrize("kernel", [k for k in MERGED if patches_of(k) >= 6])
 def test_a_batched_split_holds_page_table_lock_without_a_flush(kernel):
     result = run(kernel, pages=2, cpus=2, machine=constant(pmd_split=1000, **FLUSH))
     assert column(result.summary, "ptl_held_max_ns") == 1000
 
 
-@pytest.mark.parametrize("kernel", [k for k in kernels() if patches_of(k) >= 6])
+@pytest.mark.parametrize("kernel", [k for k in MERGED if patches_of(k) >= 6])
 def test_a_late_split_holds_page_table_lock_across_its_flush(kernel):
     # The first pass fails; the second one splits with the flush of old.
     faults = {"pte_page": [1]}
@@ -132,7 +132,7 @@ def test_a_late_split_holds_page_table_lock_across_its_flush(kernel):
     assert column(result.summary, "ptl_held_max_ns") == 1000 + 650
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 def test_a_check_of_the_pmd_holds_page_table_lock_for_a_moment(kernel):
     result = run(kernel, pages=3, cpus=2, machine=constant(pmd_check=70), phases=ALLOC_FREE)
     assert result.summary["ptl_held_max_ns"].tolist() == [70, 70]
@@ -141,7 +141,7 @@ def test_a_check_of_the_pmd_holds_page_table_lock_for_a_moment(kernel):
 # --- pages that wait for a flush ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 @pytest.mark.parametrize("pages", [1, 3, 70])
 def test_peak_of_held_pages_is_one_folio_or_the_whole_batch(kernel, pages):
     wanted = 7 if kernel == "v6.1" else 8 if patches_of(kernel) < 5 else 8 * pages
@@ -164,7 +164,7 @@ def worked(result, phase, column_name):
     return frame.sort_values(column_name, kind="stable")["folio"].tolist()
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 def test_folios_are_optimised_in_reverse_order_of_allocation_once_listed(kernel):
     # list_add() puts each new folio at the head of the list that is walked later.
     result = run(kernel, pages=5, cpus=2)
@@ -174,7 +174,7 @@ def test_folios_are_optimised_in_reverse_order_of_allocation_once_listed(kernel)
     assert worked(result, "alloc", ends) == wanted
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 def test_folios_are_freed_in_the_order_of_the_lists(kernel):
     """
     Follow the lists by hand, for folios 0 to 4 on one node.
@@ -195,7 +195,7 @@ def test_folios_are_freed_in_the_order_of_the_lists(kernel):
 # --- huge pages that run out --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 @pytest.mark.parametrize("writers", [1, 2])
 @pytest.mark.parametrize("seed", [1, 3])
 def test_a_list_that_ends_early_is_still_optimised_and_flushed(kernel, writers, seed):

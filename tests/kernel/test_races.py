@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.kernel import kernels, load_kernel
-from tests.kernel.helpers import column, constant, flushes_of, patches_of, run, run_watched
+from simulator.kernel import load_kernel
+from tests.kernel.helpers import MERGED, column, constant, flushes_of, patches_of, run, run_watched
 
 NO_KEY = {"static_key_sites": 0}
 
@@ -91,7 +91,7 @@ def test_v6_6_lost_split_race_to_the_nanosecond(engine):
     assert (loser, "interrupted") not in time_by.index
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 @pytest.mark.parametrize("path", ["surplus", "boot"])
 @pytest.mark.parametrize("allocators", [2, 4, 8])
 def test_a_pmd_is_split_once_however_many_tasks_see_the_leaf(kernel, path, allocators):
@@ -136,7 +136,7 @@ def test_a_pmd_found_split_costs_no_page(kernel):
     assert states[0].nr_allocs["pte_page"] == 1
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 def test_1g_folios_of_several_boot_threads_never_share_a_pmd(kernel):
     result, states = run_watched(
         kernel, pages=3, page_size="1G", path="boot", allocators=3, cpus=4, free_pages=5000
@@ -161,7 +161,7 @@ def test_concurrent_first_folios_flip_the_static_key_once(kernel):
     assert column(result.summary, "optimized_folios") == 8
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 @pytest.mark.parametrize("cpus", [4, 8])
 def test_concurrent_broadcasts_interrupt_or_save_but_never_forget_a_target(kernel, cpus):
     """Each broadcast has cpus-1 targets; a target whose queue was not empty gets no IPI."""

@@ -19,7 +19,7 @@ from simulator.kernel import kernels
 from simulator.kernel.memory import lay_out
 from simulator.kernel.structs import PFNS_PER_PMD
 from simulator.machine import load_machine
-from tests.kernel.helpers import LAPTOP, column, flushes_of, patches_of, run, run_watched
+from tests.kernel.helpers import LAPTOP, MERGED, column, flushes_of, patches_of, run, run_watched
 
 XEON = load_machine("xeon-e7-8895-8s")  # eight nodes
 XEON_NODE_PFNS = int(XEON.memory.node_memory.exact_bytes) // 4096
@@ -73,7 +73,7 @@ def test_writers_of_one_pool_follow_one_another_under_resize_lock(kernel):
     assert len(slept) == 3
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", MERGED)
 def test_each_writer_flushes_for_its_own_batch(kernel):
     result = run(kernel, pages=9, allocators=3, cpus=4, phases=("alloc", "free"))
     patches = patches_of(kernel)
