@@ -18,9 +18,14 @@ from typing import Any
 
 from simulator.analysis.frames import ResultTotals, name_of, phases_of, records
 from simulator.analysis.published import PublishedTime, published_for
-from simulator.report.header import machine_title, request_text, trust_text, version_text
+from simulator.report.header import (
+    cited_kernels,
+    machine_title,
+    request_text,
+    trust_text,
+    version_text,
+)
 from simulator.report.text import (
-    MAIL_WIDTH,
     command_line,
     format_count,
     format_memory,
@@ -61,7 +66,7 @@ def batching_report(
         underlined("Per-folio against batched split-and-remap (simulated)"),
         command_line(command, "command    "),
         wrapped(version_text(results[0].provenance), "version    "),
-        *_kernels(results),
+        *cited_kernels(results),
     ]
     text = "\n".join(parts)
     notes = _footnotes(results, reference, published)
@@ -70,24 +75,6 @@ def batching_report(
         text += "\n\n\n" + _machine(list(group), reference, published, numbers)
     listed = (wrapped(note, f"{numbers[name]} ") for name, note in notes.items())
     return text + "\n\n\n" + "\n".join(listed) + "\n"
-
-
-# What the versions stand for, as one cites a commit: who reads a mail does not know our names.
-def _kernels(results: Sequence[ResultTotals]) -> list[str]:
-    lines = {}
-    for r in results:
-        kernel = getattr(r.scenario, "kernel_class", None)
-        subject = getattr(kernel, "subject", "")
-        if subject:
-            commit = getattr(kernel, "commit", "")
-            cited = f'{commit} ("{subject}")' if commit else subject
-            lines[name_of(r.scenario.kernel)] = cited
-    width = max(map(len, lines), default=0)
-    labels = ["kernels", *[""] * len(lines)]
-    return [
-        wrapped(cited, f"{label:<11}{name:<{width}}  ", MAIL_WIDTH)
-        for label, (name, cited) in zip(labels, lines.items(), strict=False)
-    ]
 
 
 # In the order of first appearance, whatever the order of the runs.

@@ -14,7 +14,14 @@ from collections.abc import Mapping, Sequence
 from simulator.analysis.frames import ResultTotals, fields_of, name_of, nr_cpus, phases_of
 from simulator.report.text import MAIL_WIDTH, format_count, wrapped
 
-__all__ = ("header_lines", "machine_title", "request_text", "trust_text", "version_text")
+__all__ = (
+    "cited_kernels",
+    "header_lines",
+    "machine_title",
+    "request_text",
+    "trust_text",
+    "version_text",
+)
 
 # Fields that have a line of their own in the header, or do not bear on the numbers.
 _OWN_LINE = {"machine", "kernel", "pages", "page_size", "hvo", "phases", "path", "cpus"}
@@ -87,6 +94,28 @@ def header_lines(result: ResultTotals) -> list[str]:
     return [
         *(wrapped(value, f"{name:<11}") for name, value in rows),
         wrapped(key, f"{'key':<11}", MAIL_WIDTH),
+    ]
+
+
+def cited_kernels(results: Sequence[ResultTotals]) -> list[str]:
+    """
+    Return a line for each kernel with what it stands for, as one cites a commit.
+
+    Who reads a mail does not know our names.
+    """
+    lines = {}
+    for r in results:
+        kernel = getattr(r.scenario, "kernel_class", None)
+        subject = getattr(kernel, "subject", "")
+        if subject:
+            commit = getattr(kernel, "commit", "")
+            cited = f'{commit} ("{subject}")' if commit else subject
+            lines[name_of(r.scenario.kernel)] = cited
+    width = max(map(len, lines), default=0)
+    labels = ["kernels", *[""] * len(lines)]
+    return [
+        wrapped(cited, f"{label:<11}{name:<{width}}  ", MAIL_WIDTH)
+        for label, (name, cited) in zip(labels, lines.items(), strict=False)
     ]
 
 

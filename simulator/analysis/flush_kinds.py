@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""
+Flushes by what they are for
+----------------------------
+
+:func:`flush_kinds` counts the flushes of a phase and adds up their time:
+
+``split``
+    of one PMD, when it is split;
+``late``
+    the same after the flush of a batch of splits, which did not get to that PMD;
+``batch``
+    of everything, after all splits or all remaps of a list;
+``remap``
+    of one folio;
+``other``
+    whatever else: on the way back after a failure, of a restore.
+
+Modelled: one task.  With several, a late split of one may look like an early one of
+another.
+
+Not modelled: static-key patching, which flushes no TLB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from simulator.analysis.frames import ResultFrames
+
+__all__ = ("FLUSH_KINDS", "FlushCase", "Flushes", "flush_kinds")
+
+#: The kinds, in the order in which they occur.
+FLUSH_KINDS: Final = ("split", "batch", "late", "remap", "other")
+
+_KIND_OF: Final = {
+    "split": "split",
+    "batch_split": "batch",
+    "batch_remap": "batch",
+    "batch_restore": "batch",
+    "remap": "remap",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Flushes:
+    """How many flushes, and how long their initiators were in them."""
+
+    count: int = 0
+    ns: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class FlushCase:
+    """
+    One situation in which kernels are compared by their flushes, one run each.
+
+    ``formulas`` say by kernel how many flushes there should be, as text and as number;
+    ``unflushed`` by kernel how many PMDs were split and not flushed before vmemmap pages
+    were given back.
+    """
+
+    title: str
+    results: Sequence[ResultFrames]
+    formulas: Mapping[str, tuple[str, int]]
+    unflushed: Mapping[str, int]
+
+
+def flush_kinds(result: ResultFrames, phase: str) -> dict[str, Flushes]:
+    """Return the flushes of a phase by kind, every kind of :data:`FLUSH_KINDS` once."""
+    frame = result.flushes
+    rows = frame[(frame["phase"] == phase) & (frame["reason"] != "sync_core")]
+    reasons = rows["reason"].astype(str)
+    kinds = reasons.map(_KIND_OF).fillna("other")
+    batches = rows.loc[reasons == "batch_split", "start_ns"]
+    if len(batches):
+        kinds = kinds.mask((kinds == "split") & (rows["start_ns"] > batches.min()), "late")
+    time_ns = rows["end_ns"] - rows["start_ns"]
+    return {
+        kind: Flushes(int((kinds == kind).sum()), int(time_ns[kinds == kind].sum()))
+        for kind in FLUSH_KINDS
+    }
