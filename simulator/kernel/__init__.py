@@ -46,7 +46,7 @@ from simulator.kernel.versions.v6_7_enomem import (
 
 __all__ = ("Kernel", "KernelConfig", "kernels", "load_kernel", "proposals")
 
-# A form that was posted (@vN) stands before the one that was merged.
+# A form that was posted (@vN) stands before the one that was merged in its stead.
 _VERSIONS: tuple[type[Kernel], ...] = (
     V6_1, V6_6, V6_6_1, V6_6_2, V6_6_3, V6_6_4,
     V6_6_5_V2, V6_6_5_V3, V6_6_5,
@@ -77,7 +77,7 @@ def kernels() -> tuple[str, ...]:
 
 def proposals() -> tuple[str, ...]:
     """
-    Return the names of the kernels that were posted or proposed but never merged.
+    Return the names of the kernels that were proposed but never posted as a patch.
 
     >>> proposals()[0]
     'v6.7+enomem-abort'

@@ -110,7 +110,8 @@ def cited_kernels(results: Sequence[ResultTotals]) -> list[str]:
         if subject:
             commit = getattr(kernel, "commit", "")
             cited = f'{commit} ("{subject}")' if commit else subject
-            lines[name_of(r.scenario.kernel)] = cited
+            posted = getattr(kernel, "proposed_in", "")
+            lines[name_of(r.scenario.kernel)] = f"{cited}, {posted}" if posted else cited
     width = max(map(len, lines), default=0)
     labels = ["kernels", *[""] * len(lines)]
     return [

@@ -192,7 +192,9 @@ def flush_watched(kernel, unflushed_frees):
         def flush_tlb_kernel_range(k, task, nr_pages, reason):
             yield from super().flush_tlb_kernel_range(task, nr_pages, reason)
             # The range of one folio's vmemmap: that of the walk, which was the last to change.
-            if reason in ("remap", "enomem"):
+            if nr_pages is None:  # up to TLB_FLUSH_ALL
+                k.stale = ()
+            elif reason in ("remap", "enomem"):
                 k.stale = k.stale[:-1]
 
         def free_vmemmap_page_list(k, task, vmemmap_pages):
@@ -250,7 +252,8 @@ def test_no_page_is_made_or_lost_or_freed_before_its_flush(
         assert state.free_pages == free_pages - len(state.split_pmds) + gain * optimized
         assert state.free_pages >= 0
         assert state.held_pages == 0
-        assert state.key_enabled == optimized
+        # The key of the first posting counts splits too.
+        assert state.key_enabled == optimized or kernel.endswith("@v1")
     assert (result.summary["free_pages_min"] >= 0).all()
 
 

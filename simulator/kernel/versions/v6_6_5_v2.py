@@ -38,6 +38,7 @@ class V6_6_5_V2(V6_6_5):
     subject = "[PATCH v2 08/11] hugetlb: batch freeing of vmemmap pages"
     commit = ""
     summary = "as v6.6+5, but nothing is tried again on ENOMEM"
+    proposed_in = "20230905214412.89152-9-mike.kravetz@oracle.com"
 
     def hugetlb_vmemmap_optimize_folios(k, task: Task, folio_list: list[Folio]) -> Steps:
         """Free the vmemmap pages of the folios of a list, all at the end; generator."""

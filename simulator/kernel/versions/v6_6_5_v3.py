@@ -29,6 +29,7 @@ class V6_6_5_V3(V6_6_5):
     subject = "[PATCH v3 09/12] hugetlb: batch freeing of vmemmap pages"
     commit = ""
     summary = "as v6.6+5, but tried again on ENOMEM even if nothing was freed"
+    proposed_in = "20230915221548.552084-10-mike.kravetz@oracle.com"
 
     def hugetlb_vmemmap_optimize_folios(k, task: Task, folio_list: list[Folio]) -> Steps:
         """Free the vmemmap pages of the folios of a list, all at the end; generator."""

@@ -38,6 +38,7 @@ class V6_6_6_V1(V6_6_6, V6_6_5_V2):
     subject = "[PATCH 10/12] hugetlb: batch PMD split for bulk vmemmap dedup"
     commit = ""
     summary = "as v6.6+6, but the flush is a range; static key leaks; split errors ignored"
+    proposed_in = "20230825190436.55045-11-mike.kravetz@oracle.com"
 
     def vmemmap_pmd_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
         """Walk the PMDs of a range of vmemmap pages; returns 0 or -ENOMEM; generator."""

@@ -31,6 +31,7 @@ class V6_6_6_V2(V6_6_6, V6_6_5_V2):
     subject = "[PATCH v2 09/11] hugetlb: batch PMD split for bulk vmemmap dedup"
     commit = ""
     summary = "as v6.6+6, but remap_pte decides on the flush; split errors ignored"
+    proposed_in = "20230905214412.89152-10-mike.kravetz@oracle.com"
 
     def vmemmap_pmd_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
         """Walk the PMDs of a range of vmemmap pages; returns 0 or -ENOMEM; generator."""

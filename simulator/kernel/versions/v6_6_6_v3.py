@@ -30,6 +30,7 @@ class V6_6_6_V3(V6_6_6, V6_6_5_V3):
     subject = "[PATCH v3 10/12] hugetlb: batch PMD split for bulk vmemmap dedup"
     commit = ""
     summary = "as v6.6+6, but with the flag inverted; split errors ignored"
+    proposed_in = "20230915221548.552084-11-mike.kravetz@oracle.com"
 
     def vmemmap_pmd_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
         """Walk the PMDs of a range of vmemmap pages; returns 0 or -ENOMEM; generator."""

@@ -32,6 +32,7 @@ class V6_6_7_V1(V6_6_7, V6_6_6_V1):
     subject = "[PATCH 11/12] hugetlb: batch TLB flushes when freeing vmemmap"
     commit = ""
     summary = "v6.6+6@v1, then one flush for all remaps; errors ignored"
+    proposed_in = "20230825190436.55045-12-mike.kravetz@oracle.com"
 
     def vmemmap_remap_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
         """Walk ``nr_pages`` of a folio's vmemmap; returns 0 or -ENOMEM; generator."""

@@ -28,6 +28,7 @@ class V6_6_7_V3(V6_6_7, V6_6_6_V3):
     subject = "[PATCH v3 11/12] hugetlb: batch TLB flushes when freeing vmemmap"
     commit = ""
     summary = "v6.6+6@v3, then one flush for all remaps"
+    proposed_in = "20230915221548.552084-12-mike.kravetz@oracle.com"
 
     def hugetlb_vmemmap_optimize_folios(k, task: Task, folio_list: list[Folio]) -> Steps:
         """Split all, flush once, remap all, flush once, free all; generator."""
