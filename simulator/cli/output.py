@@ -20,7 +20,16 @@ from simulator.errors import InputError
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-__all__ = ("check_folder", "check_parquet", "complain", "json_text", "progress_bar", "whole_files")
+__all__ = (
+    "check_folder",
+    "check_parquet",
+    "check_profile",
+    "complain",
+    "json_text",
+    "progress_bar",
+    "whole_files",
+    "write_file",
+)
 
 
 def complain(message: str) -> None:
@@ -82,8 +91,33 @@ def check_parquet(file: Path) -> None:
     """Raise InputError unless a Parquet file can be written there; before the simulation runs."""
     if importlib.util.find_spec("pyarrow") is None:
         raise InputError("ipis: needs pyarrow; pip install 'tlbsim[parquet]'")
+    _check_file("ipis", file)
+
+
+def check_profile(file: Path, start: str | None) -> None:
+    """Raise InputError unless a profile can be written to `file` that inherits from `start`."""
+    if file.suffix != ".toml":
+        raise InputError(f"out: {file} must end in .toml, or --machine would take it for a name")
+    if start is not None and start.endswith(".toml") and file.resolve() == Path(start).resolve():
+        raise InputError(f"out: {file} is the profile to start from; name another file")
+    _check_file("out", file)
+
+
+def write_file(file: Path, text: str) -> None:
+    """Write a file as a whole: an interrupt leaves the old one, or none."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".tlbsim-", dir=file.absolute().parent) as name:
+            whole = Path(name) / file.name
+            whole.write_text(text, encoding="utf-8")
+            whole.replace(file)
+    except OSError as error:
+        raise InputError(f"out: {file} cannot be written: {error.strerror}") from None
+
+
+def _check_file(option: str, file: Path) -> None:
     if file.is_dir():
-        raise InputError(f"ipis: {file} is a folder; name a file")
+        raise InputError(f"{option}: {file} is a folder; name a file")
     parent = file.absolute().parent
     while not parent.exists():
         parent = parent.parent
@@ -91,10 +125,10 @@ def check_parquet(file: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=".tlbsim-", dir=parent):
             pass
     except OSError as error:
-        raise InputError(f"ipis: {file} cannot be written: {error.strerror}") from None
+        raise InputError(f"{option}: {file} cannot be written: {error.strerror}") from None
 
 
-def progress_bar(total: int, what: str) -> tqdm[Any] | None:
+def progress_bar(total: int | None, what: str) -> tqdm[Any] | None:
     """Return a progress bar on standard error, or None where nobody would see it."""
     if not sys.stderr.isatty():
         return None

@@ -21,6 +21,7 @@ from simulator.machine.schema import (
     CostByDistance,
     Costs,
     Fact,
+    FittedValue,
     Length,
     Machine,
     Quantity,
@@ -153,11 +154,25 @@ def _calibration(machine: Machine) -> Iterator[str]:
         yield "  nothing is fitted to published figures"
     for fit in machine.calibration:
         yield from _wrap(f"  {', '.join(fit.parameters)}", "    ")
-        for cell in fit.cells:
-            yield from _wrap(f"      from {cell}")
+        if fit.patched:
+            yield "      fitted to a patched kernel, which is no longer predicted"
+        for value in fit.fitted:
+            yield from _wrap(f"      {_fitted(value)}")
+        for nth, cell in enumerate(fit.cells):
+            left = f" ({fit.residuals[nth]:+.1%})" if fit.residuals else ""
+            yield from _wrap(f"      from {cell}{left}")
         yield from _wrap(f"      {fit.source}" + (f", {fit.date}" if fit.date else ""))
         if fit.note:
             yield from _wrap(f"      note: {fit.note}")
+
+
+def _fitted(value: FittedValue) -> str:
+    unit = " ns" if value.unit == "ns" else "x"
+    text = f"{value.name}: {value.value:.5g}{unit}, from {value.start:.5g}{unit}"
+    if value.interval is not None:
+        low, high = value.interval
+        text += f", 95 % interval {low:.5g}..{high:.5g}{unit}"
+    return f"{text}, {value.note}" if value.note else text
 
 
 def _wrap(text: str, more: str = "      ") -> list[str]:

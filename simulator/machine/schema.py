@@ -33,6 +33,7 @@ __all__ = (
     "CostByDistance",
     "Costs",
     "Fact",
+    "FittedValue",
     "IdleFrame",
     "IdleState",
     "Ipi",
@@ -391,14 +392,55 @@ class SpellClasses(Strict):
         return self
 
 
+class FittedValue(Strict):
+    """
+    What a fit found for one parameter.
+
+    A parameter is a cost in nanoseconds, or a factor on several.  Without a standard error the
+    data left none over to judge by, or did not decide the value; `note` says which.
+    """
+
+    name: str
+    unit: Literal["ns", "factor"]
+    start: float
+    value: float
+    standard_error: float | None = None
+    interval: tuple[float, float] | None = None
+    note: str = ""
+
+
 class Calibration(Strict):
-    """Which published figures were used to fit which values."""
+    """
+    Which figures were used to fit which values.
+
+    `residuals` are simulated over measured, less 1, by cell.  `covariance` has a row and a column
+    for each of `fitted` that has a standard error, in their units.  `patched` says that cells of
+    a patched kernel were used, so that the patched kernel is no longer predicted.
+    """
 
     parameters: tuple[str, ...]
     cells: tuple[str, ...]
     source: str
     date: str = ""
     note: str = ""
+    patched: bool = False
+    degrees_of_freedom: int | None = None
+    residuals: tuple[float, ...] = ()
+    covariance: tuple[tuple[float, ...], ...] = ()
+    fitted: tuple[FittedValue, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Calibration:
+        if self.residuals and len(self.residuals) != len(self.cells):
+            raise ValueError(f"residuals must be {len(self.cells)}, one for each cell")
+        known = sum(value.standard_error is not None for value in self.fitted)
+        if self.covariance and any(
+            len(part) != known for part in (self.covariance, *self.covariance)
+        ):
+            raise ValueError(
+                f"covariance must have {known} rows of {known} numbers, one for each standard error"
+            )
+        return self
 
 
 class Machine(Strict):

@@ -69,10 +69,19 @@ def trust_text(provenance: Mapping[str, object]) -> str:
     assumed, costs = provenance.get("assumed_costs"), provenance.get("costs")
     if assumed is None or costs is None:
         return "some values are assumed"
-    fitted = provenance.get("fitted")
-    names = ", ".join(map(str, fitted)) if isinstance(fitted, Sequence) else ""
-    measured = f"fitted to the unmodified kernel: {names}" if names else "none fitted"
-    return f"{assumed} of {costs} values are assumed; {measured}"
+    parts = [
+        f"fitted to {kernel}: {names}"
+        for kernel, key in (
+            ("the unmodified kernel", "fitted"),
+            ("a patched kernel, which is then no prediction", "fitted_to_patched"),
+        )
+        if (names := _names(provenance.get(key)))
+    ]
+    return f"{assumed} of {costs} values are assumed; {'; '.join(parts) or 'none fitted'}"
+
+
+def _names(names: object) -> str:
+    return ", ".join(map(str, names)) if isinstance(names, Sequence) else ""
 
 
 def header_lines(result: ResultTotals) -> list[str]:

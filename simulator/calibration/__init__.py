@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""
+Calibration
+-----------
+
+Fits some costs of a machine to timings of a real one by simulating it again and
+again, and writes what it found as a profile.  The fit itself, which knows no
+simulation, is :mod:`simulator.analysis.calibrate`.
+"""
+
+from __future__ import annotations
+
+from simulator.calibration.cells import Cells, Check
+from simulator.calibration.fitting import Calibrated, Cell, FittedStep, calibrate, fitted_timings
+from simulator.calibration.parameters import Step, default_steps, parse_steps
+from simulator.calibration.profile import inherits_from, profile_text
+
+__all__ = (
+    "Calibrated",
+    "Cell",
+    "Cells",
+    "Check",
+    "FittedStep",
+    "Step",
+    "calibrate",
+    "default_steps",
+    "fitted_timings",
+    "inherits_from",
+    "parse_steps",
+    "profile_text",
+)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""
+The simulated times of measured cells
+-------------------------------------
+
+A fit asks for the same cells again and again, with other costs.  A cell of half
+a million folios is simulated with a few thousand and extrapolated.
+
+Modelled: what a folio costs does not depend on how many there are.  Two runs
+differ by whole blocks, a block being one PMD's worth of folios on every NUMA
+node, so that splits, nodes and the rest of the division are those of the full
+size; the time per block of their difference is added up.  What happens once
+(static keys, grace periods) is in both and cancels.  Costs of work are taken at
+their means, which is what they add up to over many folios of one task.
+
+Not modelled: whatever sets in above the size that is simulated.  What the draws
+of so many flushes differ from their mean is in the result; :func:`check`
+compares with a longer run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simulator.analysis.timings import Timing
+from simulator.errors import InputError
+from simulator.experiment import simulate_totals
+from simulator.machine import Machine
+from simulator.machine.schema import Cost
+from simulator.scenario import Scenario
+
+if TYPE_CHECKING:
+    from simulator.analysis.timings import PageSize
+
+__all__ = ("Cells", "Check", "Setting")
+
+# Folios between the two runs. 2M: about 0.3 s of host time with 252 CPUs and a flush for each.
+_FOLIOS = {"2M": 4096, "1G": 64}
+_FOLIOS_OF_A_PMD = {"2M": 64, "1G": 1}
+_CHECK = 4  # times as many folios
+# Costs of one task's own work, which only add up.
+_WORK = (
+    "pte_page_fill", "page_copy_near", "page_copy_far", "page_alloc", "page_free",
+    "huge_alloc_2m", "huge_free_2m", "huge_alloc_1g", "huge_free_1g",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is simulated once for the cells of all its phases."""
+
+    kernel: str
+    hvo: bool
+    pages: int
+    page_size: PageSize
+
+
+@dataclass(frozen=True)
+class Check:
+    """A longer run against its extrapolation from shorter ones: times by phase."""
+
+    setting: Setting
+    phase: str
+    pages: int
+    extrapolated_ns: int
+    simulated_ns: int
+
+    @property
+    def error(self) -> float:
+        """Extrapolated over simulated, less 1."""
+        return self.extrapolated_ns / self.simulated_ns - 1.0
+
+
+class Cells:
+    """The cells of some timings, simulated for any machine of one shape."""
+
+    def __init__(
+        self,
+        timings: Iterable[Timing],
+        noise: str,
+        seed: int,
+        progress: Callable[[], object] | None = None,
+    ) -> None:
+        self._wanted: dict[Setting, list[str]] = {}
+        for timing in timings:
+            setting = _setting(timing)
+            self._wanted.setdefault(setting, [])
+            if timing.phase not in self._wanted[setting]:
+                self._wanted[setting].append(timing.phase)
+        self._noise = noise
+        self._seed = seed
+        self._progress = progress
+
+    def check_possible(self, machine: Machine) -> None:
+        """Raise InputError unless each cell can be simulated at its full size."""
+        for setting in self._wanted:
+            self._scenario(setting, machine, setting.pages)
+
+    def times_ns(self, machine: Machine, timings: Sequence[Timing]) -> list[float]:
+        """Return the simulated time of each timing, extrapolated to its size."""
+        wanted = dict.fromkeys(_setting(timing) for timing in timings)
+        found = {setting: self._extrapolated(setting, machine) for setting in wanted}
+        return [found[_setting(timing)][timing.phase] for timing in timings]
+
+    def full_times_ns(self, machine: Machine, timings: Sequence[Timing]) -> list[float]:
+        """Return the simulated time of each timing at its full size, which may take minutes."""
+        wanted = dict.fromkeys(_setting(timing) for timing in timings)
+        found = {s: self._simulated(s, machine, s.pages) for s in wanted}
+        return [found[_setting(timing)][timing.phase] for timing in timings]
+
+    def checks(self, machine: Machine) -> list[Check]:
+        """Return a longer run of each setting against its extrapolation."""
+        done = []
+        for setting in self._wanted:
+            short, long = _sizes(setting, machine)
+            if long == setting.pages:
+                continue
+            pages = min(setting.pages, short + _CHECK * (long - short))
+            extrapolated = self._extrapolated(setting, machine, pages)
+            simulated = self._simulated(setting, _at_means(machine), pages)
+            done += [
+                Check(setting, phase, pages, round(extrapolated[phase]), simulated[phase])
+                for phase in self._wanted[setting]
+            ]
+        return done
+
+    def _extrapolated(
+        self, setting: Setting, machine: Machine, pages: int | None = None
+    ) -> dict[str, float]:
+        wanted = setting.pages if pages is None else pages
+        short, long = _sizes(setting, machine)
+        means = _at_means(machine)
+        if wanted <= long:
+            return dict(self._simulated(setting, means, wanted))
+        less = self._simulated(setting, means, short)
+        more = self._simulated(setting, means, long)
+        return {
+            phase: less[phase] + (more[phase] - less[phase]) * (wanted - short) / (long - short)
+            for phase in less
+        }
+
+    def _simulated(self, setting: Setting, machine: Machine, pages: int) -> dict[str, int]:
+        scenario = self._scenario(setting, machine, pages)
+        (totals,) = simulate_totals([scenario], progress=self._progress)
+        rows = zip(totals.summary["phase"], totals.summary["elapsed_ns"], strict=True)
+        return {str(phase): int(elapsed_ns) for phase, elapsed_ns in rows}
+
+    def _scenario(self, setting: Setting, machine: Machine, pages: int) -> Scenario:
+        rounds = max(_round_of(phase) for phase in self._wanted[setting])
+        try:
+            return Scenario(
+                machine=machine,
+                kernel=setting.kernel,
+                hvo=setting.hvo,
+                pages=pages,
+                page_size=setting.page_size,
+                phases=("alloc", "free") * rounds,
+                noise=self._noise,
+                seed=self._seed,
+            )
+        except InputError as error:
+            raise InputError(
+                f"times: {setting.kernel}, {setting.pages} pages of {setting.page_size}: {error}"
+            ) from None
+
+
+def _setting(timing: Timing) -> Setting:
+    return Setting(timing.kernel, timing.hvo, timing.pages, timing.page_size)
+
+
+def _round_of(phase: str) -> int:
+    return int(phase.lstrip("alocfre") or 1)
+
+
+def _sizes(setting: Setting, machine: Machine) -> tuple[int, int]:
+    """Return two numbers of pages that differ from the full one by whole blocks."""
+    block = _FOLIOS_OF_A_PMD[setting.page_size] * machine.nr_nodes
+    between = -(-_FOLIOS[setting.page_size] // block) * block
+    short = setting.pages % block + block
+    long = short + between
+    return (short, long) if long < setting.pages else (setting.pages, setting.pages)
+
+
+def _at_means(machine: Machine) -> Machine:
+    costs = {
+        name: cost.model_copy(update={"spread": None})
+        for name in _WORK
+        if isinstance(cost := getattr(machine.costs, name), Cost) and cost.quantiles is None
+    }
+    return machine.model_copy(update={"costs": machine.costs.model_copy(update=costs)})

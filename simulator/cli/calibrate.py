@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""
+``tlbsim calibrate``: a machine fitted to timings, or measured
+--------------------------------------------------------------
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from simulator.cli.output import check_profile, json_text, progress_bar, write_file
+from simulator.cli.parser import number
+
+__all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
+
+NAME = "calibrate"
+HELP = "Fit a machine to timings of a real one, and write a profile."
+EXAMPLE = (
+    "tlbsim calibrate --machine epyc-7j13-vm252 --out fitted.toml\n"
+    "  tlbsim run --machine fitted.toml --pages 256\n\n"
+    "fits the base costs to the published times with HVO off, then the cost per target to those\n"
+    "with HVO on, as this does step by step:\n\n"
+    "  tlbsim calibrate --machine epyc-7j13-vm252 --fit huge_alloc_2m,huge_free_2m@off \\\n"
+    "                   --fit inject@on --out fitted.toml"
+)
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the options."""
+    option = parser.add_argument
+    option("--json", action="store_true", help="print JSON")
+    option("--machine", metavar="NAME", help="a profile, or a TOML file, to start from")
+    option(
+        "--times",
+        metavar="FILE",
+        type=Path,
+        help="CSV with a row per timing (default: the published ones); columns machine, kernel,"
+        " hvo, phase, n_pages, page_kb, real_s, and source if you like; rows may repeat",
+    )
+    option("--times-of", metavar="NAME", help="which machine of the file (default: its own)")
+    option(
+        "--fit",
+        metavar="KEYS[@CELLS]",
+        action="append",
+        default=[],
+        help="one step: costs such as inject,send or enqueue+ack (one factor on both), and the"
+        " cells off, on, alloc, free, 2M, 1G (joined by +); may be given several times",
+    )
+    option(
+        "--fit-on",
+        metavar="KERNEL",
+        action="append",
+        default=[],
+        help="fit the timings of this kernel instead of the unmodified ones; the profile says so",
+    )
+    option("--noise", metavar="NOISE", default="quiet", help="quiet, idle, busy, overcommitted")
+    option("--seed", metavar="N", type=number, default=1, help="seed of all draws (default 1)")
+    option("--full", action="store_true", help="in the end, simulate all pages: takes minutes")
+    option("--out", metavar="FILE", type=Path, help="write the profile there")
+
+
+def run(args: Namespace) -> tuple[int, str]:
+    """Return the exit status and what to print."""
+    if args.machine is None:
+        args.parser.error("the following arguments are required: --machine")
+    if args.out is not None:
+        check_profile(args.out, args.machine)
+    from simulator.analysis.timings import of_machine, published_file, read_timings
+    from simulator.calibration import (
+        calibrate,
+        default_steps,
+        fitted_timings,
+        inherits_from,
+        parse_steps,
+        profile_text,
+    )
+    from simulator.machine import load_machine
+
+    machine = load_machine(args.machine)
+    timings = read_timings(args.times or published_file())
+    timings = of_machine(timings, args.times_of or machine.name)
+    allowed = fitted_timings(timings, args.fit_on)
+    steps = parse_steps(args.fit, machine) if args.fit else default_steps(machine, allowed)
+    bar = progress_bar(None, "simulations")
+    try:
+        found = calibrate(
+            machine,
+            timings,
+            steps,
+            fit_on=args.fit_on,
+            noise=args.noise,
+            seed=args.seed,
+            full=args.full,
+            progress=None if bar is None else bar.update,
+        )
+    finally:
+        if bar is not None:
+            bar.close()
+    out = None
+    if args.out is not None:
+        out = str(args.out)
+        write_file(args.out, profile_text(found, inherits_from(args.machine, args.out), _today()))
+    from simulator.report.calibration_text import calibration_json, calibration_report
+
+    if args.json:
+        return 0, json_text(calibration_json(found, out))
+    return 0, calibration_report(found, out)
+
+
+def _today() -> str:
+    import datetime as dt
+
+    return dt.datetime.now(dt.UTC).date().isoformat()
