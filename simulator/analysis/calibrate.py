@@ -13,10 +13,12 @@ A combination of parameters that changes no error by more than
 ``RESOLUTION`` is not identified: it stays where it started, and no interval is
 given for its members.
 
-Modelled: errors that are independent and of one relative size.
+Modelled: errors of measurement that are independent and of one relative size;
+an error of the model's own that comes from its draws, the same for all
+timings of one cell.
 
-Not modelled: errors of the model itself, which an interval from a few cells
-cannot hold; what was fitted before, which is taken as known.
+Not modelled: what the model lacks, which an interval from a few cells cannot
+hold; what was fitted before, which is taken as known.
 
 Sources: SciPy's trust region reflective algorithm; the covariance is that of
 linear regression at the solution, residual variance times the inverse of the
@@ -49,6 +51,8 @@ _RELATIVE_RESOLUTION = 1e-3
 _STEP = 0.05
 _AT_BOUND = 2e-3
 _MAX_EVALUATIONS = 50
+# Of a range: finer than any interval, coarser than the steps of a simulated time.
+_TOLERANCE = 1e-4
 
 # A parameter with less than this in every unseen direction is decided by the data.
 _MIXED = 0.05
@@ -139,11 +143,18 @@ class Fit:
         return tuple(e.value for e in self.estimated)
 
 
-def fit(model: Model, parameters: Sequence[Parameter], measured: Sequence[float]) -> Fit:
+def fit(
+    model: Model,
+    parameters: Sequence[Parameter],
+    measured: Sequence[float],
+    model_errors: Sequence[float] | None = None,
+    cells: Sequence[object] | None = None,
+) -> Fit:
     """
     Return the values of the parameters that bring ``model`` nearest to what was measured.
 
-    ``model`` returns one time for each in ``measured``, in the same unit.
+    ``model`` returns one time for each in ``measured``, in the same unit.  ``model_errors`` are
+    the standard errors of these, as shares; timings with the same of ``cells`` share theirs.
 
     >>> a, b = Parameter("a", 1.0, 0.0, 10.0), Parameter("b", 1.0, 0.0, 10.0)
     >>> line = fit(lambda v: [v[0] + v[1] * x for x in (1, 2, 3)], [a, b], [5.0, 7.0, 9.0])
@@ -154,7 +165,10 @@ def fit(model: Model, parameters: Sequence[Parameter], measured: Sequence[float]
         raise ValueError("a fit needs parameters and data")
     if not all(math.isfinite(time) and time > 0 for time in measured):
         raise ValueError("a measured time is not above 0")
-    return _Problem(model, parameters, measured).solve()
+    problem = _Problem(model, parameters, measured)
+    if model_errors is not None:
+        problem.set_model_errors(model_errors, range(len(measured)) if cells is None else cells)
+    return problem.solve()
 
 
 class _Problem:
@@ -172,6 +186,11 @@ class _Problem:
         self.low = np.array([p.low for p in parameters])
         self.width = np.array([p.high - p.low for p in parameters])
         self.known: dict[tuple[float, ...], FloatArray] = {}
+        self.model_covariance = np.zeros((len(measured), len(measured)))
+
+    def set_model_errors(self, errors: Sequence[float], cells: Sequence[object]) -> None:
+        same = self.np.array([[one == other for other in cells] for one in cells])
+        self.model_covariance = same * self.np.outer(errors, errors)
 
     def solve(self) -> Fit:
         from scipy.optimize import least_squares
@@ -182,8 +201,8 @@ class _Problem:
             start,
             jac=self.seen_jacobian,
             bounds=(0.0, 1.0),
-            xtol=1e-6,
-            ftol=1e-8,
+            xtol=_TOLERANCE,
+            ftol=_TOLERANCE,
             gtol=1e-10,
             max_nfev=_MAX_EVALUATIONS,
         )
@@ -276,7 +295,7 @@ class _Problem:
         np = self.np
         if not len(free):
             return {}, None, len(residuals)
-        _, singular, vt = np.linalg.svd(jacobian[:, free])
+        u, singular, vt = np.linalg.svd(jacobian[:, free])
         rank = int((singular >= threshold).sum())
         blind = vt[rank:]
         mixed = [int(i) for i in free[(np.abs(blind) > _MIXED).any(axis=0)]]
@@ -285,7 +304,10 @@ class _Problem:
         if spare == 0:
             return confounded, None, 0
         inverse = vt[:rank].T / singular[:rank]
-        scaled = inverse @ inverse.T * float(residuals @ residuals) / spare
+        # How the solution follows a change of the residuals.
+        follows = inverse @ u[:, :rank].T
+        errors = np.eye(len(residuals)) * float(residuals @ residuals) / spare
+        scaled = follows @ (errors + self.model_covariance) @ follows.T
         full = np.full((len(self.width), len(self.width)), np.nan)
         full[np.ix_(free, free)] = scaled
         full[mixed, :] = full[:, mixed] = np.nan

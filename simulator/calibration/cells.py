@@ -13,13 +13,18 @@ size; the time per block of their difference is added up.  What happens once
 (static keys, grace periods) is in both and cancels.  Costs of work are taken at
 their means, which is what they add up to over many folios of one task.
 
-Not modelled: whatever sets in above the size that is simulated.  What the draws
-of so many flushes differ from their mean is in the result; :func:`check`
-compares with a longer run.
+Draws of flushes leave a simulated time with an error of its own, which more
+replications make smaller: as many are run as bring it to 0.2 %, and at most 16.
+How large it is, :meth:`Cells.errors` says.
+
+Not modelled: whatever sets in above the size that is simulated;
+:meth:`Cells.checks` compares with a longer run.
 """
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,6 +45,9 @@ __all__ = ("Cells", "Check", "Setting")
 _FOLIOS = {"2M": 4096, "1G": 64}
 _FOLIOS_OF_A_PMD = {"2M": 64, "1G": 1}
 _CHECK = 4  # times as many folios
+_PILOT = 5  # replications that show how much they differ
+_WANTED_ERROR = 0.002
+_MOST_REPLICATIONS = 16
 # Costs of one task's own work, which only add up.
 _WORK = (
     "pte_page_fill", "page_copy_near", "page_copy_far", "page_alloc", "page_free",
@@ -92,17 +100,42 @@ class Cells:
         self._noise = noise
         self._seed = seed
         self._progress = progress
+        self._replications: dict[Setting, int] = {}
+        self._errors: dict[tuple[Setting, str], float] = {}
 
     def check_possible(self, machine: Machine) -> None:
         """Raise InputError unless each cell can be simulated at its full size."""
         for setting in self._wanted:
             self._scenario(setting, machine, setting.pages)
 
+    def prepare(self, machine: Machine) -> None:
+        """Choose how many replications it takes: of a machine like the one to be fitted."""
+        for setting in self._wanted:
+            pilot = [self._extrapolated(setting, machine, nth) for nth in range(_PILOT)]
+            spread = {
+                phase: statistics.stdev(times) / statistics.fmean(times)
+                for phase in self._wanted[setting]
+                if (times := [run[phase] for run in pilot])
+            }
+            enough = math.ceil((max(spread.values()) / _WANTED_ERROR) ** 2)
+            number = min(max(enough, 1), _MOST_REPLICATIONS)
+            self._replications[setting] = number
+            for phase, share in spread.items():
+                self._errors[setting, phase] = share / math.sqrt(number)
+
+    def errors(self, timings: Iterable[Timing]) -> list[float]:
+        """Return the standard error of each simulated time, as a share of it."""
+        return [self._errors.get((_setting(t), t.phase), 0.0) for t in timings]
+
     def times_ns(self, machine: Machine, timings: Sequence[Timing]) -> list[float]:
         """Return the simulated time of each timing, extrapolated to its size."""
-        wanted = dict.fromkeys(_setting(timing) for timing in timings)
-        found = {setting: self._extrapolated(setting, machine) for setting in wanted}
-        return [found[_setting(timing)][timing.phase] for timing in timings]
+        found = {}
+        for setting in dict.fromkeys(_setting(timing) for timing in timings):
+            number = self._replications.get(setting, 1)
+            runs = [self._extrapolated(setting, machine, nth) for nth in range(number)]
+            for phase in self._wanted[setting]:
+                found[setting, phase] = statistics.fmean(run[phase] for run in runs)
+        return [found[_setting(timing), timing.phase] for timing in timings]
 
     def full_times_ns(self, machine: Machine, timings: Sequence[Timing]) -> list[float]:
         """Return the simulated time of each timing at its full size, which may take minutes."""
@@ -118,7 +151,7 @@ class Cells:
             if long == setting.pages:
                 continue
             pages = min(setting.pages, short + _CHECK * (long - short))
-            extrapolated = self._extrapolated(setting, machine, pages)
+            extrapolated = self._extrapolated(setting, machine, pages=pages)
             simulated = self._simulated(setting, _at_means(machine), pages)
             done += [
                 Check(setting, phase, pages, round(extrapolated[phase]), simulated[phase])
@@ -127,43 +160,49 @@ class Cells:
         return done
 
     def _extrapolated(
-        self, setting: Setting, machine: Machine, pages: int | None = None
+        self,
+        setting: Setting,
+        machine: Machine,
+        replication: int = 0,
+        *,
+        pages: int | None = None,
     ) -> dict[str, float]:
         wanted = setting.pages if pages is None else pages
         short, long = _sizes(setting, machine)
         means = _at_means(machine)
         if wanted <= long:
-            return dict(self._simulated(setting, means, wanted))
-        less = self._simulated(setting, means, short)
-        more = self._simulated(setting, means, long)
+            return dict(self._simulated(setting, means, wanted, replication))
+        less = self._simulated(setting, means, short, replication)
+        more = self._simulated(setting, means, long, replication)
         return {
             phase: less[phase] + (more[phase] - less[phase]) * (wanted - short) / (long - short)
             for phase in less
         }
 
-    def _simulated(self, setting: Setting, machine: Machine, pages: int) -> dict[str, int]:
-        scenario = self._scenario(setting, machine, pages)
+    def _simulated(
+        self, setting: Setting, machine: Machine, pages: int, replication: int = 0
+    ) -> dict[str, int]:
+        scenario = self._scenario(setting, machine, pages).replace(replication=replication)
         (totals,) = simulate_totals([scenario], progress=self._progress)
         rows = zip(totals.summary["phase"], totals.summary["elapsed_ns"], strict=True)
         return {str(phase): int(elapsed_ns) for phase, elapsed_ns in rows}
 
     def _scenario(self, setting: Setting, machine: Machine, pages: int) -> Scenario:
         rounds = max(_round_of(phase) for phase in self._wanted[setting])
+        scenario = Scenario(
+            machine=machine,
+            kernel=setting.kernel,
+            hvo=setting.hvo,
+            pages=1,
+            page_size=setting.page_size,
+            phases=("alloc", "free") * rounds,
+            noise=self._noise,
+            seed=self._seed,
+        )
         try:
-            return Scenario(
-                machine=machine,
-                kernel=setting.kernel,
-                hvo=setting.hvo,
-                pages=pages,
-                page_size=setting.page_size,
-                phases=("alloc", "free") * rounds,
-                noise=self._noise,
-                seed=self._seed,
-            )
+            return scenario.replace(pages=pages)
         except InputError as error:
-            raise InputError(
-                f"times: {setting.kernel}, {setting.pages} pages of {setting.page_size}: {error}"
-            ) from None
+            raise InputError(f"times: {error}") from None
 
 
 def _setting(timing: Timing) -> Setting:

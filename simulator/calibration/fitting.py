@@ -53,10 +53,15 @@ class FittedStep:
 
 @dataclass(frozen=True)
 class Cell:
-    """A timing, what the fitted machine takes, and whether it was used to fit it."""
+    """
+    A timing, what the fitted machine takes, and whether it was used to fit it.
+
+    ``simulated_error`` is the standard error that the draws leave, as a share.
+    """
 
     timing: Timing
     simulated_ns: int
+    simulated_error: float
     fitted: bool
 
     @property
@@ -138,6 +143,7 @@ def calibrate(
             group.parameter()
     cells = Cells(timings, noise, seed, progress)
     cells.check_possible(start)
+    cells.prepare(start)
     machine = start
     done = []
     for step, used in zip(steps, taken, strict=True):
@@ -151,8 +157,8 @@ def calibrate(
         machine=machine,
         steps=tuple(done),
         cells=tuple(
-            Cell(timing, round(time_ns), timing.line in used_lines)
-            for timing, time_ns in zip(timings, times_ns, strict=True)
+            Cell(timing, round(time_ns), share, timing.line in used_lines)
+            for timing, time_ns, share in zip(timings, times_ns, cells.errors(timings), strict=True)
         ),
         checks=tuple(cells.checks(machine)),
         noise=noise,
@@ -172,6 +178,8 @@ def _fitted(machine: Machine, step: Step, timings: tuple[Timing, ...], cells: Ce
         times_ns,
         [group.parameter() for group in step.groups],
         [float(t.elapsed_ns) for t in timings],
+        cells.errors(timings),
+        [t.cell for t in timings],
     )
     held = {
         name: _rounded(ns / TIME_UNITS[time.unit])

@@ -16,14 +16,7 @@ __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
 NAME = "calibrate"
 HELP = "Fit a machine to timings of a real one, and write a profile."
-EXAMPLE = (
-    "tlbsim calibrate --machine epyc-7j13-vm252 --out fitted.toml\n"
-    "  tlbsim run --machine fitted.toml --pages 256\n\n"
-    "fits the base costs to the published times with HVO off, then the cost per target to those\n"
-    "with HVO on, as this does step by step:\n\n"
-    "  tlbsim calibrate --machine epyc-7j13-vm252 --fit huge_alloc_2m,huge_free_2m@off \\\n"
-    "                   --fit inject@on --out fitted.toml"
-)
+EXAMPLE = "tlbsim calibrate --machine epyc-7j13-vm252 --out fitted.toml"
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -44,8 +37,10 @@ def configure(parser: ArgumentParser) -> None:
         metavar="KEYS[@CELLS]",
         action="append",
         default=[],
-        help="one step: costs such as inject,send or enqueue+ack (one factor on both), and the"
-        " cells off, on, alloc, free, 2M, 1G (joined by +); may be given several times",
+        help="one step: costs such as inject,send or enqueue+ack (one factor on both), after @ the"
+        " cells they are fitted to: off, on, alloc, free, 2M, 1G, joined by +; may be given"
+        " several times (default: huge_alloc_2m,huge_free_2m@off, then inject@on in a guest and"
+        " enqueue+ack@on on bare metal)",
     )
     option(
         "--fit-on",

@@ -165,6 +165,11 @@ def _remarks(calibrated: Calibrated) -> Iterator[str]:
             f" pages takes; runs of up to {format_count(longest)} pages differ from that by at"
             f" most {100 * worst:.2g}%."
         )
+    largest = max(cell.simulated_error for cell in calibrated.cells)
+    yield (
+        f"The draws leave a standard error of up to {100 * largest:.2g}% in a simulated time,"
+        " which the intervals contain."
+    )
     if any(step.fit.degrees_of_freedom == 0 for step in calibrated.steps):
         yield (
             "Where as many values are fitted as there are timings, these are met exactly whether"
@@ -221,6 +226,7 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
         "source": t.source,
         "simulated_kernel": t.kernel,
         "simulated_s": cell.simulated_ns / 1e9,
+        "simulated_error": cell.simulated_error,
         "error": cell.error,
         "fitted": cell.fitted,
     }

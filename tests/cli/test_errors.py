@@ -16,7 +16,8 @@ LAPTOP = ("--machine", "laptop-8")
 WRONG = [
     # What argparse finds.
     ((), "the following arguments are required: COMMAND"),
-    (("rn",), "command: 'rn' is not one of machines, kernels, run, compare (did you mean 'run'?)"),
+    (("rn",), "command: 'rn' is not one of machines, kernels, run, compare"),
+    (("rn",), "(did you mean 'run'?)"),
     (("run", "--pagess", "3"), "unknown option '--pagess' (did you mean '--pages'?)"),
     (("run", "--page_size=1G"), "unknown option '--page_size' (did you mean '--page-size'?)"),
     (("run", "--pag", "3"), "unknown option '--pag'"),

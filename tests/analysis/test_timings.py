@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""Files of timings: the published one by hand, and one line for whatever is wrong with a file."""
+
+from __future__ import annotations
+
+import pytest
+
+from simulator.analysis import published_times
+from simulator.analysis.timings import of_machine, published_file, read_timings
+from simulator.errors import InputError
+
+HEADER = "machine,kernel,hvo,phase,n_pages,page_kb,real_s,source"
+ROW = "box,6.1,off,alloc,1024,2048,0.1234567,mail"
+
+
+def read(tmp_path, *lines):
+    file = tmp_path / "times.csv"
+    file.write_text("\n".join(lines) + "\n")
+    return read_timings(file)
+
+
+def test_the_published_file_reads_as_the_published_times():
+    for t, published in zip(read_timings(published_file()), published_times(), strict=True):
+        for name in ("machine", "kernel", "release", "hvo", "phase", "pages", "page_size"):
+            assert getattr(t, name) == getattr(published, name)
+        assert (t.elapsed_ns, t.source) == (published.elapsed_ns, published.source)
+
+
+def test_a_row_is_a_timing(tmp_path):
+    (t,) = read(tmp_path, HEADER, ROW)
+    assert (t.machine, t.kernel, t.release, t.hvo) == ("box", "v6.1", "6.1", False)
+    assert (t.phase, t.pages, t.page_size) == ("alloc", 1024, "2M")
+    assert (t.elapsed_ns, t.source, t.line) == (123_456_700, "mail", 2)
+
+
+def test_columns_may_come_in_any_order_and_without_a_source(tmp_path):
+    (t,) = read(
+        tmp_path,
+        "real_s,machine,kernel,phase,hvo,page_kb,n_pages",
+        "1.5,box,v6.6,free2,on,1048576,8",
+    )
+    assert (t.kernel, t.phase, t.hvo, t.page_size) == ("v6.6", "free2", True, "1G")
+    assert t.source == "times.csv"
+
+
+WRONG = [
+    ((), "column 'machine' is missing"),
+    ((HEADER,), "has no rows"),
+    ((HEADER.replace("phase", "phases"), ROW), "unknown column 'phases' (did you mean 'phase'?)"),
+    ((HEADER + ",hvo", ROW + ",on"), "column 'hvo' is there twice"),
+    ((HEADER.replace(",hvo", ""), ROW), "column 'hvo' is missing"),
+    ((HEADER, ROW, ROW + ",more"), "line 3: 9 cells, but 8 columns"),
+    ((HEADER, ROW.replace("off", "of")), "line 2: hvo: 'of' is not one of off, on"),
+    ((HEADER, ROW.replace("alloc", "allocate")), "line 2: phase: must be alloc, free, alloc2"),
+    ((HEADER, ROW.replace("1024", "0")), "n_pages: must be a number of huge pages, not '0'"),
+    ((HEADER, ROW.replace("1024", "1e3")), "n_pages: must be a number of huge pages, not '1e3'"),
+    ((HEADER, ROW.replace("2048", "4")), "page_kb: '4' is not one of 2048, 1048576"),
+    ((HEADER, ROW.replace("0.1234567", "2m27s")), "real_s: must be seconds, not '2m27s'"),
+    ((HEADER, ROW.replace("0.1234567", "-1")), "real_s: must be above 0"),
+    ((HEADER, ROW.replace("0.1234567", "nan")), "real_s: must be above 0"),
+    ((HEADER, ROW.replace("6.1", "")), "line 2: kernel is empty"),
+    ((HEADER, 'a,"b'), "is not CSV"),
+]
+
+
+@pytest.mark.parametrize(("lines", "message"), WRONG, ids=lambda value: str(value)[:40])
+def test_a_wrong_file_is_one_line(tmp_path, lines, message):
+    with pytest.raises(InputError) as error:
+        read(tmp_path, *lines)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"times: .*nowhere\.csv cannot be read: No such file"):
+        read_timings(tmp_path / "nowhere.csv")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="is not text"):
+        read_timings(tmp_path / "binary")
+
+
+def test_a_file_of_one_machine_is_about_that_one(tmp_path):
+    timings = read(tmp_path, HEADER, ROW)
+    assert of_machine(timings, "laptop-8") == timings
+    two = read(tmp_path, HEADER, ROW, ROW.replace("box", "rack"))
+    assert [t.line for t in of_machine(two, "rack")] == [3]
+    with pytest.raises(InputError, match="no row is of 'laptop-8', only of box, rack"):
+        of_machine(two, "laptop-8")

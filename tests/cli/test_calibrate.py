@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""
+``tlbsim calibrate --times``
+----------------------------
+"""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from simulator.calibration import cells
+from simulator.cli import calibrate
+from simulator.machine import load_machine
+
+HEADER = "machine,kernel,hvo,phase,n_pages,page_kb,real_s"
+ROWS = (
+    "box,v6.6,off,alloc,4096,2048,0.0175",
+    "box,v6.6,off,alloc,4096,2048,0.0177",
+    "box,v6.6,off,free,4096,2048,0.0250",
+    "box,v6.6,off,free,4096,2048,0.0251",
+    "box,v6.7,off,free,4096,2048,0.0252",
+)
+
+
+@pytest.fixture
+def times(tmp_path):
+    file = tmp_path / "times.csv"
+    file.write_text("\n".join((HEADER, *ROWS)) + "\n")
+    return file
+
+
+@pytest.fixture(autouse=True)
+def _short_runs(monkeypatch):
+    monkeypatch.setattr(cells, "_FOLIOS", {"2M": 256, "1G": 8})
+    monkeypatch.setattr(cells, "_MOST_REPLICATIONS", 1)
+
+
+def test_the_report_shows_every_timing_and_the_profile_runs(tlbsim, times, tmp_path):
+    out = tmp_path / "mine.toml"
+    done = tlbsim("calibrate", "--machine", "laptop-8", "--times", times, "--out", out)
+    assert (done.status, done.err) == (0, "")
+    assert "Calibration of laptop-8 (simulated)" in done.out
+    assert "times      5 of box: 4 fitted, 1 predicted" in done.out
+    *text, written = done.out.splitlines()
+    assert written == f"written    {out}"
+    assert all(len(line) <= 72 and line.isascii() for line in text)
+    lines = [line for line in done.out.splitlines() if line.startswith("v6.")]
+    assert [line.split()[-1] for line in lines] == ["fitted"] * 4 + ["predicted"]
+    described = tlbsim("machines", out)
+    assert described.status == 0
+    assert "huge_alloc_2m: " in described.out
+    assert "from box, 4096 pages of 2M, v6.6 (v6.6), unmodified, HVO off, alloc:" in described.out
+    assert tlbsim("run", "--machine", out, "--pages", "2").status == 0
+
+
+def test_json_has_the_columns_of_the_file_and_what_was_simulated(tlbsim, times):
+    done = tlbsim("calibrate", "--machine", "laptop-8", "--times", times, "--json")
+    found = done.json
+    assert [cell["real_s"] for cell in found["cells"]] == [0.0175, 0.0177, 0.025, 0.0251, 0.0252]
+    first = found["cells"][0]
+    assert set(HEADER.split(",")) <= set(first)
+    assert (first["simulated_kernel"], first["fitted"]) == ("v6.6", True)
+    assert first["error"] == pytest.approx(first["simulated_s"] / 0.0175 - 1, rel=1e-6)
+    (step,) = found["steps"]
+    assert step["fit"] == "huge_alloc_2m,huge_free_2m@off"
+    assert (step["rank"], step["degrees_of_freedom"]) == (2, 2)
+    alloc, free = step["parameters"]
+    # One cost for two timings is met in the middle.
+    assert 0.0175 < first["simulated_s"] < 0.0177
+    for p in (alloc, free):
+        assert p["interval"][0] < p["value"] < p["interval"][1]
+
+
+def test_one_timing_for_each_value_leaves_no_interval(tlbsim, times):
+    times.write_text("\n".join((HEADER, ROWS[0], ROWS[2])) + "\n")
+    done = tlbsim("calibrate", "--machine", "laptop-8", "--times", times)
+    assert "huge_alloc_2m: no interval: as many parameters as timings" in done.out
+    assert "0 left over to judge by" in done.out
+    assert "measure each several times" in " ".join(done.out.split())
+
+
+def test_the_profile_can_be_started_from_again(tlbsim, times, tmp_path):
+    first, second = tmp_path / "first.toml", tmp_path / "below" / "second.toml"
+    assert not tlbsim("calibrate", "--machine", "laptop-8", "--times", times, "--out", first).err
+    argv = ("--machine", first, "--times", times, "--fit", "pool_add@alloc", "--out", second)
+    assert not tlbsim("calibrate", *argv).err
+    assert load_machine(second).inherits == "../first.toml"
+
+
+WRONG = [
+    ((), "the following arguments are required: --machine"),
+    (("--machine", "laptop"), "unknown machine 'laptop' (did you mean 'laptop-8'?)"),
+    (("--times", "nowhere.csv"), "times: nowhere.csv cannot be read: No such file or directory"),
+    (("--fit", "injct"), "fit: laptop-8 has no cost 'injct' (did you mean 'inject'?)"),
+    (("--fit", "inject"), "fit: inject: the machine leaves costs.inject no range to vary in"),
+    (("--fit", "send@1G"), "fit: send@1G: none of the timings to fit meets that"),
+    (("--fit-on", "v6.8"), "fit-on: no timing is of 'v6.8', only of v6.6, v6.7"),
+    (("--noise", "quite"), "noise: unknown preset 'quite' (did you mean 'quiet'?)"),
+    (("--seed", "x"), "seed: must be a whole number, not 'x'"),
+    (("--out", "profile"), "out: profile must end in .toml"),
+    (("--out", "/proc/tlbsim.toml"), "out: /proc/tlbsim.toml cannot be written"),
+    (("--outt", "x"), "unknown option '--outt' (did you mean '--out'?)"),
+]
+
+
+@pytest.mark.parametrize(("argv", "message"), WRONG, ids=str)
+def test_wrong_input_is_one_line_and_status_2(tlbsim, times, argv, message, monkeypatch):
+    def simulate(*_args, **_options):
+        raise AssertionError("wrong input was simulated")
+
+    monkeypatch.setattr(cells, "simulate_totals", simulate)
+    given = dict(zip(argv[::2], argv[1::2], strict=True))
+    whole = {"--machine": "laptop-8", "--times": times} | given if given else {}
+    done = tlbsim("calibrate", *(word for pair in whole.items() for word in pair))
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("tlbsim: ")
+    assert done.err.count("\n") == 1
+    assert message in done.err
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("box,v6.66,off,alloc,4096,2048,1", "times: line 2: there is no kernel 'v6.66' here"),
+        (
+            "box,v6.7,off,alloc,4096,2048,1",
+            "times: no row is of an unmodified kernel, only of v6.7",
+        ),
+        ("box,v6.6,off,alloc,40960,2048,1", "do not fit the memory of laptop-8; 16384 fit"),
+        ("box,v6.6,off,alloc,40960,2048,1 s", "line 2: real_s: must be seconds, not '1 s'"),
+    ],
+)
+def test_wrong_timings_are_one_line_and_status_2(tlbsim, tmp_path, row, message):
+    (tmp_path / "times.csv").write_text(f"{HEADER}\n{row}\n")
+    out = tmp_path / "mine.toml"
+    argv = ("--machine", "laptop-8", "--times", tmp_path / "times.csv", "--out", out)
+    done = tlbsim("calibrate", *argv)
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert message in done.err
+    assert not out.exists()
+
+
+def test_the_example_in_the_help_works_when_pasted(tlbsim, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (line,) = [s for s in tlbsim("calibrate", "--help").out.splitlines() if "  tlbsim " in s]
+    assert line.strip() == calibrate.EXAMPLE
+    done = tlbsim(*shlex.split(line)[1:])
+    assert (done.status, done.err) == (0, "")
+    machine = load_machine(tmp_path / "fitted.toml")
+    assert machine.costs.inject.kind == "derived"
+    assert [fit.patched for fit in machine.calibration] == [False, False]
+
+
+def test_a_profile_does_not_replace_the_one_it_inherits_from(tlbsim, times, tmp_path):
+    start = tmp_path / "start.toml"
+    start.write_text('inherits = "laptop-8"\n')
+    done = tlbsim("calibrate", "--machine", start, "--times", times, "--out", start)
+    assert (done.status, done.out) == (2, "")
+    assert "is the profile to start from; name another file" in done.err
+    assert start.read_text() == 'inherits = "laptop-8"\n'
