@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import platform as host
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -177,12 +178,17 @@ def _notes(scenario: Scenario) -> list[str]:
     kernel = scenario.kernel_class
     if kernel.proposed_in:
         notes.append(f"{kernel.name} was never merged; proposed in {kernel.proposed_in}")
-    if scenario.path == "boot" and scenario.allocators > 1:
+    if scenario.path == "boot" and scenario.allocators > 1 and not _boots_parallel(scenario):
         notes.append(
             f"extrapolation: {kernel.name} allocates at boot with one thread;"
             " parallel allocation came in v6.9"
         )
     return notes
+
+
+def _boots_parallel(scenario: Scenario) -> bool:
+    release = re.match(r"v(\d+)\.(\d+)", scenario.kernel_class.base)
+    return release is not None and (int(release[1]), int(release[2])) >= (6, 9)
 
 
 def _provenance(scenario: Scenario) -> dict[str, Any]:

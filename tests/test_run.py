@@ -349,3 +349,9 @@ def test_without_its_spread_the_work_on_a_folio_always_takes_as_long(machine, co
 
     assert varies((cost,)) > 1
     assert varies(()) == 1
+
+
+@pytest.mark.parametrize(("kernel", "noted"), [("v6.6", 1), ("v6.7", 1), ("v6.12", 0)])
+def test_parallel_boot_is_an_extrapolation_before_v6_9(kernel, noted):
+    result = simulate(small(kernel=kernel, path="boot", allocators=2))
+    assert len(result.provenance["notes"]) == noted

@@ -43,6 +43,7 @@ from simulator.kernel.versions.v6_7_enomem import (
     EnomemIgnore,
     EnomemRetry,
 )
+from simulator.kernel.versions.v6_12 import V6_12
 
 __all__ = ("Kernel", "KernelConfig", "kernels", "load_kernel", "proposals")
 
@@ -52,7 +53,7 @@ _VERSIONS: tuple[type[Kernel], ...] = (
     V6_6_5_V2, V6_6_5_V3, V6_6_5,
     V6_6_6_V1, V6_6_6_V2, V6_6_6_V3, V6_6_6_V8, V6_6_6,
     V6_6_7_V1, V6_6_7_V2, V6_6_7_V3, V6_6_7,
-    V6_6_8, V6_7,
+    V6_6_8, V6_7, V6_12,
 )  # fmt: skip
 _PROPOSALS: tuple[type[Kernel], ...] = (EnomemAbort, EnomemIgnore, EnomemGoOn, EnomemRetry)
 

@@ -8,7 +8,7 @@ A request turns the phases of a scenario into the bodies of tasks:
 ``pool``
     writers of nr_hugepages, each with its share; one hstate serialises them;
 ``boot``
-    pinned threads that allocate their shares at boot, as in v6.9 (on an older
+    pinned threads that allocate their shares at boot, as since v6.9 (on an older
     kernel an extrapolation), freed by one writer of nr_hugepages;
 ``surplus``
     faults that take one folio each beyond the pool (overcommit), and the tasks

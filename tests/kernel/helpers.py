@@ -114,4 +114,4 @@ def patches_of(kernel):
     """Return how many patches of the batching series a kernel has."""
     if kernel in ("v6.1", "v6.6"):
         return 0
-    return 8 if kernel == "v6.7" else int(kernel.removeprefix("v6.6+"))
+    return 8 if kernel in ("v6.7", "v6.12") else int(kernel.removeprefix("v6.6+"))

@@ -11,7 +11,7 @@ folio; flushes of alloc / free are
     v6.1, v6.6, +1 to +5    N+S / N
     +6                      N+1 / N
     +7                      2 / N
-    +8, v6.7                2 / 1
+    +8, v6.7, v6.12         2 / 1
 
 With HVO off nothing is flushed, but for the flush_tlb_all() calls that
 hugetlb_vmemmap_optimize_folios() makes whatever its list holds: 1 from +6 on, 2
@@ -23,7 +23,7 @@ from __future__ import annotations
 import pytest
 
 from simulator.kernel import load_kernel
-from tests.kernel.helpers import MERGED, flushes_of, patches_of, run
+from tests.kernel.helpers import MERGED, constant, flushes_of, patches_of, run
 
 FOUR_PHASES = ("alloc", "free", "alloc", "free")
 # page size, pages, placement, PMDs
@@ -128,9 +128,10 @@ def test_static_key_broadcasts_are_three_per_256_sites(kernel, sites, batches):
 
 
 def test_counted_static_key_sites_give_the_counted_broadcasts():
-    # 6.1.176: 1107 sites, 15 broadcasts; kernels between it and 6.12.107 (687) have one number.
-    assert load_kernel("v6.1").TUNABLES["static_key_sites"][0] == 1107
-    between = {load_kernel(name).TUNABLES["static_key_sites"][0] for name in MERGED[1:]}
+    # 6.1.176: 1107 sites, 15 broadcasts; 6.12.107: 687 and 9. Kernels between have one number.
+    sites = {name: load_kernel(name).TUNABLES["static_key_sites"][0] for name in MERGED}
+    assert (sites["v6.1"], sites["v6.12"]) == (1107, 687)
+    between = {sites[name] for name in ("v6.6", *(f"v6.6+{n}" for n in range(1, 9)), "v6.7")}
     assert len(between) == 1
     assert 687 <= between.pop() <= 1107
 
@@ -220,6 +221,10 @@ def logged(kernel):
             log.append("static key")
             yield from super().jump_label_update(task)
 
+        def synchronize_rcu(k, task, folio):
+            log.append("rcu")
+            yield from super().synchronize_rcu(task, folio)
+
         def free_pages(k, task, nr_pages, category="page_free"):
             log.append(f"free {nr_pages}")
             yield from super().free_pages(task, nr_pages, category)
@@ -277,3 +282,52 @@ def test_v6_7_does_list_by_list_what_linux_6_12_107_does():
         "free 24",
     ]
     assert free == ["restore 7", "restore 7", "restore 7", "static key", "flush all"]
+
+
+def test_v6_12_does_list_by_list_what_the_trace_of_linux_6_12_107_shows():
+    # vrr (split) for every folio, fta, tpb, syn, then vrr (remap) for every folio, fta.
+    alloc, free = log_of("v6.12", pages=3, placement="pmds=2")
+    assert alloc == [
+        *("split", "split", "flush all"),
+        *("static key", "rcu", "remap 8", "remap 8", "remap 8", "flush all"),
+        "free 24",
+    ]
+    assert free == ["rcu", "restore 7", "restore 7", "restore 7", "static key", "flush all"]
+
+
+def test_v6_12_waits_for_a_grace_period_and_flushes_for_every_surplus_folio():
+    alloc, free = log_of("v6.12", pages=2, path="surplus")
+    assert alloc == [
+        *("static key", "rcu", "split", "flush 512", "remap 8", "flush 8", "free 8"),
+        *("rcu", "remap 8", "flush 8", "free 8"),
+    ]
+    assert free == ["rcu", "restore 7", "flush 8", "rcu", "restore 7", "flush 8", "static key"]
+
+
+@pytest.mark.parametrize(("path", "waits"), [("pool", 1), ("surplus", 3)])
+def test_v6_12_sleeps_for_its_grace_periods_while_others_run(path, waits):
+    machine = constant(synchronize_rcu=1_000_000)
+    result = run("v6.12", machine=machine, pages=3, path=path, phases=("alloc", "free"))
+    assert result.counts["synchronize_rcu_calls"].tolist() == [waits, waits]
+    asleep = result.time_by[result.time_by["category"] == "rcu"]
+    assert asleep["ns"].tolist() == [waits * 1_000_000] * 2
+
+
+@pytest.mark.parametrize("path", ["pool", "surplus"])
+def test_v6_12_waits_for_no_grace_period_with_hvo_off(path):
+    result = run("v6.12", pages=3, path=path, hvo=False, phases=("alloc", "free"))
+    assert result.counts["synchronize_rcu_calls"].tolist() == [0, 0]
+
+
+def test_v6_12_enters_mmap_lock_once_for_every_walk():
+    # vmemmap_remap_range() takes it itself: for the split, for the remap, to restore.
+    entered = []
+
+    class Entered(load_kernel("v6.12")):
+        def __init__(k, *args):
+            super().__init__(*args)
+            down_read = k.mmap_lock.down_read
+            k.mmap_lock.down_read = lambda task: (entered.append(k.phase), down_read(task))[1]
+
+    run(Entered, pages=5, cpus=2, phases=("alloc", "free"))
+    assert entered == [0] * 10 + [1] * 5

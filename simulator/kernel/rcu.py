@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""
+kernel/rcu/tree.c: waiting for readers
+--------------------------------------
+
+Modelled: synchronize_rcu() as a sleep of the length of one grace period, drawn
+anew for every call; the CPU of the task idles meanwhile.
+
+Not modelled: readers, so that a grace period ends whatever the other CPUs do;
+callers that share a grace period; expedited ones; the interrupts and wake-ups
+that a grace period causes.
+
+Sources: kernel/rcu/tree.c; the length is ``costs.synchronize_rcu``.
+"""
+
+from __future__ import annotations
+
+from simulator.engine import Steps, Task
+from simulator.kernel.base import KernelBase
+from simulator.kernel.structs import Folio
+
+__all__ = ("Rcu",)
+
+
+class Rcu(KernelBase):
+    """synchronize_rcu()."""
+
+    def synchronize_rcu(k, task: Task, folio: Folio) -> Steps:
+        """Wait for a grace period, on behalf of a folio; generator."""
+        k.count("synchronize_rcu_calls")
+        now_ns = yield from k.clock(task)
+        # Keyed by the folio: with several tasks, which call is the first is not known before.
+        yield from task.sleep_until(now_ns + k.draw("synchronize_rcu", folio), "rcu")
