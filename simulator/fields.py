@@ -58,6 +58,10 @@ MAX_REPLICATION = 2**31 - 1
 FAULT_KINDS = ("pte_page", "head_page", "restore_page")
 
 
+# So many PMDs for the first fill, and so many new ones for each later fill.
+_PMDS = re.compile(r"pmds=[0-9]{1,18}(,[0-9]{1,18})*")
+
+
 class FrozenMapping(Mapping[str, Any]):
     """A mapping that cannot change, in the order of its keys."""
 
@@ -142,7 +146,7 @@ def _placement(value: object) -> object:
     if isinstance(value, list | tuple):
         return tuple(_whole(pfn) for pfn in value)
     if isinstance(value, str):
-        if value in ("aligned", "random") or re.fullmatch(r"pmds=[0-9]{1,18}", value):
+        if value in ("aligned", "random") or _PMDS.fullmatch(value):
             return value
         near = nearest(value, ("aligned", "random", "pmds=S"))
         raise InputError(f"{_shown(value)} is not aligned, random, pmds=S or PFNs{near}")

@@ -89,12 +89,15 @@ def _run(scenario: Scenario, ipis: IpiLog | None) -> Engine:
         tunables=scenario.tunable_values,
         node_of=machine.node_of,
     )
-    kernel = scenario.kernel_class(engine, machine, _memory(scenario, machine), config)
+    memory = _memory(scenario, machine)
+    kernel = scenario.kernel_class(engine, machine, memory, config)
     requests = Requests(kernel, scenario.path, scenario.pages, scenario.allocators)
     task_cpus = _task_cpus(scenario, machine)
     now_ns = 0
     for label, phase in zip(scenario.phase_labels, scenario.phases, strict=True):
         bodies = dict(zip(task_cpus, requests.bodies(phase), strict=False))
+        if phase == "alloc":
+            memory.begin_fill(scenario.pages)
         kernel.begin_phase(label, now_ns, bodies)
         tasks = engine.run(now_ns, bodies)
         now_ns = max(task.now_ns for task in tasks)

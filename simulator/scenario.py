@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -65,9 +65,10 @@ class Scenario(BaseModel):
     ``phases`` and given back in every ``free``, through ``path``, by
     ``allocators`` tasks, on the first ``cpus`` CPUs of the machine (None: all).
     ``placement`` says where the pages lie: ``aligned``, ``random``, ``pmds=S``
-    or a PFN for each.  ``free_pages`` base pages are free for everything else
-    (None: more than needed); ``faults`` names allocations that fail, counted
-    from 1.  ``tunables`` are parameters of the kernel.
+    (or ``pmds=S,T``: in T new PMDs the second time) or a PFN for each.
+    ``free_pages`` base pages are free for everything else (None: more than
+    needed); ``faults`` names allocations that fail, counted from 1.
+    ``tunables`` are parameters of the kernel.
 
     >>> Scenario(machine="laptop-8", pages=64).replace(cpus=9)
     Traceback (most recent call last):
@@ -236,21 +237,39 @@ class Scenario(BaseModel):
         if isinstance(self.placement, tuple):
             self._check_pfns(self.placement)
             return
-        spread = re.fullmatch(r"pmds=(\d+)", self.placement)
-        if spread is None:
-            return
-        nr_pmds = int(spread[1])
-        if self.page_size == "1G":
-            low = high = 8 * self.pages
-        else:
-            low, high = -(-self.pages // 64), self.pages
-            high = min(high, self._node_bytes // PMD_SPAN_BYTES * self.machine_model.nr_nodes)
-        if not low <= nr_pmds <= high:
-            wanted = f"{low}" if low == high else f"{low} to {high}"
+        if self.placement.startswith("pmds="):
+            self._check_pmds([int(nr) for nr in self.placement.removeprefix("pmds=").split(",")])
+
+    def _check_pmds(self, nr_pmds: Sequence[int]) -> None:
+        nr_fills = self.phases.count("alloc")
+        if len(nr_pmds) > nr_fills:
             raise InputError(
-                f"placement: {self.pages} pages of {self.page_size} cannot lie in {nr_pmds} PMDs"
-                f" of {self.machine_model.name}, only in {wanted}"
+                f"placement: {len(nr_pmds)} numbers of PMDs for {nr_fills} fills; give at most"
+                " one for each"
             )
+        asked = f"placement: {self.pages} pages of {self.page_size}"
+        name = self.machine_model.name
+        fit = self._node_bytes // PMD_SPAN_BYTES * self.machine_model.nr_nodes
+        step = 8 if self.page_size == "1G" else 1
+        low = 8 * self.pages if self.page_size == "1G" else -(-self.pages // 64)
+        high = min(step * self.pages, fit)
+        if not low <= nr_pmds[0] <= high:
+            wanted = f"{low}" if low == high else f"{low} to {high}"
+            raise InputError(f"{asked} cannot lie in {nr_pmds[0]} PMDs of {name}, only in {wanted}")
+        left = fit - nr_pmds[0]
+        for nr in nr_pmds[1:]:
+            most = min(step * self.pages, left)
+            if not 0 <= nr <= most:
+                raise InputError(
+                    f"{asked} cannot lie in {nr} new PMDs of {name}, only in 0 to {most}"
+                )
+            if nr % step:
+                near = min(most, round(nr / step) * step)
+                raise InputError(
+                    f"{asked} cannot lie in {nr} new PMDs, only in a multiple of {step}"
+                    f" (nearest: {near})"
+                )
+            left -= nr
 
     def _check_pfns(self, pfns: tuple[int, ...]) -> None:
         if len(pfns) != self.pages:

@@ -126,6 +126,21 @@ WRONG = [
     # What does not go together.
     ({"page_size": "1G", "pages": 33}, "33 pages of 1G do not fit the memory of laptop-8; 32 fit"),
     ({"pages": 16385}, "16385 pages of 2M do not fit the memory of laptop-8; 16384 fit"),
+    ({"placement": "pmds=1,2"}, "placement: 2 numbers of PMDs for 1 fills; give at most one"),
+    (
+        {"placement": "pmds=1,9", "pages": 8, "phases": ("alloc", "free", "alloc")},
+        "placement: 8 pages of 2M cannot lie in 9 new PMDs of laptop-8, only in 0 to 8",
+    ),
+    (
+        {
+            "placement": "pmds=16,13",
+            "pages": 2,
+            "page_size": "1G",
+            "phases": ("alloc", "free", "alloc"),
+        },
+        "placement: 2 pages of 1G cannot lie in 13 new PMDs, only in a multiple of 8 (nearest: 16)",
+    ),
+    ({"placement": "pmds=1,x"}, "placement: 'pmds=1,x' is not aligned, random, pmds=S or PFNs"),
     ({"path": "surplus", "page_size": "1G", "pages": 1}, "path: 1G pages have no 'surplus'"),
     # Placement.
     ({"placement": "alined"}, "(did you mean 'aligned'?)"),

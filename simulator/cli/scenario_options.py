@@ -76,7 +76,7 @@ _VARIED: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
     ("path", str, "pool|boot|surplus", "who asks: nr_hugepages, the boot, overcommit faults"),
     ("allocators", number, "K", "tasks that allocate at the same time (default 1)"),
     ("cpus", _number_or_all, "N|all", "only the first N CPUs of the machine (default all)"),
-    ("placement", _placement, "WHERE", "aligned, random, pmds=S, or PFNs: 512,1024,..."),
+    ("placement", _placement, "WHERE", "aligned, random, pmds=S[,T,...], or PFNs: 512,1024,..."),
     ("free_pages", number, "N", "free base pages (default: more than needed)"),
     ("noise", _noise, "NOISE", "quiet, idle, busy, overcommitted, or idle_share=0.2,..."),
 )

@@ -14,6 +14,9 @@ them back.  How the free ones lie is the *placement*:
     keyed random places; 1 GB pages as aligned;
 ``pmds=S``
     N folios spread evenly over S vmemmap PMDs, for N and S given;
+``pmds=S,T,...``
+    the second fill finds as many folios as it takes in T further PMDs, the others
+    where earlier fills lay, and so on; 0 for every fill that is not named;
 a list of PFNs
     these, in this order, whatever their node.
 
@@ -35,17 +38,43 @@ _FOLIOS_PER_PMD = PFNS_PER_PMD // 512
 
 
 class HugeMemory:
-    """Free huge pages by node; ``fresh`` yields the ones never used so far."""
+    """
+    Free huge pages by node; ``fresh`` yields the ones never used so far.
 
-    def __init__(self, fresh: Sequence[Iterator[int]]) -> None:
+    ``elsewhere`` has the PFNs, by node, that the second and each later fill finds
+    besides those that were freed.
+    """
+
+    def __init__(
+        self, fresh: Sequence[Iterator[int]], elsewhere: Iterable[Sequence[Sequence[int]]] = ()
+    ) -> None:
         self._fresh = list(fresh)
         self._freed: list[list[int]] = [[] for _ in self._fresh]
+        self._elsewhere = iter(elsewhere)
+        self._filled = False
+        self._nr_reused: int | None = None  # freed pages left to this fill; None: all of them
+
+    def begin_fill(self, nr_folios: int) -> None:
+        """Begin a fill that will ask for so many pages."""
+        self._nr_reused = None
+        found = next(self._elsewhere, ()) if self._filled else ()
+        self._filled = True
+        if nr_found := sum(map(len, found)):
+            # Whatever the turns over the nodes: all of these are taken, and no more than asked.
+            self._fresh = [iter(pfns) for pfns in found]
+            self._nr_reused = max(0, nr_folios - nr_found)
 
     def take(self, nid: int) -> int | None:
         """Return the PFN of a free huge page of a node; None when it has none left."""
-        if self._freed[nid]:
+        if self._nr_reused is None:
+            if self._freed[nid]:
+                return heapq.heappop(self._freed[nid])
+            return next(self._fresh[nid], None)
+        pfn = next(self._fresh[nid], None)
+        if pfn is None and self._nr_reused and self._freed[nid]:
+            self._nr_reused -= 1
             return heapq.heappop(self._freed[nid])
-        return next(self._fresh[nid], None)
+        return pfn
 
     def give_back(self, nid: int, pfn: int) -> None:
         """Take back a huge page."""
@@ -66,17 +95,19 @@ def random_runs(first_pfn: int, last_pfn: int, draws: Iterator[int]) -> Iterator
             yield base + slot * 512
 
 
-def spread(nr_folios: int, nr_pmds: int, nr_pfns: int, bases: Sequence[int]) -> Iterator[int]:
+def spread(
+    nr_folios: int, nr_pmds: int, nr_pfns: int, bases: Sequence[int], first_pmd: int = 0
+) -> Iterator[int]:
     """Yield N folios over S PMDs, the PMDs in turn over the nodes that begin at ``bases``."""
     if nr_pfns > PFNS_PER_PMD:
         for i in range(nr_folios):
-            nth, nid = divmod(i, len(bases))
+            nth, nid = divmod(first_pmd * PFNS_PER_PMD // nr_pfns + i, len(bases))
             yield bases[nid] + nth * nr_pfns
         return
     for i in range(nr_folios):
         pmd = i * nr_pmds // nr_folios
         first = -(-pmd * nr_folios // nr_pmds)  # the first folio of this PMD
-        nth, nid = divmod(pmd, len(bases))
+        nth, nid = divmod(first_pmd + pmd, len(bases))
         yield bases[nid] + nth * PFNS_PER_PMD + (i - first) * nr_pfns
 
 
@@ -95,11 +126,19 @@ def lay_out(
     ``node_pfns``; ``draws(nid)`` yields the random numbers of a node.
     """
     if not isinstance(placement, str):
-        return HugeMemory(_by_node(placement, node_pfns, nr_nodes))
+        return HugeMemory([iter(pfns) for pfns in _by_node(placement, node_pfns, nr_nodes)])
     bases = range(0, nr_nodes * node_pfns, node_pfns)
     if placement.startswith("pmds="):
-        nr_pmds = int(placement.removeprefix("pmds="))
-        return HugeMemory(_by_node(spread(nr_folios, nr_pmds, nr_pfns, bases), node_pfns, nr_nodes))
+        first, *later = map(int, placement.removeprefix("pmds=").split(","))
+        fresh = spread(nr_folios, first, nr_pfns, bases)
+        elsewhere = [
+            spread(_nr_found(nr_pmds, nr_pfns), nr_pmds, nr_pfns, bases, first + sum(later[:nth]))
+            for nth, nr_pmds in enumerate(later)
+        ]
+        return HugeMemory(
+            [iter(pfns) for pfns in _by_node(fresh, node_pfns, nr_nodes)],
+            [_by_node(pfns, node_pfns, nr_nodes) for pfns in elsewhere],
+        )
     if placement == "random" and nr_pfns < PFNS_PER_PMD:
         return HugeMemory(
             [random_runs(base, base + node_pfns, draws(nid)) for nid, base in enumerate(bases)]
@@ -107,8 +146,13 @@ def lay_out(
     return HugeMemory([aligned(base, nr_pfns, node_pfns // nr_pfns) for base in bases])
 
 
-def _by_node(pfns: Iterable[int], node_pfns: int, nr_nodes: int) -> list[Iterator[int]]:
+# How many folios of a later fill lie in PMDs that are new: as few as can be.
+def _nr_found(nr_pmds: int, nr_pfns: int) -> int:
+    return nr_pmds * PFNS_PER_PMD // max(nr_pfns, PFNS_PER_PMD)
+
+
+def _by_node(pfns: Iterable[int], node_pfns: int, nr_nodes: int) -> list[list[int]]:
     nodes: list[list[int]] = [[] for _ in range(nr_nodes)]
     for pfn in pfns:
         nodes[pfn // node_pfns].append(pfn)
-    return [iter(node) for node in nodes]
+    return nodes

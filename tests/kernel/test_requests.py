@@ -181,6 +181,38 @@ def test_pmds_s_lies_in_s_pmds_evenly(machine, pages, pmds):
     assert max(per_pmd.values()) - min(per_pmd.values()) <= 1
 
 
+@pytest.mark.parametrize("machine", [LAPTOP, XEON], ids=lambda machine: machine.name)
+@pytest.mark.parametrize("path", ["pool", "boot"])
+@pytest.mark.parametrize(
+    ("page_size", "pages", "splits"),
+    [
+        ("2M", 5, (3, 2)),
+        ("2M", 5, (1, 5, 0, 5)),
+        ("2M", 100, (2, 0, 30, 1)),
+        ("1G", 3, (24, 8)),
+        ("1G", 2, (16, 16, 0, 8)),
+    ],
+)
+def test_later_fills_meet_as_many_new_pmds_as_placement_says(
+    machine, path, page_size, pages, splits
+):
+    result, states = run_watched(
+        "v6.7",
+        machine=machine,
+        page_size=page_size,
+        pages=pages,
+        path=path,
+        placement=f"pmds={','.join(map(str, splits))}",
+        cpus=1,
+        phases=("alloc", "free") * 5,
+    )
+    assert result.summary["pmd_splits"].tolist()[::2] == [*splits, *[0] * (5 - len(splits))]
+    assert result.counts["pages_got"].tolist() == [pages, 0] * 5
+    assert len(states[-1].split_pmds) == sum(splits)
+    for phase in ("alloc", "alloc2", "alloc3"):
+        assert folios_of(result, phase)["pfn"].is_unique
+
+
 @pytest.mark.parametrize("pages", [1, 40, 300])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_placement_lies_in_at_least_ceil_n_64_pmds(pages, seed):
