@@ -15,7 +15,7 @@ import pytest
 
 import simulator as sim
 from simulator import experiment
-from simulator.cli import compare, kernels, machines, run
+from simulator.cli import compare, kernels, machines, run, validate
 from simulator.kernel import proposals
 
 SMALL = ("--machine", "laptop-8", "--pages", "8", "--seed", "3")
@@ -266,7 +266,7 @@ def test_a_progress_bar_is_shown_on_a_terminal_only(tlbsim, monkeypatch):
     assert shown.out == silent.out
 
 
-@pytest.mark.parametrize("command", [machines, kernels, run, compare])
+@pytest.mark.parametrize("command", [machines, kernels, run, compare, validate])
 def test_the_example_in_the_help_works_when_pasted(tlbsim, command):
     text = tlbsim(command.NAME, "--help")
     assert text.status == 0
@@ -279,7 +279,7 @@ def test_the_example_in_the_help_works_when_pasted(tlbsim, command):
 
 def test_the_main_help_names_every_command_and_its_example_works(tlbsim):
     text = tlbsim("--help").out
-    for command in (machines, kernels, run, compare):
+    for command in (machines, kernels, run, compare, validate):
         assert command.HELP in " ".join(text.split())
     (line,) = [line for line in text.splitlines() if line.startswith("  tlbsim ")]
     assert tlbsim(*shlex.split(line)[1:]).status == 0

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""
+Tables of measurements
+----------------------
+
+CSV files as a user has them: :func:`read_table` checks the columns and yields
+the rows; a :class:`Row` gives out its fields as what they stand for.  What is
+wrong comes as one line that names the file, the line, the column and the
+nearest valid value (:class:`simulator.errors.InputError`).
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from decimal import Decimal, InvalidOperation
+from importlib import resources
+from pathlib import Path
+from typing import IO
+
+from simulator.errors import InputError, nearest
+
+__all__ = ("Row", "phase_order", "read_table")
+
+_PAGE_SIZES = {"2048": "2M", "1048576": "1G"}
+_MAX_DIGITS = 18
+
+
+class Row:
+    """A row of a table: its fields by column, and the line on which it ends."""
+
+    def __init__(self, where: str, line: int, fields: Mapping[str, str]) -> None:
+        self._where = where
+        self.line = line
+        self.fields = fields
+
+    def error(self, column: str, problem: str) -> InputError:
+        """Return what is wrong with a field of this row."""
+        return InputError(f"{self._where}, line {self.line}: {column}: {problem}")
+
+    def text(self, column: str) -> str:
+        """Return a field as it is."""
+        return self.fields[column]
+
+    def one_of(self, column: str, choices: Collection[str]) -> str:
+        """Return a field that must be one of some words."""
+        value = self.fields[column]
+        if value not in choices:
+            hint = nearest(value, choices) or f"; known: {', '.join(choices)}"
+            raise self.error(column, f"{_shown(value)} is not known{hint}")
+        return value
+
+    def number(self, column: str, low: int = 0) -> int:
+        """Return a field that must be a whole number, ``low`` or more."""
+        value = self.fields[column]
+        if not re.fullmatch(r"-?[0-9]+", value) or len(value) > _MAX_DIGITS:
+            raise self.error(column, f"{_shown(value)} is not a whole number, {low} or more")
+        if int(value) < low:
+            raise self.error(column, f"{value} is below {low}")
+        return int(value)
+
+    def on_off(self, column: str) -> bool:
+        """Return a field that must be on or off."""
+        return self.one_of(column, ("on", "off")) == "on"
+
+    def page_size(self, column: str) -> str:
+        """Return the size of a huge page that is given in KB: ``2M`` or ``1G``."""
+        value = self.fields[column]
+        if value in _PAGE_SIZES:
+            return _PAGE_SIZES[value]
+        problem = f"{_shown(value)} is not {' or '.join(_PAGE_SIZES)}"
+        if value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS:
+            near = min(_PAGE_SIZES, key=lambda size: abs(int(size) - int(value)))
+            problem += f" (nearest: {near})"
+        raise self.error(column, problem)
+
+    def nanoseconds(self, column: str) -> int:
+        """Return a time above zero that is given in seconds."""
+        value = self.fields[column]
+        try:
+            seconds = Decimal(value)
+        except InvalidOperation:
+            raise self.error(column, f"{_shown(value)} is not a number of seconds") from None
+        if not (seconds.is_finite() and 0 < seconds < 10**9):
+            raise self.error(column, f"{_shown(value)} is not a time above 0 s")
+        return int(seconds * 10**9)
+
+    def phase(self, column: str) -> str:
+        """Return the name of a phase: alloc, free, alloc2, free2, ..."""
+        value = self.fields[column]
+        if not re.fullmatch(r"(alloc|free)([2-9]|[1-9][0-9]{1,3})?", value):
+            hint = nearest(value, ("alloc", "free", "alloc2", "free2"))
+            raise self.error(column, f"{_shown(value)} is not alloc, free, alloc2, ...{hint}")
+        return value
+
+
+def phase_order(phase: str) -> int:
+    """
+    Return where a phase comes among the phases of a boot, from 0 on.
+
+    >>> [phase_order(phase) for phase in ("alloc", "free", "alloc2", "free2")]
+    [0, 1, 2, 3]
+    """
+    nth = phase.removeprefix("alloc").removeprefix("free") or "1"
+    return 2 * (int(nth) - 1) + phase.startswith("free")
+
+
+def read_table(
+    field: str,
+    path: Path | None,
+    packaged: str,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+) -> Iterator[Row]:
+    """
+    Yield the rows of a CSV file; blank lines are left out.
+
+    :param field: what to call the file in an error.
+    :param path: the file, or None for the one of this name that is ``packaged``.
+    :param required: the columns that must be there.
+    :param optional: the columns that may be there.
+    """
+    where = f"{field}: {packaged if path is None else path}"
+    try:
+        with _opened(path, packaged) as file:
+            # Strict: what csv would otherwise repair in silence is an error.
+            lines = csv.reader(file, strict=True)
+            columns = _columns(where, next(lines, []), required, optional)
+            for values in lines:
+                if not values:
+                    continue
+                if len(values) != len(columns):
+                    raise InputError(
+                        f"{where}, line {lines.line_num}: {len(values)} fields for"
+                        f" {len(columns)} columns"
+                    )
+                fields = dict(zip(columns, (value.strip() for value in values), strict=True))
+                yield Row(where, lines.line_num, fields)
+    except OSError as error:
+        raise InputError(f"{field}: cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{where} is not text") from None
+    except csv.Error as error:
+        raise InputError(f"{where}, line {lines.line_num}: {error}") from None
+
+
+def _opened(path: Path | None, packaged: str) -> AbstractContextManager[IO[str]]:
+    if path is None:
+        return (resources.files("simulator.analysis") / packaged).open(encoding="utf-8")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _columns(
+    where: str, names: Sequence[str], required: Sequence[str], optional: Sequence[str]
+) -> list[str]:
+    columns = [name.strip() for name in names]
+    if not any(columns):
+        raise InputError(f"{where}, line 1: there are no columns; needed: {', '.join(required)}")
+    known = (*required, *optional)
+    for i, name in enumerate(columns):
+        if name not in known:
+            hint = nearest(name, known)
+            raise InputError(f"{where}, line 1: unknown column {_shown(name)}{hint}")
+        if name in columns[:i]:
+            raise InputError(f"{where}, line 1: column {name!r} is there twice")
+    for name in required:
+        if name not in columns:
+            raise InputError(f"{where}, line 1: column {name!r} is missing")
+    return columns
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= 40 else f"{value[:37]}...")
