@@ -57,7 +57,7 @@ class Cpu:
         self.queue: list[Csd] = []
         self.task: Task | None = None
         self.irqs_off = False
-        self.idle_from_ns = 0  # since when its sleeping task leaves it idle
+        self.idle_from_ns = -1  # since when its task sleeps; -1: it is awake
         self.busy_until_ns = 0  # end of the last handler known so far, or of the task
         self.stolen_ns = 0  # all the time that handlers took, and the refills after them
         self._incoming = Signal(timeline)
@@ -152,12 +152,10 @@ class Cpu:
     def _idle_state(self, t_ns: int) -> IdleState | None:
         # The C-state that the CPU has reached by a time; None when it is not idle.
         if self.task is not None:
-            if not self.task.asleep:
-                return None
             since_ns = self.idle_from_ns
         else:
             since_ns = self._platform.spells.idle_since(self.number, t_ns)
-            if since_ns < 0:
-                return None
+        if since_ns < 0:
+            return None
         # A handler makes the CPU busy for a moment, and the depth starts anew.
         return self._platform.idle_state(t_ns - max(since_ns, self.busy_until_ns))

@@ -39,8 +39,7 @@ class TaskCpu(Protocol):
 
     number: int
     irqs_off: bool
-    idle_from_ns: int
-    task: Task | None
+    idle_from_ns: int  # since when its task sleeps; -1: it is awake
 
     @property
     def busy_until_ns(self) -> int: ...
@@ -54,7 +53,7 @@ class Task:
     """A task on its CPU, with its clock and where its time went."""
 
     __slots__ = (
-        "_meeting", "_off_since_ns", "_pending", "_stolen_ns", "_timeline", "_work_ns", "asleep",
+        "_meeting", "_off_since_ns", "_pending", "_stolen_ns", "_timeline", "_work_ns",
         "broadcast_ns", "cpu", "irqs_off_max_ns", "met_ns", "number", "time_by",
     )  # fmt: skip
 
@@ -63,7 +62,6 @@ class Task:
         self._pending = timeline.pending
         self.cpu = cpu
         self.number = number
-        self.asleep = False
         self.time_by: dict[str, int] = defaultdict(int)
         self.irqs_off_max_ns = 0
         self.broadcast_ns = 0  # time in broadcasts so far
@@ -113,6 +111,10 @@ class Task:
             self._take(stolen_ns)
         return True
 
+    def clear_to(self, event_key: int) -> bool:
+        """Whether nothing is pending at or before a key."""
+        return not self._pending or self._pending[0][0] > event_key
+
     def meet(self) -> Steps:
         """Wait for everything that happens before this task's time; generator."""
         while not self.ready():
@@ -141,24 +143,12 @@ class Task:
         t_ns = max(t_ns, begin_ns)
         while True:
             event_key = t_ns << KEY_BITS | self._meeting
-            if self._pending and self._pending[0][0] <= event_key:
+            if not self.clear_to(event_key):
                 yield self._timeline.at(event_key)
             if self.cpu.busy_until_ns <= t_ns:
                 break
             t_ns = self.cpu.busy_until_ns
         self.time_by[category] += t_ns - begin_ns
-        self.met_ns = t_ns
-        self._stolen_ns = self.cpu.stolen_ns
-
-    def passed(self, t_ns: int, category: str, interrupted_ns: int) -> None:
-        """
-        Take note that all is done up to a time that the task has waited for.
-
-        ``interrupted_ns`` of it went to handlers, the rest to a category.
-        """
-        self.time_by[category] += t_ns - self.met_ns - interrupted_ns
-        if interrupted_ns:
-            self.time_by["interrupted"] += interrupted_ns
         self.met_ns = t_ns
         self._stolen_ns = self.cpu.stolen_ns
 
@@ -174,11 +164,10 @@ class Task:
         """Sleep until a time, the CPU idle meanwhile; the task has met; generator."""
         self.fall_asleep()
         yield from self.wait_until(t_ns, category)
-        self.asleep = False
+        self.cpu.idle_from_ns = -1
 
     def fall_asleep(self) -> None:
         """Leave the CPU idle from now on; the task has met."""
-        self.asleep = True
         self.cpu.idle_from_ns = self.now_ns
 
     def local_irq_disable(self) -> Steps:

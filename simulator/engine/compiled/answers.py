@@ -17,7 +17,7 @@ from simulator.engine.compiled.draws import below, mix64, quantile
 from simulator.engine.compiled.jit import compiled, inlined
 from simulator.engine.compiled.layout import Int64s
 
-__all__ = ("answer", "close_handler", "count", "open_handler", "polls", "settle")
+__all__ = ("answer", "close_handler", "count", "depth", "open_handler", "polls", "settle")
 
 _ONE = np.uint64(1)
 
@@ -81,8 +81,8 @@ def _look_up_preempted(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
 
 
 @compiled
-def _depth(m: Int64s, idle_ns: int) -> int:
-    # The deepest C-state whose residency fits, or the first.
+def depth(m: Int64s, idle_ns: int) -> int:
+    """Return the number of the deepest C-state whose residency fits, or of the first."""
     found = 0
     for state in range(m[at.NR_IDLE_STATES]):
         if m[m[at.IDLE_STATES] + 3 * state + 1] <= idle_ns:
@@ -99,7 +99,7 @@ def _idle_state(m: Int64s, s: Int64s, cpu: int, t_ns: int, busy_until_ns: int) -
     found = -1
     begin_ns = s[line + at.IDLE_BEGIN]
     if begin_ns >= 0:
-        found = _depth(m, t_ns - max(begin_ns, busy_until_ns))
+        found = depth(m, t_ns - max(begin_ns, busy_until_ns))
     return found
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.draws import fold, purpose_of
+from simulator.engine.compiled import task_words as of
 from simulator.trace.tables import NR_BUCKETS
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ HANDLER_HIST: Final = 2
 EXECUTED: Final = 3  # calls by function, then pages of ranged flushes
 ORDER: Final = 4  # the destinations of one broadcast, in the order of their interrupts
 BEGINS: Final = 5  # whether a write begins with a destination
-IPIS: Final = 6  # send, arrival, entry and exit of each of them
+NEXT_KEY: Final = 6  # the first of KEYS
 # ... and with a row of nr_cpus for every task (slot) of the phase:
 REG: Final = 7  # registered enqueue times; -1: none, or committed
 ENQUEUED: Final = 8
@@ -54,7 +55,13 @@ OFF_KEY: Final = 19
 OFF_NEXT_KEY: Final = 20
 WALKING: Final = 21  # the slots that enqueue now, ascending
 NR_WALKING: Final = 22
-HEADER_WORDS: Final = 24
+# Event keys, two a slot: the end of its broadcast's present stage, and what its CPU does next
+# about an interrupt (NEVER: nothing).
+KEYS: Final = 23
+TASKS: Final = 24  # WORDS of simulator.engine.compiled.task_words a slot
+HEADER_WORDS: Final = 26
+
+NEVER: Final = (1 << 63) - 1
 
 RUN_NS: Final = 0
 REFILL_OF_CALL: Final = 1
@@ -80,7 +87,7 @@ START: Final = 11  # when that handler starts
 ARRIVE: Final = 12  # when its interrupt came
 EXIT: Final = 13  # what leaving it costs
 REFILL: Final = 14  # what the CPU loses after it
-EAGER: Final = 15  # it has a task: its handlers are real events
+EAGER: Final = 15  # the slot of its task + 1: its handlers are events
 # and one for what else has come together in this phase.
 TAKEN_IPIS: Final = 16
 REFILL_NS: Final = 17
@@ -142,6 +149,7 @@ LENGTH_KEY: Final = 15
 COST_KEYS: Final = 16
 COSTS: Final = 22
 SPELLS: Final = 52
+LINE_NS: Final = 67  # the transfer of a cache line, by distance
 MACHINE_WORDS: Final = 72
 
 MODES: Final = ("x2apic_physical", "x2apic_cluster", "kvm_hypercall")
@@ -207,6 +215,8 @@ def flatten(platform: FlatPlatform) -> Int64s:
     states: list[int] = []
     for state in platform.idle_states:
         states += [state.exit_ns, state.residency_ns, int(state.polling)]
+    line = platform.costs["cache_line"]
+    line_ns = [line.ns(distance=distance) for distance in range(len(line.mean_fp))]
     return words.joined(
         {
             IDLE_STATES: words.add(states),
@@ -221,6 +231,7 @@ def flatten(platform: FlatPlatform) -> Int64s:
             SHORTHAND: int(platform.ipi_shorthand),
             BASE_NS: platform.costs["flush_base"].ns(),
             SEND_NS: platform.costs["send"].ns(),
+            **dict(enumerate(line_ns, LINE_NS)),
             POLL_WAKE_NS: max(1, platform.costs["poll_wake"].ns()),
             NR_IDLE_STATES: len(platform.idle_states),
             START_KEY: _signed(purpose_of("spell start")),
@@ -247,7 +258,6 @@ def new_state(nr_cpus: int, nr_slots: int) -> Int64s:
             EXECUTED: zeros(CALL_WORDS),
             ORDER: zeros(nr_cpus),
             BEGINS: zeros(nr_cpus),
-            IPIS: zeros(4 * nr_cpus),
             REG: words.add(np.full(rows, -1, dtype=np.int64)),
             ENQUEUED: zeros(rows),
             RELEASE: zeros(rows),
@@ -258,6 +268,9 @@ def new_state(nr_cpus: int, nr_slots: int) -> Int64s:
             CALLS: zeros(CALL_WORDS * nr_slots),
             UNRELEASED: zeros(nr_slots),
             WALKING: zeros(nr_slots),
+            NEXT_KEY: NEVER,
+            KEYS: words.add(np.full(2 * nr_slots, NEVER, dtype=np.int64)),
+            TASKS: zeros(of.WORDS * nr_slots),
             NR_SLOTS: nr_slots,
             OFF_BEGIN: -(1 << 62),
         }

@@ -76,11 +76,11 @@ class Checkpoints:
         self._kept: list[_Checkpoint] = []
         self.calls: dict[tuple[str, int], Call] = {}  # by function and pages
 
-    def keep(self, flush: int, cpu: int, nth: int, line_ns: int, cpus: at.Int64s) -> None:
+    def keep(self, flush: int, cpu: int, nth: int, line_ns: int, lines: at.Int64s) -> None:
         """
         Keep the targets' state before a broadcast, if the last one kept is too old.
 
-        ``cpus`` [nr_cpus * CPU_WORDS]; ``nth``: the initiator's count of broadcasts.
+        ``lines`` [nr_cpus, CPU_WORDS]; ``nth``: the initiator's count of broadcasts.
         """
         if self._kept:
             last = self._kept[-1]
@@ -88,7 +88,6 @@ class Checkpoints:
             follows = last.cpu == cpu and nth - last.nth == flush - last.flush
             if follows and flush - last.flush < _EVERY:
                 return
-        lines = cpus.reshape(self._n, at.CPU_WORDS)
         busy_until_ns, state = lines[:, at.BUSY_UNTIL].copy(), lines[:, at.STATE].copy()
         self._kept.append(_Checkpoint(flush, cpu, nth, line_ns, busy_until_ns, state))
 

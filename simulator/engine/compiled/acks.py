@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""
+Waiting for acknowledgements, compiled
+--------------------------------------
+
+An initiator reads its csds in ascending CPU number, spinning on each until it is
+released, with interrupts on.
+"""
+
+from __future__ import annotations
+
+from simulator.engine.compiled import layout as at
+from simulator.engine.compiled.jit import compiled
+from simulator.engine.compiled.layout import Int8s, Int64s
+from simulator.engine.compiled.sending import drawn, flush_key
+
+__all__ = ("BLOCKED", "DONE", "IN_SPIN", "IN_WORK", "acks")
+
+# What acks() returns first.
+DONE, BLOCKED, IN_WORK, IN_SPIN = 0, 1, 2, 3
+
+
+@compiled
+def acks(
+    m: Int64s,
+    s: Int64s,
+    distance: Int8s,
+    slot: int,
+    me: int,
+    nth: int,
+    cpu: int,
+    t_ns: int,
+    spins: bool,
+    handler_ns: int,
+) -> tuple[int, int, int]:
+    """
+    Follow an initiator that waits for its csds.
+
+    At ``t_ns`` it is done with all CPUs before ``cpu``, and spins on that one
+    already if ``spins``.  Returns what stops it, the CPU and the time: DONE,
+    BLOCKED (not released yet), or, for a handler that starts at ``handler_ns``,
+    IN_WORK (the time is then what remains of reading a csd) or IN_SPIN.
+    """
+    n = m[at.NR_CPUS]
+    row = slot * n
+    key = flush_key(m, at.ACK, me, nth)
+    while True:
+        # An interrupt at the very end of the work before is taken before the spin.
+        if handler_ns >= 0 and not spins and handler_ns <= t_ns:
+            return IN_WORK, cpu, t_ns - handler_ns
+        if cpu == me:
+            cpu += 1
+        if cpu >= n:
+            return DONE, cpu, t_ns
+        released_ns = s[s[at.RELEASE] + row + cpu]
+        if released_ns < 0:
+            if handler_ns >= 0:
+                return IN_SPIN, cpu, t_ns
+            return BLOCKED, cpu, t_ns
+        if released_ns > t_ns or spins:
+            t_ns = max(t_ns, released_ns)
+            if handler_ns >= 0 and handler_ns <= t_ns:
+                return IN_SPIN, cpu, t_ns
+        t_ns += drawn(m, distance, at.ACK, me * n, key, cpu)
+        s[s[at.ACKED] + row + cpu] = t_ns
+        spins = False
+        cpu += 1

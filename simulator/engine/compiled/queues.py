@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: MIT
+"""
+Call queues that several tasks share, compiled
+----------------------------------------------
+
+A broadcast among others is cut where interrupts can come in between:
+
+:func:`walk`
+    computes and registers the times at which csds are enqueued; a handler on the
+    initiator's CPU moves the later ones (:func:`shift`);
+:func:`commit`
+    at the end of the walk: brings every target's queue up to its enqueue time, in
+    the order of all registered times, and learns which queues were empty;
+:func:`send`
+    sends the IPIs, and with them knows when lazy targets take their lists and
+    release each csd, those that other initiators have queued behind included;
+:func:`drain`
+    gives a target with a task, whose handler is an event, its list.
+
+Why that is exact: at the end of a walk every time registered before it is final,
+and what is enqueued later goes behind in a list, so it cannot change when an
+earlier csd is released.
+
+``m`` is the machine, ``s`` the state (see
+:mod:`simulator.engine.compiled.layout`), ``distance`` [nr_cpus * nr_cpus].
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simulator.engine import keys
+from simulator.engine.compiled import layout as at
+from simulator.engine.compiled import task_words as of
+from simulator.engine.compiled.answers import answer, close_handler, count, open_handler
+from simulator.engine.compiled.jit import compiled, inlined
+from simulator.engine.compiled.layout import Int8s, Int64s
+from simulator.engine.compiled.sending import drawn, flush_key, write_order
+
+__all__ = ("close_all", "commit", "drain", "send", "shift", "walk")
+
+_ARRIVAL: Final = int(keys.Order.ARRIVAL)
+_KEY_BITS: Final = keys.KEY_BITS
+
+
+@compiled
+def walk(m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, start_ns: int) -> int:
+    """Register when the initiator in a slot enqueues on every other CPU; return the end."""
+    n = m[at.NR_CPUS]
+    row = slot * n
+    t_ns = start_ns + m[at.BASE_NS]
+    key = flush_key(m, at.ENQUEUE, me, nth)
+    s[s[at.UNRELEASED] + slot] = n - 1
+    place = s[at.WALKING] + s[at.NR_WALKING]
+    s[at.NR_WALKING] += 1
+    while place > s[at.WALKING] and s[place - 1] > slot:
+        s[place] = s[place - 1]
+        place -= 1
+    s[place] = slot
+    for cpu in range(n):
+        if cpu != me:
+            t_ns += drawn(m, distance, at.ENQUEUE, me * n, key, cpu)
+            s[s[at.REG] + row + cpu] = t_ns
+            s[s[at.RELEASE] + row + cpu] = -1
+    return t_ns
+
+
+@compiled
+def shift(m: Int64s, s: Int64s, slot: int, from_ns: int, by_ns: int) -> None:
+    """Move what an initiator has not enqueued yet at a time: a handler runs on its CPU."""
+    first = s[at.REG] + slot * m[at.NR_CPUS]
+    for i in range(first, first + m[at.NR_CPUS]):
+        if s[i] >= from_ns:
+            s[i] += by_ns
+
+
+@inlined
+def _released(s: Int64s, line: int, cell: int, slot: int) -> None:
+    # The next csd of the list of a lazy CPU's handler runs.
+    call = s[at.CALLS] + at.CALL_WORDS * slot
+    s[line + at.TAIL] += s[call + at.RUN_NS]
+    s[line + at.REFILL] = max(s[line + at.REFILL], s[call + at.REFILL_OF_CALL])
+    s[s[at.RELEASE] + cell] = s[line + at.TAIL]
+    s[s[at.UNRELEASED] + slot] -= 1
+    detail = s[at.SEEN] + at.SEEN_WORDS * cell
+    s[detail + at.SEEN_ARRIVE] = s[line + at.ARRIVE]
+    s[detail + at.SEEN_START] = s[line + at.START]
+    s[detail + at.SEEN_STATE] = s[line + at.STATE]
+    count(s, s[at.ACK_HIST], s[line + at.TAIL] - s[s[at.ENQUEUED] + cell])
+    s[s[at.EXECUTED] + s[call + at.FUNCTION]] += 1
+    s[s[at.EXECUTED] + at.PAGES] += s[call + at.PAGES]
+
+
+@inlined
+def _enqueue(m: Int64s, s: Int64s, cpu: int, slot: int) -> None:
+    # Commit one registered csd; all that comes before it on this CPU is committed.
+    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    cell = slot * m[at.NR_CPUS] + cpu
+    t_ns = s[s[at.REG] + cell]
+    s[s[at.REG] + cell] = -1
+    s[s[at.ENQUEUED] + cell] = t_ns
+    drain_ns = s[line + at.DRAIN]
+    if 0 <= drain_ns <= t_ns:
+        close_handler(s, cpu)
+    s[s[at.SENT] + cell] = s[line + at.QUEUED] == 0
+    s[s[at.SEEN] + at.SEEN_WORDS * cell + at.SEEN_SEND] = -1
+    s[s[at.QUEUE] + cpu * s[at.NR_SLOTS] + s[line + at.QUEUED]] = slot
+    s[line + at.QUEUED] += 1
+    if s[line + at.DRAIN] >= 0:
+        _released(s, line, cell, slot)
+
+
+@compiled
+def _enqueue_before(m: Int64s, s: Int64s, cpu: int, until_ns: int, until_slot: int) -> None:
+    # Commit what is registered on a CPU before a time, or at it by a slot up to the given one.
+    n = m[at.NR_CPUS]
+    reg = s[at.REG] + cpu
+    while True:
+        first = -1
+        first_ns = until_ns
+        for k in range(s[at.NR_WALKING]):
+            slot = s[s[at.WALKING] + k]
+            t_ns = s[reg + slot * n]
+            if t_ns < 0:
+                continue
+            if t_ns < first_ns or (t_ns == first_ns and first < 0 and slot <= until_slot):
+                first = slot
+                first_ns = t_ns
+        if first < 0:
+            return
+        _enqueue(m, s, cpu, first)
+
+
+@compiled
+def commit(m: Int64s, s: Int64s, slot: int, me: int) -> int:
+    """Commit a whole walk, and what other walks did before it; return the IPIs needed."""
+    n = m[at.NR_CPUS]
+    row = slot * n
+    nr = 0
+    s[s[at.SENT] + row + me] = 0
+    for cpu in range(n):
+        if cpu == me:
+            continue
+        t_ns = s[s[at.REG] + row + cpu]
+        if t_ns >= 0:
+            _enqueue_before(m, s, cpu, t_ns, slot)
+        nr += s[s[at.SENT] + row + cpu]
+    # This one does not walk any more.
+    s[at.NR_WALKING] -= 1
+    for i in range(s[at.WALKING], s[at.WALKING] + s[at.NR_WALKING]):
+        if s[i] >= slot:
+            s[i] = s[i + 1]
+    return nr
+
+
+@compiled
+def send(
+    m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, now_ns: int, line_ns: int
+) -> tuple[int, int, int]:
+    """
+    Send the IPIs of a broadcast, or, if ``line_ns`` >= 0, wake its only target from polling.
+
+    Returns the time of the last one, how many there are and the number of ICR
+    writes.  Those of CPUs with a task arrive as events (``KEYS``).
+    """
+    n = m[at.NR_CPUS]
+    row = slot * n
+    near = me * n
+    t_ns = now_ns
+    writes = 0
+    polled = line_ns >= 0
+    nr = write_order(m, s, row, me)
+    inject_key = flush_key(m, at.INJECT, me, nth)
+    deliver_key = flush_key(m, at.DELIVER, me, nth)
+    entry_key = flush_key(m, at.ENTRY, me, nth)
+    exit_key = flush_key(m, at.EXIT_COST, me, nth)
+    for i in range(nr):
+        cpu = s[s[at.ORDER] + i]
+        if polled:
+            s[s[at.SENT] + row + cpu] = 0
+            arrive_ns = t_ns + max(1, line_ns)
+            entry_ns = m[at.POLL_WAKE_NS]
+        else:
+            if s[s[at.BEGINS] + i]:
+                t_ns += m[at.SEND_NS]
+                writes += 1
+            t_ns += drawn(m, distance, at.INJECT, near, inject_key, cpu)
+            arrive_ns = t_ns + max(1, drawn(m, distance, at.DELIVER, near, deliver_key, cpu))
+            entry_ns = max(1, drawn(m, distance, at.ENTRY, near, entry_key, cpu))
+        exit_ns = drawn(m, distance, at.EXIT_COST, near, exit_key, cpu)
+        line = s[at.CPUS] + cpu * at.CPU_WORDS
+        send_ns = -1 if polled else t_ns
+        s[s[at.SEEN] + at.SEEN_WORDS * (row + cpu) + at.SEEN_SEND] = send_ns
+        if s[line + at.EAGER]:
+            s[line + at.ARRIVE] = arrive_ns
+            s[line + at.EXIT] = exit_ns
+            eager = s[line + at.EAGER] - 1
+            words = s[at.TASKS] + of.WORDS * eager
+            s[words + of.ENTRY_NS] = entry_ns
+            s[words + of.POLLED] = polled
+            s[words + of.HANDLER] = of.COMING
+            s[s[at.KEYS] + 2 * eager + 1] = arrive_ns << _KEY_BITS | _ARRIVAL | cpu
+            continue
+        state, begin_ns = answer(m, s, cpu, arrive_ns, polled)
+        open_handler(s, cpu, state, arrive_ns, begin_ns, entry_ns, exit_ns, polled)
+        for k in range(s[line + at.QUEUED]):
+            other = s[s[at.QUEUE] + cpu * s[at.NR_SLOTS] + k]
+            _released(s, line, other * n + cpu, other)
+    return t_ns, nr, writes
+
+
+@compiled
+def drain(m: Int64s, s: Int64s, cpu: int, drain_ns: int, state: int) -> None:
+    """Let the handler of a CPU with a task take its list and run the calls (``TAIL``)."""
+    _enqueue_before(m, s, cpu, drain_ns, -1)
+    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    s[line + at.TAIL] = drain_ns
+    s[line + at.STATE] = state
+    s[line + at.REFILL] = 0
+    nr = s[line + at.QUEUED]
+    s[line + at.QUEUED] = 0
+    for k in range(nr):
+        slot = s[s[at.QUEUE] + cpu * s[at.NR_SLOTS] + k]
+        _released(s, line, slot * m[at.NR_CPUS] + cpu, slot)
+
+
+@compiled
+def close_all(m: Int64s, s: Int64s) -> None:
+    """Finish the handlers of all lazy CPUs: a phase has ended."""
+    for cpu in range(m[at.NR_CPUS]):
+        if s[s[at.CPUS] + cpu * at.CPU_WORDS + at.DRAIN] >= 0:
+            close_handler(s, cpu)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""
+Sending, compiled
+-----------------
+
+What interrupts cost, drawn by initiator, broadcast and target, and in which
+order the writes to the interrupt controller (or the hypercalls) reach their
+destinations.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.engine.compiled import layout as at
+from simulator.engine.compiled.draws import cost_ns, mix64
+from simulator.engine.compiled.jit import compiled, inlined
+from simulator.engine.compiled.layout import Int8s, Int64s
+
+__all__ = ("drawn", "flush_key", "write_order")
+
+
+@inlined
+def flush_key(m: Int64s, row: int, initiator: int, nth: int) -> np.uint64:
+    """Return the key of a cost's draws for all targets of an initiator's broadcast."""
+    key = np.uint64(m[at.COST_KEYS + row])
+    return mix64(mix64(key + np.uint64(initiator)) + np.uint64(nth))
+
+
+@inlined
+def drawn(m: Int64s, distance: Int8s, row: int, near: int, key: np.uint64, cpu: int) -> int:
+    """Return a drawn cost between the CPU whose distances begin at ``near`` and another one."""
+    base = at.COSTS + row * at.COST_WORDS
+    return cost_ns(m, m[base], m[base + 1 + distance[near + cpu]], key, cpu)
+
+
+@inlined
+def _put(s: Int64s, nr: int, cpu: int, begins: bool) -> None:
+    # The next destination, and whether a write begins with it.
+    s[s[at.ORDER] + nr] = cpu
+    s[s[at.BEGINS] + nr] = begins
+
+
+@compiled
+def _order_all(m: Int64s, s: Int64s, me: int) -> None:
+    # The shorthand: one write to all others.
+    nr = 0
+    for cpu in range(m[at.NR_CPUS]):
+        if cpu != me:
+            _put(s, nr, cpu, nr == 0)
+            nr += 1
+
+
+@compiled
+def _order_by_cluster(m: Int64s, s: Int64s, sent: int) -> None:
+    # A cluster is written when the walk meets its first CPU.
+    nr = 0
+    for cpu in range(m[at.NR_CPUS]):
+        if s[sent + cpu] == 1:
+            begins = True
+            other = cpu
+            while other >= 0:
+                if s[sent + other] == 1:
+                    _put(s, nr, other, begins)
+                    begins = False
+                    nr += 1
+                    s[sent + other] = 2  # written
+                other = m[m[at.NEXT_IN_CLUSTER] + other]
+    for cpu in range(m[at.NR_CPUS]):
+        if s[sent + cpu] == 2:
+            s[sent + cpu] = 1
+
+
+@compiled
+def _order_by_span(m: Int64s, s: Int64s, sent: int) -> None:
+    # Hypercalls: APIC ids that fit a bitmap of 128, as the walk meets them.
+    nr = 0
+    low = -1
+    high = -1
+    for cpu in range(m[at.NR_CPUS]):
+        if s[sent + cpu]:
+            this = m[m[at.APIC] + cpu]
+            begins = False
+            if nr > 0 and this < low and high - this < 128:
+                low = this
+            elif nr > 0 and low < this < low + 128:
+                high = max(high, this)
+            else:
+                low = this
+                high = this
+                begins = True
+            _put(s, nr, cpu, begins)
+            nr += 1
+
+
+@compiled
+def write_order(m: Int64s, s: Int64s, row: int, me: int) -> int:
+    """Order the destinations that a row of ``SENT`` names; return how many there are."""
+    n, sent = m[at.NR_CPUS], s[at.SENT] + row
+    nr = 0
+    for cpu in range(n):
+        nr += s[sent + cpu]
+    if m[at.SHORTHAND] and nr == n - 1:
+        _order_all(m, s, me)
+    elif m[at.MODE] == at.CLUSTER:
+        _order_by_cluster(m, s, sent)
+    elif m[at.MODE] == at.HYPERCALL:
+        _order_by_span(m, s, sent)
+    else:
+        at_cpu = 0
+        for cpu in range(n):
+            if s[sent + cpu]:
+                _put(s, at_cpu, cpu, True)
+                at_cpu += 1
+    return nr
