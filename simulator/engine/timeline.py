@@ -10,14 +10,16 @@ The event queue
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from simpy.core import Environment
 from simpy.events import Event, Timeout
 
-from simulator.engine.keys import MAX_NS, ns_of
+from simulator.engine.keys import KEY_BITS, MAX_NS
 
 __all__ = ("Signal", "Timeline")
+
+_END: Final = (MAX_NS + 1) << KEY_BITS
 
 
 class Timeline(Environment):
@@ -25,7 +27,7 @@ class Timeline(Environment):
 
     def at(self, event_key: int) -> Timeout:
         """Return an event that happens at a key; the key must not be in the past."""
-        if ns_of(event_key) > MAX_NS:
+        if event_key >= _END:
             raise OverflowError("a simulated time beyond 6 days")
         return Timeout(self, event_key - self.now)
 
@@ -40,7 +42,7 @@ class Signal(Event):
 
     def send(self, event_key: int, value: Any) -> None:
         """Let the event happen at a key, or now if that is past, with a value."""
-        # What Timeout does in its constructor, for an event that exists already.
         self._ok = True
         self._value = value
+        # What Timeout does in its constructor, for an event that exists already.
         self.env.schedule(self, delay=max(0, event_key - self.env.now))

@@ -59,6 +59,7 @@ NR_WALKING: Final = 22
 # about an interrupt (NEVER: nothing).
 KEYS: Final = 23
 TASKS: Final = 24  # WORDS of simulator.engine.compiled.task_words a slot
+BY_TIME: Final = 25  # slots in the order of their registered times, for a moment
 HEADER_WORDS: Final = 26
 
 NEVER: Final = (1 << 63) - 1
@@ -268,6 +269,7 @@ def new_state(nr_cpus: int, nr_slots: int) -> Int64s:
             CALLS: zeros(CALL_WORDS * nr_slots),
             UNRELEASED: zeros(nr_slots),
             WALKING: zeros(nr_slots),
+            BY_TIME: zeros(nr_slots),
             NEXT_KEY: NEVER,
             KEYS: words.add(np.full(2 * nr_slots, NEVER, dtype=np.int64)),
             TASKS: zeros(of.WORDS * nr_slots),

@@ -113,22 +113,22 @@ def _enqueue(m: Int64s, s: Int64s, cpu: int, slot: int) -> None:
 @compiled
 def _enqueue_before(m: Int64s, s: Int64s, cpu: int, until_ns: int, until_slot: int) -> None:
     # Commit what is registered on a CPU before a time, or at it by a slot up to the given one.
-    n = m[at.NR_CPUS]
     reg = s[at.REG] + cpu
-    while True:
-        first = -1
-        first_ns = until_ns
-        for k in range(s[at.NR_WALKING]):
-            slot = s[s[at.WALKING] + k]
-            t_ns = s[reg + slot * n]
-            if t_ns < 0:
-                continue
-            if t_ns < first_ns or (t_ns == first_ns and first < 0 and slot <= until_slot):
-                first = slot
-                first_ns = t_ns
-        if first < 0:
-            return
-        _enqueue(m, s, cpu, first)
+    order = s[at.BY_TIME]
+    nr = 0
+    # The slots that walk are in ascending order, and of equal times the lower slot comes first.
+    for k in range(s[at.NR_WALKING]):
+        slot = s[s[at.WALKING] + k]
+        t_ns = s[reg + slot * m[at.NR_CPUS]]
+        if t_ns >= 0 and (t_ns < until_ns or (t_ns == until_ns and slot <= until_slot)):
+            place = order + nr
+            nr += 1
+            while place > order and s[reg + s[place - 1] * m[at.NR_CPUS]] > t_ns:
+                s[place] = s[place - 1]
+                place -= 1
+            s[place] = slot
+    for k in range(nr):
+        _enqueue(m, s, cpu, s[order + k])
 
 
 @compiled
