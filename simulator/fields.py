@@ -166,11 +166,11 @@ def _kernel(value: object) -> object:
 
 
 def _noise(value: object) -> object:
-    if isinstance(value, str | Noise):
+    if isinstance(value, str | Path | Noise):
         return value
     if isinstance(value, Mapping):
         return FrozenMapping(_mapping(value))
-    raise InputError(f"must be a name, a mapping or a Noise, not {_shown(value)}")
+    raise InputError(f"must be a name, a path, a mapping or a Noise, not {_shown(value)}")
 
 
 Pages = Annotated[int, BeforeValidator(Between(1, MAX_PAGES))]
@@ -187,4 +187,4 @@ Tunables = Annotated[Mapping[str, Int], BeforeValidator(_mapping), AfterValidato
 PlacementField = Annotated[str | tuple[int, ...], PlainValidator(_placement)]
 MachineField = Annotated[str | Path | Machine, PlainValidator(_machine)]
 KernelField = Annotated[str | Path | type[Kernel], PlainValidator(_kernel)]
-NoiseField = Annotated[str | Mapping[str, float] | Noise, PlainValidator(_noise)]
+NoiseField = Annotated[str | Path | Mapping[str, Any] | Noise, PlainValidator(_noise)]

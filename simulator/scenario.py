@@ -43,7 +43,7 @@ from simulator.fields import (
     Tunables,
 )
 from simulator.kernel import Kernel, load_kernel
-from simulator.machine import Machine, Noise, load_machine, load_noise
+from simulator.machine import Machine, Noise, check_noise, load_machine, load_noise
 from simulator.machine.explain import explain
 
 __all__ = ("Scenario",)
@@ -202,6 +202,7 @@ class Scenario(BaseModel):
     @model_validator(mode="after")
     def _possible(self) -> Scenario:
         self._load()
+        check_noise(self.machine_model, self.noise_model)
         self._check_cpus()
         self._check_memory()
         self._check_placement()

@@ -87,7 +87,7 @@ WRONG = [
     ({"noise": {"idle_shar": 0.1}}, "noise: unknown key 'idle_shar' (did you mean 'idle_share'?)"),
     ({"noise": {"preset": "idle", "idle_share": 3.0}}, "idle_share is 3, but must be 0 to 1"),
     ({"noise": {1: 0.1}}, "noise: names must be text, not 1"),
-    ({"noise": 0.5}, "noise: must be a name, a mapping or a Noise, not 0.5"),
+    ({"noise": 0.5}, "noise: must be a name, a path, a mapping or a Noise, not 0.5"),
     ({"pagess": 3}, "unknown key 'pagess' (did you mean 'pages'?)"),
     # Numbers.
     ({"pages": 0}, "pages: must be 1 to 16777216, not 0"),
@@ -270,7 +270,7 @@ def test_key_differs_when_any_field_differs(names):
 def test_key_does_not_depend_on_engine_or_order(kinds, shares, engine):
     def scenario(kinds, shares, engine):
         faults = {kind: (len(kind), 1) for kind in kinds}
-        return laptop(faults=faults, noise=dict.fromkeys(shares, 0.125), engine=engine)
+        return laptop(faults=faults, noise=dict.fromkeys(shares, 0.0125), engine=engine)
 
     ordered = scenario(sorted(kinds), sorted(shares), "auto")
     assert scenario(kinds, shares, engine).key == ordered.key

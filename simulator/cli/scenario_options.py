@@ -56,7 +56,7 @@ def _pfn(text: str) -> object:
 def _noise(text: str) -> object:
     if "=" not in text:
         return text
-    return dict(_pair("noise", part, "SHARE=VALUE") for part in text.split(","))
+    return dict(_pair("noise", part, "KEY=VALUE") for part in text.split(","))
 
 
 def _pair(field: str, text: str, form: str) -> tuple[str, Any]:
@@ -78,7 +78,7 @@ _VARIED: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
     ("cpus", _number_or_all, "N|all", "only the first N CPUs of the machine (default all)"),
     ("placement", _placement, "WHERE", "aligned, random, pmds=S[,T,...], or PFNs: 512,1024,..."),
     ("free_pages", number, "N", "free base pages (default: more than needed)"),
-    ("noise", _noise, "NOISE", "quiet, idle, busy, overcommitted, or idle_share=0.2,..."),
+    ("noise", _noise, "NOISE", "a preset, a TOML file, or KEY=VALUE,... (see: tlbsim noises)"),
 )
 
 
@@ -92,7 +92,10 @@ def add_scenario_options(parser: ArgumentParser, repeatable: bool) -> None:
     _add(group.add_argument, "phases", "LIST", "alloc,free,alloc,... (default alloc,free)")
     fault = "let allocations fail: pte_page, head_page or restore_page, and which ones"
     _add(group.add_argument, "fault", "KIND=N,N", fault, action="append", default=[])
-    setting = "a tunable of the kernel, or a value of the machine such as costs.inject=900"
+    setting = (
+        "a tunable of the kernel, a value of the machine such as costs.inject=900, or of the"
+        " noise such as noise.idle_share=0.3"
+    )
     _add(group.add_argument, "set", "KEY=VALUE", setting, action="append", default=[])
     _add(group.add_argument, "seed", "N", "seed of all draws (default 1)", type=number)
     if not repeatable:
@@ -135,23 +138,31 @@ def _faults(texts: Iterable[str]) -> dict[str, tuple[Any, ...]]:
     return faults
 
 
-# A key with a dot is the machine's, one without is a tunable of the kernel.
+# A key with a dot is the noise's or the machine's, one without is a tunable of the kernel.
 def _with_settings(scenario: Scenario, settings: Iterable[str]) -> Scenario:
+    from simulator.machine.noise import NOISE_KEYS
+
     tunables: dict[str, Any] = {}
     values: dict[str, str] = {}
+    noise: dict[str, Any] = {}
     for setting in settings:
         key, _ = _pair("set", setting, "KEY=VALUE")
         value = setting.partition("=")[2]
-        if "." in key:
+        if key.startswith("noise."):
+            noise[key.removeprefix("noise.")] = number(value)
+        elif "." in key:
             values[key] = value
         elif key in scenario.kernel_class.TUNABLES:
             tunables[key] = number(value)
         else:
-            known = (*scenario.kernel_class.TUNABLES, *scenario.machine_model.keys())
+            noises = (f"noise.{name}" for name in NOISE_KEYS)
+            known = (*scenario.kernel_class.TUNABLES, *scenario.machine_model.keys(), *noises)
             raise InputError(f"set: unknown key {key!r}{nearest(key, known)}")
-    if values:
-        try:
+    try:
+        if values:
             scenario = scenario.replace(machine=scenario.machine_model.with_values(values))
-        except InputError as error:
-            raise InputError(f"set: {error}") from None
+        if noise:
+            scenario = scenario.replace(noise=scenario.noise_model.with_values(noise))
+    except InputError as error:
+        raise InputError(f"set: {error}") from None
     return scenario.replace(tunables=tunables) if tunables else scenario

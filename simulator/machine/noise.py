@@ -3,22 +3,31 @@
 Noise
 -----
 
-What else the CPUs are doing while a request runs: the share of time that a CPU
-is idle, has interrupts off, or (a virtual CPU) is not running at all.  How long
-such a spell lasts is a property of the machine; how frequent it is, of the
-noise.
+What else the CPUs are doing while a request runs: how much of the time a CPU is
+idle and for how long, how much and how long it has interrupts off, how often
+other address spaces' shootdowns interrupt it, and how much of the time a virtual
+CPU is not running at all.
 
-Modelled: three shares, the same for every CPU, as independent spells.
+Modelled: the same noise on every CPU, as independent spells; what a key leaves
+out, the machine says (how long a spell lasts, what a handler costs).
 
-Not modelled: load that moves between CPUs or that reacts to the request.
+Modelled as something else: a CPU in the handler of a background shootdown is one
+with interrupts off for that long.  It delays an interrupt as the handler would.
 
-Sources: assumptions, each with its reason in ``noise.toml``; no
-published measurement states these shares for the calibrated machines.
+Not modelled: load that moves between CPUs or that reacts to the request; that an
+IPI is saved where a background shootdown is still in the CPU's queue; what such
+shootdowns do to the interrupt controller, to the sender, or to a CPU with a task;
+that they reset the depth of an idle CPU (those of user memory spare idle CPUs);
+the TLB misses after them.
+
+Sources: assumptions, each with its reason in ``noise.toml``; no published
+measurement states these shares for the calibrated machines.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -30,40 +39,121 @@ from simulator.machine.explain import explain
 from simulator.machine.load import read_toml
 from simulator.machine.schema import Strict
 
-__all__ = ("Noise", "Reasons", "load_noise", "noises")
+__all__ = ("NOISE_KEYS", "Noise", "NoiseKey", "load_noise", "noises")
 
-_SHARES = ("idle_share", "irqs_off_share", "preempted_share")
+
+@dataclass(frozen=True)
+class NoiseKey:
+    """What a key of a noise means: its unit, its bounds, and a text for the user."""
+
+    unit: str
+    low: float
+    high: float
+    text: str
+    #: Of what holds where nothing is set; empty: has to be set.
+    default: str = ""
+
+
+#: Every key of a noise.
+NOISE_KEYS: Mapping[str, NoiseKey] = {
+    "idle_share": NoiseKey("of time", 0, 1, "a CPU is idle"),
+    "irqs_off_share": NoiseKey("of time", 0, 1, "a CPU that is not idle has interrupts off"),
+    "preempted_share": NoiseKey(
+        "of time", 0, 1, "the host does not run a vCPU; bare metal ignores it"
+    ),
+    "idle_depth_ns": NoiseKey(
+        "ns",
+        2e3,
+        1e9,
+        "how long a CPU found idle has been so, on average; decides its C-state",
+        "the machine's spells.idle.frame, times idle_share + 1/2",
+    ),
+    "irqs_off_tail_share": NoiseKey(
+        "of sections",
+        0,
+        1,
+        "interrupts-off sections longer than the longest of the machine",
+        "none; the machine's spells.irqs_off.length",
+    ),
+    "irqs_off_max_ns": NoiseKey(
+        "ns",
+        1e3,
+        4e9,
+        "the longest of these; bounded Pareto of exponent 2 from the machine's longest",
+        "the machine's longest",
+    ),
+    "shootdowns_per_s": NoiseKey(
+        "per s",
+        0,
+        1e6,
+        "TLB shootdowns of others that interrupt a CPU that is not idle",
+        "none beside what irqs_off_share stands for",
+    ),
+    "shootdown_ns": NoiseKey(
+        "ns",
+        1,
+        4e9,
+        "what each of these takes on the CPU that it interrupts",
+        "the machine's handler_entry + invlpg + handler_exit",
+    ),
+}
+_REQUIRED = tuple(name for name, key in NOISE_KEYS.items() if not key.default)
+_NOT_SET = {name: f"not set: {key.default}" for name, key in NOISE_KEYS.items() if key.default}
+_BY_USER = "set by the user"
 
 
 class Reasons(Strict):
-    """Why a share is what it is."""
+    """Why a value is what it is: kind and source."""
 
     idle_share: str
     irqs_off_share: str
     preempted_share: str
+    idle_depth_ns: str = _NOT_SET["idle_depth_ns"]
+    irqs_off_tail_share: str = _NOT_SET["irqs_off_tail_share"]
+    irqs_off_max_ns: str = _NOT_SET["irqs_off_max_ns"]
+    shootdowns_per_s: str = _NOT_SET["shootdowns_per_s"]
+    shootdown_ns: str = _NOT_SET["shootdown_ns"]
 
 
 class Noise(Strict):
     """
-    Shares of time, 0 to 1; 0 switches a mechanism off.
+    What other CPUs do; a share or rate of 0 switches a mechanism off.
 
-    `preempted_share` is for virtual machines; bare metal has no such spells and
-    ignores it.
+    :data:`NOISE_KEYS` says what each field means; None leaves it to the machine.
     """
 
     name: str
     idle_share: float
     irqs_off_share: float
     preempted_share: float
+    idle_depth_ns: float | None = None
+    irqs_off_tail_share: float = 0.0
+    irqs_off_max_ns: float | None = None
+    shootdowns_per_s: float = 0.0
+    shootdown_ns: float | None = None
     reasons: Reasons
 
+    def with_values(self, values: Mapping[str, Any]) -> Noise:
+        """Return a noise that differs in some values, see :data:`NOISE_KEYS`."""
+        _check_keys(values, NOISE_KEYS)
+        changes = ", ".join(f"{key}={_plain(values[key])}" for key in values)
+        data = self.model_dump()
+        reasons = data.pop("reasons") | dict.fromkeys(values, _BY_USER)
+        name = f"{self.name}, {changes}" if changes else self.name
+        return _build({**data, **values, "name": name, "reasons": reasons})
+
     @model_validator(mode="after")
-    def _are_shares(self) -> Noise:
-        for name in _SHARES:
+    def _in_bounds(self) -> Noise:
+        for name, key in NOISE_KEYS.items():
             value = getattr(self, name)
-            if not 0 <= value <= 1:
-                near = 0 if value < 0 else 1
-                raise ValueError(f"{name} is {value:g}, but must be 0 to 1 (nearest: {near})")
+            if value is not None and not key.low <= value <= key.high:
+                near = key.low if value < key.low else key.high
+                raise ValueError(
+                    f"{name} is {value:g}, but must be {key.low:g} to {key.high:g}"
+                    f" (nearest: {near:g})"
+                )
+        if self.irqs_off_tail_share and self.irqs_off_max_ns is None:
+            raise ValueError("irqs_off_tail_share needs irqs_off_max_ns, the longest section")
         return self
 
 
@@ -72,35 +162,58 @@ def noises() -> tuple[str, ...]:
     return tuple(_presets())
 
 
-def load_noise(noise: str | Mapping[str, Any]) -> Noise:
+def load_noise(noise: str | Path | Mapping[str, Any]) -> Noise:
     """
-    Return a preset by its name, or a noise of one's own.
+    Return a preset by its name, a noise from a TOML file, or one of one's own.
 
     A mapping states all three shares, or a preset and what differs from it:
-    ``{"preset": "busy", "idle_share": 0.3}``.
+    ``{"preset": "busy", "idle_share": 0.3}``.  A file holds the same, and may say
+    why in a table ``reasons``.  A text with a slash or the ending ``.toml`` is a path.
     """
-    presets = _presets()
+    if isinstance(noise, Path) or (
+        isinstance(noise, str) and ("/" in noise or noise.endswith(".toml"))
+    ):
+        return _from_file(Path(noise).expanduser())
     if isinstance(noise, str):
-        return _preset(presets, noise)
+        return _preset(_presets(), noise)
     if not isinstance(noise, Mapping):
         raise InputError(f"noise: must be a name or a table, not {noise!r}")
-    given = dict(noise)
-    own = {key: given[key] for key in _SHARES if key in given}
-    reasons = dict.fromkeys(own, "set by the user")
-    name = "own"
-    for key in given:
-        if key not in (*_SHARES, "preset"):
-            known = nearest(str(key), (*_SHARES, "preset"))
-            raise InputError(f"noise: unknown key {str(key)!r}{known}")
+    return _own(noise, "own", {})
+
+
+def _from_file(path: Path) -> Noise:
+    data = read_toml(path, f"noise: {path}")
+    reasons = data.pop("reasons", {})
+    if not isinstance(reasons, dict):
+        raise InputError("noise: reasons: must be a table")
+    _check_keys(reasons, {key: None for key in data if key != "preset"}, "reasons: ")
+    return _own(data, path.stem, reasons)
+
+
+def _own(given: Mapping[str, Any], name: str, reasons: Mapping[str, Any]) -> Noise:
+    _check_keys(given, (*NOISE_KEYS, "preset"))
+    own = {key: given[key] for key in NOISE_KEYS if key in given}
+    why: dict[str, Any] = dict.fromkeys(own, _BY_USER) | dict(reasons)
     if "preset" in given:
-        base = _preset(presets, given["preset"])
-        name = base.name if not own else f"{base.name}, changed"
-        own = {key: getattr(base, key) for key in _SHARES} | own
-        reasons = base.reasons.model_dump() | reasons
-    for key in _SHARES:
+        base = _preset(_presets(), given["preset"])
+        if name == "own":
+            name = f"{base.name}, changed" if own else base.name
+        own = base.model_dump(exclude={"name", "reasons"}) | own
+        why = base.reasons.model_dump() | why
+    for key in _REQUIRED:
         if key not in own:
             raise InputError(f"noise: missing {key!r} (or a 'preset' to take it from)")
-    return _build({"name": name, **own, "reasons": reasons})
+    return _build({"name": name, **own, "reasons": why})
+
+
+def _check_keys(given: Mapping[str, Any], known: Any, where: str = "") -> None:
+    for key in given:
+        if key not in known:
+            raise InputError(f"noise: {where}unknown key {str(key)!r}{nearest(str(key), known)}")
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _presets() -> dict[str, Any]:

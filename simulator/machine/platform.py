@@ -28,8 +28,9 @@ from simulator.errors import InputError
 from simulator.machine import tables
 from simulator.machine.layout import Distance, distances, icr_writes, places
 from simulator.machine.noise import Noise
+from simulator.machine.noisy import NoisySpells, idle_frame, irqs_off_spells, preempted_spells
 from simulator.machine.schema import Cost, CostByDistance, IdleState, IpiMode, Machine, Spread, Time
-from simulator.machine.spells import Spells, spell_table
+from simulator.machine.spells import Spells, SpellTable, spell_table
 
 __all__ = ("Costs", "LoweredCost", "LoweredIdleState", "Platform", "lower")
 
@@ -263,23 +264,22 @@ def _idle_state(state: IdleState) -> LoweredIdleState:
 
 
 def _spells(machine: Machine, nr_cpus: int, noise: Noise, key: int) -> Spells:
-    classes = machine.spells
-    timed = {}
-    for name in ("irqs_off", "preempted"):
-        spells = getattr(classes, name)
-        if spells is not None:
-            timed[name] = spell_table(
-                name,
-                getattr(noise, f"{name}_share"),
-                _half_up(spells.frame.exact_ns),
-                _fixed(spells.length),
-                tables.from_quantiles(spells.length.quantiles),
-                nr_cpus,
-                key,
-            )
-    idle_frame_ns = _half_up(classes.idle.frame.exact_ns)
+    def timed(spells: NoisySpells) -> SpellTable:
+        return spell_table(
+            spells.name,
+            spells.share,
+            _half_up(spells.frame_ns),
+            _half_up(spells.mean_ns * _FP),
+            tables.from_quantiles(spells.points),
+            nr_cpus,
+            key,
+            spells.what,
+        )
+
+    preempted = preempted_spells(machine, noise)
+    idle_frame_ns = _half_up(idle_frame(machine, noise))
     return Spells(
-        preempted=timed.get("preempted"),
-        irqs_off=timed["irqs_off"],
+        preempted=None if preempted is None else timed(preempted),
+        irqs_off=timed(irqs_off_spells(machine, noise)),
         idle=spell_table("idle", noise.idle_share, idle_frame_ns, 0, None, nr_cpus, key),
     )

@@ -17,7 +17,8 @@ may have begun one frame earlier.
 Not modelled: spells longer than a frame; spells that depend on one another or
 on what the simulated kernel does.
 
-Sources: lengths and frames are values of the machine, shares of the noise.
+Sources: lengths and frames are values of the machine where the noise does not
+state its own, shares of the noise.
 """
 
 from __future__ import annotations
@@ -150,12 +151,14 @@ def spell_table(
     length: Int64Array | None,
     nr_cpus: int,
     key: int,
+    what: str = "",
 ) -> SpellTable:
     """
     Return the spells of a class that take up `share` of the time.
 
-    `key` is that of the simulation.  :raises InputError: if spells of that
-    length, at most one in a frame and cut at its end, cannot take up so much.
+    `key` is that of the simulation; `what` says whose the share is, for errors.
+    :raises InputError: if spells of that length, at most one in a frame and cut at
+    its end, cannot take up so much.
     """
     expected_ns = float(frame_ns)
     if length is not None:
@@ -166,8 +169,8 @@ def spell_table(
     probability = share * frame_ns / expected_ns
     if probability > 1:
         raise InputError(
-            f"noise: {name}_share is {share:g}, but spells of the machine's length reach"
-            f" at most {expected_ns / frame_ns:.3g}"
+            f"noise: {what or f'{name}_share'} is {share:g}, but spells of the machine's length"
+            f" reach at most {expected_ns / frame_ns:.3g}"
         )
     own = fold(key, purpose_of(f"spell {name}"))
     phase = _below(stream(fold(own, purpose_of("phase")), 0, nr_cpus), frame_ns)

@@ -17,6 +17,7 @@ import simulator as sim
 from simulator import experiment
 from simulator.cli import compare, kernels, machines, run, validate
 from simulator.kernel import proposals
+from simulator.machine.noise import NOISE_KEYS
 
 SMALL = ("--machine", "laptop-8", "--pages", "8", "--seed", "3")
 
@@ -80,6 +81,15 @@ def test_set_changes_values_of_the_machine():
     assert (costs.inject.kind, costs.inject.source) == ("assumed", "set by the user")
 
 
+def test_set_changes_values_of_the_noise():
+    setting = ("--set", "noise.idle_share=0.3", "--set", "noise.shootdowns_per_s=1e3")
+    (s,) = fields("run", "--noise", "busy", *setting)
+    assert s.noise_model == sim.load_noise("busy").with_values(
+        {"idle_share": 0.3, "shootdowns_per_s": 1000.0}
+    )
+    assert s.key != fields("run", "--noise", "busy")[0].key
+
+
 def test_options_given_several_times_are_combined_first_ones_first():
     found = fields(
         "compare", "--kernel", "v6.6", "--kernel", "v6.7", "--cpus", "4", "--cpus", "all"
@@ -110,6 +120,26 @@ def test_a_machine_is_printed_with_its_sources(tlbsim, name):
     assert text.startswith(f"{name}: ")
     assert "assumed" in text
     assert tlbsim("machines", name, "--json").json["costs"]["invlpg"]["source"]
+
+
+def test_noises_lists_each_preset_and_every_key(tlbsim):
+    done = tlbsim("noises")
+    assert (done.status, done.err) == (0, "")
+    table, further = done.out.split("\n\n")
+    assert [line.split()[0] for line in table.splitlines()[1:]] == list(sim.noises())
+    for key in NOISE_KEYS:
+        assert key in table.splitlines()[0] or key in further
+    assert max(map(len, done.out.splitlines())) <= 78
+    assert [n["name"] for n in tlbsim("noises", "--json").json] == list(sim.noises())
+
+
+def test_a_noise_is_printed_with_its_reasons_and_its_effect_on_a_machine(tlbsim):
+    text = tlbsim("noises", "busy", "--machine", "laptop-8").out
+    assert "assumed: short gaps between the slices of a full load" in text
+    assert "An interrupt on laptop-8 finds a CPU\n  idle in POLL" in text
+    found = tlbsim("noises", "busy", "--json").json
+    assert found["idle_share"] == 0.02
+    assert set(found["keys"]) == set(found["reasons"]) == set(NOISE_KEYS)
 
 
 def test_kernels_lists_each_version_with_its_parent(tlbsim):

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from simulator.errors import InputError
-from simulator.machine import load_noise, noises
+from simulator.machine import Noise, load_noise, noises
+from simulator.machine.noise import NOISE_KEYS, Reasons
 
 SHARES = ("idle_share", "irqs_off_share", "preempted_share")
 
@@ -43,6 +47,72 @@ def test_own_noise_may_differ_from_a_preset_in_some_shares():
     assert load_noise({"preset": "busy"}) == busy
 
 
+def test_every_field_of_a_noise_is_a_key_with_unit_bounds_and_reason():
+    assert [f for f in Noise.model_fields if f not in ("name", "reasons")] == list(NOISE_KEYS)
+    assert list(Reasons.model_fields) == list(NOISE_KEYS)
+    for name, key in NOISE_KEYS.items():
+        assert key.unit
+        assert key.text
+        assert key.low < key.high
+        # A value is required unless something else holds where it is not set.
+        assert Noise.model_fields[name].is_required() == (not key.default)
+
+
+def test_with_values_changes_values_their_reasons_and_the_name():
+    noise = load_noise("quiet").with_values({"idle_share": 0.3, "shootdowns_per_s": 1000})
+    assert (noise.idle_share, noise.shootdowns_per_s) == (0.3, 1000)
+    assert noise.name == "quiet, idle_share=0.3, shootdowns_per_s=1000"
+    assert noise.reasons.shootdowns_per_s == noise.reasons.idle_share == "set by the user"
+    assert noise.reasons.irqs_off_share == load_noise("quiet").reasons.irqs_off_share
+    assert load_noise("quiet").with_values({}) == load_noise("quiet")
+
+
+def test_noise_from_a_file_has_its_name_and_its_reasons(tmp_path):
+    file = tmp_path / "my-guest.toml"
+    file.write_text(
+        'preset = "busy"\nidle_depth_ns = 50000\nidle_share = 0.4\n'
+        '[reasons]\nidle_share = "measured: mpstat on the guest, 2023-09-06"\n'
+    )
+    for path in (file, str(file)):
+        noise = load_noise(path)
+        assert (noise.name, noise.idle_share, noise.idle_depth_ns) == ("my-guest", 0.4, 50000)
+        assert noise.irqs_off_share == load_noise("busy").irqs_off_share
+        assert noise.reasons.idle_share.startswith("measured: mpstat")
+        assert noise.reasons.idle_depth_ns == "set by the user"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("idle_share = ", "noise: .*my.toml: not TOML: "),
+        ('preset = "buzy"', "noise: unknown preset 'buzy' .did you mean 'busy'"),
+        ('preset = "busy"\nidle = 1', "noise: unknown key 'idle' .did you mean 'idle_share'"),
+        ("idle_share = 0.1", "noise: missing 'irqs_off_share'"),
+        ('preset = "busy"\nreasons = 1', "noise: reasons: must be a table"),
+        (
+            'preset = "busy"\nidle_share = 0.1\n[reasons]\nidle_shere = "x"',
+            "noise: reasons: unknown key 'idle_shere' .did you mean 'idle_share'",
+        ),
+        (
+            'preset = "busy"\nidle_share = 0.1\n[reasons]\nidle_share = 3',
+            "noise: reasons.idle_share: must be text, not 3",
+        ),
+    ],
+)
+def test_wrong_files_are_one_line(tmp_path, text, expected):
+    file = tmp_path / "my.toml"
+    file.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_noise(file)
+    assert re.match(expected, str(caught.value))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_one_line():
+    with pytest.raises(InputError, match=r"noise: none\.toml: no such file"):
+        load_noise(Path("none.toml"))
+
+
 @pytest.mark.parametrize(
     ("wrong", "expected"),
     [
@@ -65,6 +135,22 @@ def test_own_noise_may_differ_from_a_preset_in_some_shares():
         (
             {"preset": "busy", "idle_share": float("nan")},
             "noise: idle_share: must be a finite number, not nan",
+        ),
+        (
+            {"preset": "busy", "idle_depth_ns": 10},
+            "noise: idle_depth_ns is 10, but must be 2000 to 1e+09 (nearest: 2000)",
+        ),
+        (
+            {"preset": "busy", "shootdowns_per_s": -1},
+            "noise: shootdowns_per_s is -1, but must be 0 to 1e+06 (nearest: 0)",
+        ),
+        (
+            {"preset": "busy", "shootdown_per_s": 1},
+            "noise: unknown key 'shootdown_per_s' (did you mean 'shootdowns_per_s'?)",
+        ),
+        (
+            {"preset": "busy", "irqs_off_tail_share": 0.1},
+            "noise: irqs_off_tail_share needs irqs_off_max_ns, the longest section",
         ),
         (5, "noise: must be a name or a table, not 5"),
     ],

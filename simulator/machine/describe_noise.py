@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""
+A noise as plain text
+---------------------
+
+The report that ``tlbsim noises NAME`` prints: every key with its value, meaning
+and source, in at most 78 columns; and what that means to an interrupt on some
+machine.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from simulator.machine.noise import NOISE_KEYS, Noise
+from simulator.machine.noisy import idle_frame, irqs_off_spells, preempted_spells
+from simulator.machine.schema import IdleState, Machine
+
+__all__ = ("describe_noise", "idle_mix")
+
+_WIDTH = 78
+
+
+def describe_noise(noise: Noise, machine: Machine | None = None) -> str:
+    """Return a report of a noise: plain text of at most 78 columns, without a final newline."""
+    lines = [f"noise {noise.name}", ""]
+    for name, key in NOISE_KEYS.items():
+        value = getattr(noise, name)
+        shown = "not set" if value is None or (key.default and not value) else f"{value:g}"
+        unit = "" if shown == "not set" else key.unit
+        lines.append(f"  {name:<22}{shown:>10} {unit}".rstrip())
+        lines += _wrap(f"      {key.text}")
+        lines += _wrap(f"      {getattr(noise.reasons, name)}")
+    if machine is not None:
+        lines += ["", f"An interrupt on {machine.name} finds a CPU", *_met(noise, machine)]
+        lines += _wrap("(one that was not interrupted shortly before; waits are averages)", "")
+    return "\n".join(lines)
+
+
+def idle_mix(noise: Noise, machine: Machine) -> list[tuple[IdleState, float]]:
+    """Return each idle state and its share of the CPUs that an interrupt finds idle."""
+    frame_ns = float(idle_frame(machine, noise))
+    p = noise.idle_share
+
+    def shorter(idle_ns: float) -> float:
+        # Idle since anywhere in this frame or, with the chance p, in the one before.
+        within = min(1.0, idle_ns / frame_ns)
+        before = min(1.0, max(0.0, idle_ns / frame_ns - 1))
+        return (1 - p) * within + p * before
+
+    states = machine.idle_states
+    # In the first one until the second is reached, whatever its own residency.
+    begins = [0.0, *(shorter(float(state.residency.exact_ns)) for state in states[1:]), 1.0]
+    return [(s, max(0.0, begins[i + 1] - begins[i])) for i, s in enumerate(states)]
+
+
+def _met(noise: Noise, machine: Machine) -> Iterator[str]:
+    left = 1.0
+    for state, share in idle_mix(noise, machine):
+        exit_ns = float(state.exit_latency.exact_ns)
+        yield _row(f"idle in {state.name}", noise.idle_share * share, "to leave it", exit_ns)
+    left -= noise.idle_share
+    for spells, name, wait in (
+        (preempted_spells(machine, noise), "preempted", "until it runs"),
+        (irqs_off_spells(machine, noise), "with interrupts off", "until they are on"),
+    ):
+        if spells is not None:
+            yield _row(name, left * spells.share, wait, spells.residual_ns)
+            left -= left * spells.share
+    yield _row("running", left, "", 0)
+
+
+def _row(name: str, share: float, wait: str, ns: float) -> str:
+    text = f"  {name:<22}{100 * share:>9.4g} %"
+    return f"{text}   {ns / 1000:,.4g} us {wait}" if wait else text
+
+
+def _wrap(text: str, more: str = "      ") -> list[str]:
+    return textwrap.wrap(text, _WIDTH, subsequent_indent=more, break_on_hyphens=False)

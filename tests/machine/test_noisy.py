@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: MIT
+"""
+What the keys of a noise do to an interrupt
+-------------------------------------------
+
+Oracles: the renewal theorem (an interrupt that meets a spell waits for E[L^2] / 2 E[L] on
+average), order statistics of the slowest of n CPUs, and the age of a frame.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from simulator.errors import InputError
+from simulator.machine import LoweredCost, load_machine, load_noise, lower, noises
+from simulator.machine.describe_noise import describe_noise, idle_mix
+from simulator.machine.mixture import mean
+from simulator.machine.noise import NOISE_KEYS
+from simulator.machine.noisy import (
+    check_noise,
+    idle_frame,
+    irqs_off_spells,
+    preempted_spells,
+    shootdown_ns,
+)
+from simulator.machine.platform import Costs
+from tests.engine.hand import World
+from tests.engine.test_closed_forms import NO_RUN
+
+VM = load_machine("epyc-7j13-vm252")
+METAL = load_machine("xeon-e7-8895-8s")
+STILL = load_noise({"idle_share": 0.0, "irqs_off_share": 0.0, "preempted_share": 0.0})
+
+
+def moments_of(points):
+    """E[L] and E[L^2] of straight lines between (probability, value) points."""
+    p, v = np.array(points, dtype=float).T
+    low, high, width = v[:-1], v[1:], np.diff(p)
+    return (
+        (width * (low + high)).sum() / 2,
+        (width * (low * low + low * high + high * high)).sum() / 3,
+    )
+
+
+def waits_by_frame(spells, nr_frames=4000):
+    """The wait of an interrupt at a uniform time, averaged over each frame of each CPU."""
+    found = []
+    for number in range(nr_frames):
+        start, end = spells.frame(number)
+        found.append((end - start) ** 2 / 2 / spells.frame_ns)
+    return np.concatenate(found)
+
+
+def near(values, expected):
+    """Whether a mean of independent values is the expected one, to four standard errors."""
+    error = values.std(ddof=1) / math.sqrt(values.size)
+    assert error < 0.1 * expected, "the test would accept nearly anything"
+    return abs(values.mean() - expected) < 4 * error
+
+
+# --- how long an interrupt waits ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.0005, 0.0015])
+def test_wait_for_interrupts_to_be_on_is_share_times_residual_life(share):
+    # A frame of 1 ms cuts next to nothing of spells of 1.87 us on average.
+    machine = METAL.with_values({"spells.irqs_off.frame": "1 ms"})
+    noise = STILL.with_values({"irqs_off_share": share})
+    first, second = moments_of(METAL.spells.irqs_off.length.quantiles)
+    expected = share * second / (2 * first) * 1000
+    assert near(waits_by_frame(lower(machine, 64, noise, 1, 0).spells.irqs_off), expected)
+
+
+@pytest.mark.parametrize("q", [0.001, 0.02])
+def test_a_tail_adds_its_residual_life(q):
+    """1 - q of the sections as before, q of them bounded Pareto from 97 us to 1 ms."""
+    noise = STILL.with_values(
+        {"irqs_off_share": 0.001, "irqs_off_tail_share": q, "irqs_off_max_ns": 1e6}
+    )
+    spells = irqs_off_spells(METAL, noise)
+    length = METAL.spells.irqs_off.length
+    first, second = moments_of(length.quantiles)
+    scale = 1000 * length.value / first
+    low, high = 97 * scale, 1e6
+    norm = low**-2 - high**-2
+    m1 = (1 - q) * first * scale + q * 2 * (1 / low - 1 / high) / norm
+    m2 = (1 - q) * second * scale**2 + q * 2 * math.log(high / low) / norm
+    found = moments_of(spells.points)
+    # 32 straight lines for the curve of the tail.
+    assert found[0] == pytest.approx(m1, rel=0.02)
+    assert found[1] == pytest.approx(m2, rel=0.05)
+    assert spells.frame_ns == 10**6
+    lowered = lower(METAL, 64, noise, 1, 0).spells.irqs_off
+    # Whole spells, before the frame cuts them.
+    assert lowered.mean_fp / 1024 == pytest.approx(found[0], rel=1e-6)
+    assert near(waits_by_frame(lowered, 20000), spells.share * spells.residual_ns)
+
+
+def test_background_shootdowns_make_a_cpu_wait_for_half_a_handler():
+    """Rate r, handlers of h: found in one with the chance r h, wait h / 2 then."""
+    rate_per_s, h = 5000, 2000
+    noise = STILL.with_values({"shootdowns_per_s": rate_per_s, "shootdown_ns": h})
+    spells = irqs_off_spells(METAL, noise)
+    assert spells.share == pytest.approx(rate_per_s / 1e9 * h)
+    # The frame of 100 us cuts those that begin in its last 2: E[X^2] / 2 E[X].
+    frame = 100_000
+    first, second = h - h * h / (2 * frame), h * h - 2 * h**3 / (3 * frame)
+    assert spells.residual_ns == pytest.approx(second / 2 / first)
+    expected = spells.share * second / 2 / first
+    assert near(waits_by_frame(lower(METAL, 64, noise, 1, 0).spells.irqs_off), expected)
+
+
+def test_sections_and_shootdowns_are_mixed_by_how_many_there_are():
+    """Share and rate add up: s + r h of the time, s E[L^2] / 2 E[L] + r h^2 / 2 of wait."""
+    s, rate, h = 0.001, 2000 / 1e9, 3000
+    noise = STILL.with_values(
+        {"irqs_off_share": s, "shootdowns_per_s": 2000, "shootdown_ns": float(h)}
+    )
+    spells = irqs_off_spells(METAL, noise)
+    length = METAL.spells.irqs_off.length
+    first, second = moments_of(length.quantiles)
+    scale = 1000 * length.value / first
+    m1, m2 = moments_of(spells.points)
+    assert spells.share == pytest.approx(s + rate * h)
+    assert spells.share * m2 / (2 * m1) == pytest.approx(
+        s * second * scale / (2 * first) + rate * h * h / 2
+    )
+
+
+def test_residual_of_preempted_spells_is_that_of_their_frames():
+    noise = load_noise("overcommitted")
+    spells = preempted_spells(VM, noise)
+    lowered = lower(VM, 64, noise, 1, 0).spells.preempted
+    assert near(waits_by_frame(lowered, 2000), noise.preempted_share * spells.residual_ns)
+
+
+def test_a_shootdown_takes_what_the_machine_says_unless_it_is_stated():
+    costs = METAL.costs
+    wanted = sum(c.exact_ns for c in (costs.handler_entry, costs.invlpg, costs.handler_exit))
+    assert shootdown_ns(METAL, STILL) == wanted
+    assert shootdown_ns(METAL, STILL.with_values({"shootdown_ns": 700})) == 700
+
+
+# --- the slowest of n, in the engine ------------------------------------------------------
+
+
+def free_machine(machine, nr_cpus, noise):
+    """Return a machine on which nothing but a wait for the target takes more than 1 ns."""
+    platform = lower(machine, nr_cpus, noise, 11, 0)
+    names = [field.name for field in fields(Costs)]
+    costs = {n: LoweredCost(n, (0,) * 4, None, 0) for n in names}
+    costs["deliver"] = costs["handler_entry"] = LoweredCost("deliver", (1024,) * 4, None, 0)
+    return replace(platform, costs=Costs(**costs))
+
+
+def flush_times(platform, nr_flushes, gap_ns):
+    """How long flushes take that come at uniform times, more than a frame apart."""
+    gaps = np.random.default_rng(5).integers(gap_ns, 3 * gap_ns, nr_flushes).tolist()
+
+    def body(world, task):
+        for gap in gaps:
+            task.work("bookkeeping", gap)
+            yield from world.flush(task, NO_RUN)
+
+    world = World(platform, ipis_of=()).run({0: body})
+    return np.array([row["end_ns"] - row["start_ns"] for row in world.flushes])
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2])
+def test_slowest_of_n_waits_for_an_idle_exit_unless_none_is_idle(share):
+    """HLT takes 10 us to leave: with the chance 1 - (1 - p)^n, as one of n is idle."""
+    n, nr_flushes = 15, 1500
+    noise = STILL.with_values({"idle_share": share})
+    took_ns = flush_times(free_machine(VM, n + 1, noise), nr_flushes, 20_000_000)
+    late = took_ns >= 10_000
+    assert set(took_ns.tolist()) == {2, 10_002}
+    chance = 1 - (1 - share) ** n
+    assert abs(late.mean() - chance) < 4 * math.sqrt(chance * (1 - chance) / nr_flushes)
+
+
+def test_slowest_of_n_background_handlers_has_the_power_of_their_residual():
+    """P(wait <= x) = 1 - r (h - x) for one CPU, to the power n for the slowest of n."""
+    n, nr_flushes, rate, h = 40, 2500, 5000 / 1e9, 4000
+    noise = STILL.with_values({"shootdowns_per_s": rate * 1e9, "shootdown_ns": h})
+    took_ns = flush_times(free_machine(METAL, n + 1, noise), nr_flushes, 200_000) - 2
+    # The frame cuts one spell of 50 by half on average: 2 % of the spells, in their share too.
+    for x in (0, 1000, 2000, 3000):
+        chance = (1 - rate * (h - x)) ** n
+        error = math.sqrt(chance * (1 - chance) / nr_flushes)
+        assert abs((took_ns <= x).mean() - chance) < 4 * error, x
+    assert took_ns.max() <= h
+
+
+# --- idle depth ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+@pytest.mark.parametrize("depth_ns", [20_000, 3_000_000])
+def test_a_cpu_found_idle_has_been_so_for_the_stated_time_on_average(share, depth_ns):
+    noise = STILL.with_values({"idle_share": share, "idle_depth_ns": depth_ns})
+    spells = lower(METAL, 64, noise, 1, 0).spells
+    frame_ns = spells.idle.frame_ns
+    assert frame_ns == pytest.approx(depth_ns / (share + 0.5), abs=1)
+    rng = np.random.default_rng(3)
+    asked = rng.integers(0, 10_000 * frame_ns, 15_000)
+    ages = [spells.idle_for(int(i % 64), int(t)) for i, t in enumerate(asked)]
+    idle = np.array([age for age in ages if age >= 0])
+    assert idle.size / len(ages) == pytest.approx(
+        share, abs=4 * math.sqrt(share * (1 - share) / len(ages))
+    )
+    assert near(idle, depth_ns)
+
+
+@pytest.mark.parametrize("depth_ns", [30_000, 300_000])
+def test_idle_mix_is_how_often_each_state_is_reached(depth_ns):
+    noise = STILL.with_values({"idle_share": 0.6, "idle_depth_ns": depth_ns})
+    platform = lower(METAL, 64, noise, 1, 0)
+    rng = np.random.default_rng(5)
+    asked = enumerate(rng.integers(0, 10**11, 20_000).tolist())
+    ages = [platform.spells.idle_for(i % 64, t) for i, t in asked]
+    names = [platform.idle_state(age).name for age in ages if age >= 0]
+    mix = idle_mix(noise, METAL)
+    assert sum(share for _, share in mix) == pytest.approx(1)
+    reached = {state.name: share for state, share in mix if share}
+    assert set(names) == set(reached)
+    found = [names.count(name) for name in reached]
+    expected = [share * len(names) for share in reached.values()]
+    assert stats.chisquare(found, expected).pvalue > 1e-4
+
+
+def test_shorter_idle_times_keep_cpus_out_of_deep_states():
+    def deepest(depth_ns):
+        noise = load_noise({"preset": "idle", "idle_depth_ns": depth_ns})
+        return idle_mix(noise, METAL)[-1]
+
+    # C6 of this machine needs 400 us; no idle time is longer than two frames.
+    assert deepest(100_000) == (METAL.idle_states[-1], 0.0)
+    assert deepest(1_000_000)[1] > deepest(500_000)[1] > 0.3
+
+
+# --- presets and errors -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("machine", [VM, METAL], ids=lambda m: m.name)
+@pytest.mark.parametrize("name", noises())
+def test_presets_leave_lengths_and_frames_to_the_machine(machine, name):
+    noise = load_noise(name)
+    spells = irqs_off_spells(machine, noise)
+    own = machine.spells.irqs_off
+    assert spells.points == own.length.quantiles
+    assert (spells.share, spells.frame_ns) == (noise.irqs_off_share, own.frame.exact_ns)
+    assert spells.mean_ns == own.length.exact_ns
+    assert idle_frame(machine, noise) == machine.spells.idle.frame.exact_ns
+
+
+def test_a_tail_of_nothing_and_a_rate_of_nothing_change_nothing():
+    noise = load_noise("busy")
+    quiet = noise.with_values({"irqs_off_max_ns": 1e6, "shootdown_ns": 5000.0})
+    one, other = (lower(METAL, 8, n, 1, 0).spells.irqs_off for n in (noise, quiet))
+    assert (one.frame_ns, one.threshold, one.mean_fp) == (
+        other.frame_ns, other.threshold, other.mean_fp,
+    )  # fmt: skip
+    assert (one.length == other.length).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"irqs_off_tail_share": 0.01, "irqs_off_max_ns": 50_000},
+            "noise: irqs_off_max_ns is 50000, but must be above 97",
+        ),
+        (
+            {"shootdowns_per_s": 10_000, "shootdown_ns": 20_000},
+            "noise: what irqs_off_share and shootdowns_per_s take is 0.201, but spells of the"
+            # 535 sections of 1.87 us and 10,000 handlers of 20 us, cut to 18 by the frame.
+            " length that they have on xeon-e7-8895-8s reach at most 0.172",
+        ),
+        (
+            {"irqs_off_share": 0.5},
+            "noise: irqs_off_share is 0.5, but spells of the length that they have on"
+            " xeon-e7-8895-8s reach at most 0.0",
+        ),
+    ],
+)
+def test_what_a_machine_cannot_have_is_one_line(values, message):
+    noise = load_noise({"preset": "quiet", **values})
+    with pytest.raises(InputError) as caught:
+        check_noise(METAL, noise)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", noises())
+def test_the_largest_share_is_the_one_that_the_tables_reach(name):
+    noise = load_noise(name)
+    for spells in (irqs_off_spells(VM, noise), preempted_spells(VM, noise)):
+        share = f"{spells.name}_share"
+        lower(VM, 2, noise.with_values({share: 0.999 * spells.most_share}), 1, 0)
+        with pytest.raises(InputError, match="reach at most"):
+            lower(VM, 2, noise.with_values({share: 1.001 * spells.most_share}), 1, 0)
+
+
+def test_a_noise_is_described_with_every_key_its_reason_and_its_effect():
+    noise = load_noise("busy").with_values({"shootdowns_per_s": 1000})
+    text = describe_noise(noise, VM)
+    assert max(map(len, text.splitlines())) <= 78
+    for key in NOISE_KEYS:
+        assert f"\n  {key} " in text
+    effect = text.split("finds a CPU\n")[1].splitlines()
+    shares = [float(line.split("%")[0].split()[-1]) for line in effect if "%" in line]
+    assert sum(shares) == pytest.approx(100, abs=0.01)
+    assert shares[0] == 2  # idle
+    assert "set by the user" in text
+
+
+def test_mean_of_spells_is_that_of_their_points():
+    noise = STILL.with_values({"shootdowns_per_s": 100, "irqs_off_share": 0.001})
+    spells = irqs_off_spells(METAL, noise)
+    assert float(spells.mean_ns) == pytest.approx(mean(spells.points))
