@@ -105,16 +105,22 @@ def test_options_given_several_times_are_combined_first_ones_first():
 def test_machines_lists_each_profile(tlbsim):
     done = tlbsim("machines")
     assert (done.status, done.err) == (0, "")
-    assert [line.split()[0] for line in done.out.splitlines()[1:]] == list(sim.machines())
-    assert max(map(len, done.out.splitlines())) <= 78
+    # A line that begins with blanks goes on with the one above.
+    names = [line.split()[0] for line in done.out.splitlines()[1:] if line[0] != " "]
+    assert names == list(sim.machines())
+    assert max(map(len, done.out.splitlines())) <= 72
 
 
 def test_machines_json_has_the_published_numbers_of_cpus(tlbsim):
     found = {m["name"]: m["nr_cpus"] for m in tlbsim("machines", "--json").json}
-    assert found == {"epyc-7j13-vm252": 252, "laptop-8": 8, "xeon-e7-8895-8s": 288}
+    assert {name: found[name] for name in ("epyc-7j13-vm252", "xeon-e7-8895-8s")} == {
+        "epyc-7j13-vm252": 252,
+        "xeon-e7-8895-8s": 288,
+    }
+    assert found["xeon-skx-vm80"] == 80
 
 
-@pytest.mark.parametrize("name", ["epyc-7j13-vm252", "laptop-8", "xeon-e7-8895-8s"])
+@pytest.mark.parametrize("name", sim.machines())
 def test_a_machine_is_printed_with_its_sources(tlbsim, name):
     text = tlbsim("machines", name).out
     assert text.startswith(f"{name}: ")

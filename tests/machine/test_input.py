@@ -223,7 +223,7 @@ def test_missing_file_and_directory_and_name_are_named(tmp_path):
         (f"{tmp_path}/none.toml", f"{tmp_path}/none.toml: no such file"),
         (tmp_path, f"{tmp_path}: cannot be read: Is a directory"),
         ("laptop8", "unknown machine 'laptop8' (did you mean 'laptop-8'?)"),
-        ("zzz", "unknown machine 'zzz'; known: epyc-7j13-vm252, laptop-8, xeon-e7-8895-8s"),
+        ("zzz", f"unknown machine 'zzz'; known: {', '.join(machines())}"),
         ("x86-64", "machine 'x86-64' is abstract: it can only be inherited from"),
     ]:
         with pytest.raises(InputError) as caught:

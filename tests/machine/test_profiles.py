@@ -43,8 +43,18 @@ def quantities(node):
             yield from quantities(item)
 
 
-def test_shipped_machines_are_the_two_published_ones_and_one_to_play_with():
-    assert machines() == ("epyc-7j13-vm252", "laptop-8", "xeon-e7-8895-8s")
+def test_shipped_machines_are_the_published_ones_their_like_and_one_to_play_with():
+    assert machines() == (
+        "core-i5-3320m",
+        "core-i5-4590",
+        "epyc-7j13-vm252",
+        "epyc-7r13-2s",
+        "epyc-zen4-vm2",
+        "laptop-8",
+        "xeon-8375c-2s",
+        "xeon-e7-8895-8s",
+        "xeon-skx-vm80",
+    )
 
 
 @pytest.mark.parametrize("name", machines())
@@ -78,12 +88,47 @@ def test_no_figure_from_patched_cells_is_cited(file):
 @pytest.mark.parametrize("name", machines())
 def test_calibration_names_only_cells_of_the_unmodified_kernel(name):
     for fit in load_machine(name).calibration:
-        assert all("unmodified" in cell for cell in fit.cells)
+        # What one CPU alone takes for an instruction has no patched kernel beside it.
+        alone = fit.cells if name == "core-i5-3320m" else ()
+        assert all("unmodified" in cell for cell in fit.cells if cell not in alone)
+        assert not any(re.search("batch|hypercall|PV IPI", cell) for cell in fit.cells)
 
 
-def test_cpus_are_those_of_the_published_machines():
-    assert load_machine("xeon-e7-8895-8s").nr_cpus == 8 * 18 * 2
-    assert load_machine("epyc-7j13-vm252").nr_cpus == 252
+@pytest.mark.parametrize(
+    ("name", "cpus"),
+    [
+        ("xeon-e7-8895-8s", 8 * 18 * 2),
+        ("epyc-7j13-vm252", 252),
+        ("xeon-skx-vm80", 80),
+        ("xeon-8375c-2s", 128),
+        ("epyc-7r13-2s", 192),
+        ("core-i5-4590", 4),
+        ("core-i5-3320m", 4),
+        ("epyc-zen4-vm2", 2),
+    ],
+)
+def test_cpus_are_those_of_the_published_machines(name, cpus):
+    assert load_machine(name).nr_cpus == cpus
+
+
+# Figures that costs are guessed after, but that nobody has read in a source of their own.
+UNCONFIRMED_MEASUREMENTS = ("Barrelfish", "DiDi", "Shinjuku", "Skyloft", "E5-2660")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.name)
+def test_no_unconfirmed_figure_is_cited(file):
+    text = file.read_text(encoding="utf-8")
+    assert not any(name in text for name in UNCONFIRMED_MEASUREMENTS)
+
+
+@pytest.mark.parametrize("mode", ["x2apic_cluster", "x2apic_physical", "kvm_hypercall"])
+def test_the_four_variants_of_the_kvm_guest_are_settings_of_one_machine(mode):
+    machine = load_machine("xeon-skx-vm80").with_values({"ipi.mode": mode})
+    platform = lower(machine, machine.nr_cpus, load_noise("quiet"), 1, 0)
+    writes = platform.icr_writes(0, range(1, 80))
+    # 40 APIC ids of each socket, from 0 and from 64, 16 to a cluster; the hypercall takes 128.
+    assert len(writes) == {"x2apic_cluster": 6, "x2apic_physical": 79, "kvm_hypercall": 1}[mode]
+    assert sorted(cpu for write in writes for cpu in write) == list(range(1, 80))
 
 
 @pytest.mark.parametrize("name", machines())
