@@ -23,10 +23,11 @@ from pydantic import ValidationError
 
 from simulator import __version__
 from simulator.draws import fold, purpose_of, stream
-from simulator.engine import Engine, EventsEngine
+from simulator.engine import Body, Engine, EventsEngine
 from simulator.errors import InputError
-from simulator.kernel import KernelConfig, kernels, load_kernel, proposals
+from simulator.kernel import Kernel, KernelConfig, kernels, load_kernel, proposals
 from simulator.kernel.memory import HugeMemory, lay_out
+from simulator.kernel.modules import Module
 from simulator.kernel.requests import Requests
 from simulator.machine import Machine, Noise, Platform, count_kinds, lower
 from simulator.scenario import BASE_PAGE_BYTES, Scenario
@@ -35,7 +36,7 @@ from simulator.trace.ipis import IpiLog
 from simulator.trace.recorder import Recorder
 from simulator.trace.result import Result, load_columns, load_json
 
-__all__ = ("Result", "load_result", "simulate")
+__all__ = ("Result", "load_result", "simulate", "simulate_module")
 
 _PACKAGES = ("simpy", "numpy", "pandas", "scipy", "pydantic", "matplotlib")
 
@@ -49,6 +50,30 @@ def simulate(scenario: Scenario) -> Result:
         columns=partial(columns_of, engine.recorder),
         replay=partial(_replay, scenario, engine),
         describe=scenario.resolved,
+    )
+
+
+def simulate_module(scenario: Scenario, module: Module) -> Result:
+    """
+    Run a kernel module on one CPU of a scenario, in place of its request for pages.
+
+    Machine, kernel, CPUs, noise, tunables and seed are the scenario's; its pages,
+    phases and path mean nothing.  The result has the frames of any other, with the
+    module's phases; it cannot give the IPIs of a flush.
+    """
+    engine, kernel, machine = _boot(scenario, None)
+    (cpu,) = _task_cpus(scenario, machine)[:1]
+    now_ns = 0
+    for label, body in module.phases(kernel).items():
+        now_ns = _run_phase(engine, kernel, label, now_ns, {cpu: body})
+    note = f"kernel module {module.name} in place of the request for huge pages"
+    provenance = _provenance(scenario)
+    return Result(
+        scenario,
+        provenance | {"notes": [*provenance["notes"], note]},
+        columns=partial(columns_of, engine.recorder),
+        replay=_no_replay,
+        describe=lambda: scenario.resolved() | {"module": module.name},
     )
 
 
@@ -72,6 +97,19 @@ def load_result(directory: str | Path) -> Result:
 
 
 def _run(scenario: Scenario, ipis: IpiLog | None) -> Engine:
+    engine, kernel, machine = _boot(scenario, ipis)
+    requests = Requests(kernel, scenario.path, scenario.pages, scenario.allocators)
+    task_cpus = _task_cpus(scenario, machine)
+    now_ns = 0
+    for label, phase in zip(scenario.phase_labels, scenario.phases, strict=True):
+        bodies = dict(zip(task_cpus, requests.bodies(phase), strict=False))
+        if phase == "alloc":
+            kernel.memory.begin_fill(scenario.pages)
+        now_ns = _run_phase(engine, kernel, label, now_ns, bodies)
+    return engine
+
+
+def _boot(scenario: Scenario, ipis: IpiLog | None) -> tuple[Engine, Kernel, Platform]:
     machine = lower(
         scenario.machine_model,
         scenario.nr_cpus,
@@ -79,8 +117,7 @@ def _run(scenario: Scenario, ipis: IpiLog | None) -> Engine:
         scenario.seed,
         scenario.replication,
     )
-    recorder = Recorder(machine.socket_of, ipis)
-    engine = _engine(scenario, machine, recorder)
+    engine = _engine(scenario, machine, Recorder(machine.socket_of, ipis))
     config = KernelConfig(
         page_size=scenario.page_size,
         hvo=scenario.hvo,
@@ -89,22 +126,21 @@ def _run(scenario: Scenario, ipis: IpiLog | None) -> Engine:
         tunables=scenario.tunable_values,
         node_of=machine.node_of,
     )
-    memory = _memory(scenario, machine)
-    kernel = scenario.kernel_class(engine, machine, memory, config)
-    requests = Requests(kernel, scenario.path, scenario.pages, scenario.allocators)
-    task_cpus = _task_cpus(scenario, machine)
-    now_ns = 0
-    for label, phase in zip(scenario.phase_labels, scenario.phases, strict=True):
-        bodies = dict(zip(task_cpus, requests.bodies(phase), strict=False))
-        if phase == "alloc":
-            memory.begin_fill(scenario.pages)
-        kernel.begin_phase(label, now_ns, bodies)
-        tasks = engine.run(now_ns, bodies)
-        now_ns = max(task.now_ns for task in tasks)
-        kernel.end_phase(now_ns)
-        for task in tasks:
-            recorder.task_ended(task.now_ns, task.time_by, task.irqs_off_max_ns)
-    return engine
+    kernel = scenario.kernel_class(engine, machine, _memory(scenario, machine), config)
+    return engine, kernel, machine
+
+
+def _run_phase(
+    engine: Engine, kernel: Kernel, label: str, start_ns: int, bodies: Mapping[int, Body]
+) -> int:
+    # Returns when the last task ended.
+    kernel.begin_phase(label, start_ns, bodies)
+    tasks = engine.run(start_ns, bodies)
+    end_ns = max(task.now_ns for task in tasks)
+    kernel.end_phase(end_ns)
+    for task in tasks:
+        engine.recorder.task_ended(task.now_ns, task.time_by, task.irqs_off_max_ns)
+    return end_ns
 
 
 def _engine(scenario: Scenario, machine: Platform, recorder: Recorder) -> Engine:
@@ -151,6 +187,10 @@ def _replay(scenario: Scenario, engine: Engine | None, log: IpiLog) -> None:
     # From checkpoints in milliseconds, or by running the scenario once more.
     if engine is None or not engine.replay(log):
         _run(scenario, log)
+
+
+def _no_replay(log: IpiLog) -> None:  # noqa: ARG001 - as _replay
+    raise InputError("ipis: a kernel module was run, whose IPIs cannot be replayed")
 
 
 def _replay_saved(scenario: Scenario, key: str, log: IpiLog) -> None:

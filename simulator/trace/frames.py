@@ -32,7 +32,7 @@ from simulator.trace.tables import Int64s, bucket_bounds, bucket_of
 __all__ = ("FRAMES", "Category", "Columns", "columns_of", "ipi_columns")
 
 _WINDOWS = 64  # of the throughput frame, to a phase
-_SYNC_CORE = REASONS.index("sync_core")
+_NO_FLUSH = KINDS.index("none")
 _TARGET = 1  # of ROLES
 _ROLES = ("initiator", "target")
 
@@ -64,7 +64,7 @@ def _phases(recorder: Recorder, codes: Sequence[int] | Int64s) -> Category:
 
 def _summary(recorder: Recorder) -> Columns:
     # Only what is needed: a long run has a million rows.
-    names = ("phase", "reason", "start_ns", "end_ns", "ipis", "ipis_saved")
+    names = ("phase", "kind", "start_ns", "end_ns", "ipis", "ipis_saved")
     flushes = {name: recorder.flushes.column(name) for name in names}
     folios = {name: recorder.folios.column(name) for name in ("phase", "status")}
     cpus = {name: recorder.cpus.column(name) for name in ("phase", "role", "lost_ns")}
@@ -85,7 +85,7 @@ def _summary_row(
     cpus: Mapping[str, Int64s],
 ) -> dict[str, int | float]:
     here = flushes["phase"] == number
-    flush = here & (flushes["reason"] != _SYNC_CORE)
+    flush = here & (flushes["kind"] != _NO_FLUSH)
     other = here & ~flush
     flush_ns = int((flushes["end_ns"] - flushes["start_ns"])[flush].sum())
     elapsed_ns = phase.end_ns - phase.start_ns
@@ -201,11 +201,11 @@ def _per_window(times_ns: Int64s, edges_ns: Int64s) -> Int64s:
 
 def _latency(recorder: Recorder) -> Columns:
     folios = {name: recorder.folios.column(name) for name in ("phase", "start_ns", "ready_ns")}
-    names = ("phase", "reason", "start_ns", "end_ns")
+    names = ("phase", "kind", "start_ns", "end_ns")
     flushes = {name: recorder.flushes.column(name) for name in names}
     folio_ns = folios["ready_ns"] - folios["start_ns"]
     flush_ns = flushes["end_ns"] - flushes["start_ns"]
-    is_flush = flushes["reason"] != _SYNC_CORE
+    is_flush = flushes["kind"] != _NO_FLUSH
     what = ("folio", "flush", "ack", "handler")
     rows: list[tuple[int, int, int, int, int]] = []
     for number, phase in enumerate(recorder.phases):

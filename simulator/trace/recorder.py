@@ -47,7 +47,7 @@ COUNTS: Final = (
 )
 REASONS: Final = (
     "split", "remap", "batch_split", "batch_remap", "restore", "batch_restore", "enomem",
-    "sync_core",
+    "sync_core", "benchmark",
 )  # fmt: skip
 #: How wide a broadcast reaches: a range of pages, everything, or no TLB flush at all.
 KINDS: Final = ("range", "all", "none")
@@ -58,6 +58,7 @@ STATUSES: Final = (
 #: What a broadcast of each of KINDS runs on the CPUs.
 FUNCTIONS: Final = ("do_kernel_range_flush", "do_flush_tlb_all", "do_sync_core")
 _KIND_OF: Final = {function: kind for kind, function in enumerate(FUNCTIONS)}
+_NO_FLUSH: Final = KINDS.index("none")
 
 FOLIO_COLUMNS: Final = (
     "phase", "folio", "task", "pfn", "start_ns", "split_ns", "remap_ns", "restore_ns", "flush_ns",
@@ -143,7 +144,8 @@ class Recorder:
         self, flush: int, reason: str, function: str, row: tuple[int, ...], task: int, cpu: int
     ) -> None:
         """Record a broadcast: its row is ``FLUSH_COLUMNS`` from ``pages`` on."""
-        phase, kind = len(self.phases) - 1, _KIND_OF[function]
+        # Whatever else is called, by a module for one, is no flush.
+        phase, kind = len(self.phases) - 1, _KIND_OF.get(function, _NO_FLUSH)
         self.flushes.put(flush, (phase, flush, task, cpu, _REASON[reason], kind, *row))
 
     # --- CPUs -----------------------------------------------------------------------

@@ -116,8 +116,8 @@ class Result:
 
         ``phase``, ``flush`` (by start), ``task``, ``cpu``: the initiator; ``reason``:
         ``split``, ``remap``, ``batch_split``, ``batch_remap``, ``restore``,
-        ``batch_restore``, ``enomem``, ``sync_core``; ``kind``: ``range``, ``all``,
-        ``none`` (sync_core); ``pages`` of the range (0: everything); ``start_ns``;
+        ``batch_restore``, ``enomem``, ``sync_core``, ``benchmark``; ``kind``: ``range``,
+        ``all``, ``none`` (no flush); ``pages`` of the range (0: everything); ``start_ns``;
         ``send_end_ns``: last IPI sent; ``last_ack_ns``: last csd released;
         ``end_ns``; ``targets``; ``ipis``; ``ipis_saved``; ``icr_writes``: writes to the
         interrupt controller, or hypercalls; ``slowest_cpu`` (-1: none).
