@@ -11,6 +11,7 @@ prints or draws.
 
 from __future__ import annotations
 
+from simulator.analysis.benchmarks import CallTimes, call_times
 from simulator.analysis.compare import METRICS, Comparison, compare_results
 from simulator.analysis.frames import (
     ResultFrames,
@@ -23,6 +24,7 @@ from simulator.analysis.frames import (
 from simulator.analysis.histogram import Histogram
 from simulator.analysis.pressure import FillOutcome, outcome_of
 from simulator.analysis.published import PublishedTime, published_for, published_times
+from simulator.analysis.published_benchmarks import PublishedFigure, published_figures
 from simulator.analysis.stats import (
     Estimate,
     mean_interval,
@@ -32,14 +34,17 @@ from simulator.analysis.stats import (
 
 __all__ = (
     "METRICS",
+    "CallTimes",
     "Comparison",
     "Estimate",
     "FillOutcome",
     "Histogram",
+    "PublishedFigure",
     "PublishedTime",
     "ResultFrames",
     "ResultTotals",
     "Totals",
+    "call_times",
     "compare_results",
     "fields_of",
     "mean_interval",
@@ -48,6 +53,7 @@ __all__ = (
     "outcome_of",
     "paired_difference",
     "paired_ratio",
+    "published_figures",
     "published_for",
     "published_times",
 )

@@ -13,14 +13,19 @@ from __future__ import annotations
 from simulator.report.batching_text import batching_report
 from simulator.report.compare_text import comparison_text
 from simulator.report.flush_kinds_text import flush_kinds_report
+from simulator.report.flush_text import ceiling_report, shootdown_report
+from simulator.report.ipi_text import ipi_report
 from simulator.report.pressure_text import pressure_report
 from simulator.report.run_text import run_report, summary_json
 
 __all__ = (
     "batching_report",
+    "ceiling_report",
     "comparison_text",
     "flush_kinds_report",
+    "ipi_report",
     "pressure_report",
     "run_report",
+    "shootdown_report",
     "summary_json",
 )

@@ -92,5 +92,5 @@ def test_the_result_of_a_module_says_so_and_cannot_be_taken_for_another(machine,
 
 
 def test_a_normal_ipi_needs_two_cpus(machine):
-    with pytest.raises(InputError, match="^cpus: Normal IPI needs 2 CPUs, not 8$"):
+    with pytest.raises(InputError, match=r"^cpus: Normal IPI needs 2 CPUs, not 8$"):
         run(machine, IpiBenchmark((NORMAL_IPI,), ntimes=1), 8)

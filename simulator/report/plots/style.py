@@ -39,6 +39,7 @@ __all__ = (
     "one_machine",
     "save",
     "time_unit",
+    "write_caption",
 )
 
 GREY = "#595959"
@@ -80,6 +81,11 @@ def add_caption(figure: Figure, results: Sequence[ResultTotals], how_to_read: st
         *distinct(note for r in results for note in r.provenance.get("notes", ())),
         version_text(results[0].provenance),
     ]
+    write_caption(figure, facts, how_to_read)
+
+
+def write_caption(figure: Figure, facts: Sequence[str], how_to_read: str) -> None:
+    """Write facts and how to read it below a figure."""
     columns = int(figure.get_figwidth() * _CAPTION_PER_INCH)
     text = "\n".join(
         line for part in ("; ".join(facts), how_to_read) for line in textwrap.wrap(part, columns)

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""
+Flushes by the number of CPUs and by the number of pages
+--------------------------------------------------------
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from simulator.analysis.benchmarks import call_times
+from simulator.analysis.frames import ResultFrames, name_of
+from simulator.analysis.published_benchmarks import PublishedFigure
+from simulator.report.header import machine_title, version_text
+from simulator.report.plots.style import (
+    GREY,
+    line_styles,
+    log_if_wide,
+    new_figure,
+    write_caption,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ("plot_ceiling", "plot_shootdowns")
+
+_FULL_COLORS = ("#009E73", "#56B4E9", "#0072B2", "#CC79A7", "#D55E00")
+
+
+def plot_ceiling(
+    flushes: ResultFrames,
+    full_ns: Mapping[int, float],
+    published: Sequence[PublishedFigure],
+    *,
+    ceiling: int,
+) -> Figure:
+    """
+    Return the time of a flush against its pages, beside full flushes.
+
+    :param flushes: a result of tlb_flush on one CPU, without a ceiling.
+    :param full_ns: a full flush and the misses after it, by how many translations are used
+        again.
+    :param published: times of flushes by the number of pages.
+    :param ceiling: the kernel's.
+    """
+    times = {int(p): t for p, t in call_times(flushes).items() if p.isdigit()}
+    figure = new_figure(8.0, 5.0, "Where should the ceiling be?")
+    ax = figure.subplots()
+    pages = sorted(times)
+    whole = [times[n].whole_ns / 1000 for n in pages]
+    ax.plot(pages, whole, color="black", linewidth=1.8, label="INVLPG, with misses")
+    alone = [times[n].mean_ns / 1000 for n in pages]
+    ax.plot(pages, alone, color=GREY, linewidth=1.2, linestyle="--", label="INVLPG, misses apart")
+    found = {int(f.figure): f for f in published if f.figure.isdigit()}
+    for fitted, face in ((True, "none"), (False, "black")):
+        marked = [n for n, f in found.items() if f.fitted == fitted]
+        if marked:
+            label = f"published, {'fitted' if fitted else 'predicted'}"
+            y = [found[n].ns / 1000 for n in marked]
+            ax.plot(
+                marked, y, "D", markersize=4.5, color="black", markerfacecolor=face, label=label
+            )
+    for color, (entries, ns) in zip(_FULL_COLORS, full_ns.items(), strict=False):
+        ax.axhline(ns / 1000, color=color, linewidth=1.4)
+        text = f"full flush, {entries} used again"
+        ax.annotate(text, (pages[-1], ns / 1000), (0, 3), textcoords="offset points", ha="right",
+                    fontsize=8, color=color)  # fmt: skip
+    ax.axvline(ceiling, color=GREY, linewidth=1.0, linestyle=":")
+    top = max(times[pages[-1]].whole_ns, *full_ns.values()) / 1000
+    ax.annotate(f"ceiling: {ceiling}", (ceiling, 1.06 * top), (-4, 0), textcoords="offset points",
+                fontsize=8, color=GREY, ha="right")  # fmt: skip
+    ax.set_xlim(0, pages[-1] + 1)
+    ax.set_ylim(0, 1.1 * top)
+    ax.set_xlabel("pages of the flush")
+    ax.set_ylabel("time on one CPU (us)")
+    ax.grid(alpha=0.3)
+    ax.spines[["top", "right"]].set_visible(False)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    s = flushes.scenario
+    facts = [f"simulated: {machine_title(flushes)}", f"seed {s.seed}"]
+    write_caption(
+        figure,
+        [*facts, version_text(flushes.provenance)],
+        "The ceiling should be where INVLPG with the misses that it causes crosses the line of "
+        "the full flush. Which line that is depends on how many of the other translations are "
+        "used again. Diamonds: published averages; the model was fitted to the open ones.",
+    )
+    return figure
+
+
+def plot_shootdowns(
+    runs: Mapping[str, Mapping[int, ResultFrames]], published: Sequence[PublishedFigure]
+) -> Figure:
+    """
+    Return the time of a flush of one page against the number of CPUs, a line per machine.
+
+    :param runs: by machine and number of CPUs, a result of tlb_flush.
+    :param published: times of a system call by the number of threads; what the threads
+        but the first add is shown.
+    """
+    ns = {
+        machine: {n: call_times(r)["1"].mean_ns for n, r in by_cpus.items()}
+        for machine, by_cpus in runs.items()
+    }
+    styles = line_styles(list(ns))
+    figure = new_figure(8.0, 5.4, "What does one more CPU cost?")
+    ax = figure.subplots()
+    for machine, by_cpus in ns.items():
+        color, _ = styles[machine]
+        x = sorted(by_cpus)
+        y = [by_cpus[n] / 1000 for n in x]
+        ax.plot(x, y, color=color, linewidth=1.8, marker="o", markersize=3.5, label=machine)
+        of_one = [f for f in published if f.machine == machine and f.case.endswith(" 1 page")]
+        marks = {int(f.figure): f.ns for f in of_one}
+        if marks:
+            more = [(n, by_cpus[1] + t - marks[1]) for n, t in marks.items() if n > 1]
+            ax.plot(
+                [n for n, _ in more],
+                [t / 1000 for _, t in more],
+                "D",
+                markersize=7,
+                markerfacecolor="none",
+                markeredgecolor=color,
+                label=f"{machine}, published",
+            )
+    log_if_wide(ax, "x", [n for by_cpus in ns.values() for n in by_cpus])
+    log_if_wide(ax, "y", [t / 1000 for by_cpus in ns.values() for t in by_cpus.values()])
+    ax.set_xlabel("CPUs, the one that flushes included")
+    ax.set_ylabel("time of a flush of one page (us)")
+    ax.grid(alpha=0.3)
+    ax.spines[["top", "right"]].set_visible(False)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    first = next(r for by_cpus in runs.values() for r in by_cpus.values())
+    s = first.scenario
+    facts = [f"simulated: noise {name_of(s.noise)}", f"seed {s.seed}"]
+    write_caption(
+        figure,
+        [*facts, version_text(first.provenance)],
+        "Time until the initiator goes on, average. Diamonds: what further threads add to "
+        "madvise() of one page, published, on top of the simulated flush alone. Where CPUs of "
+        "another socket, or siblings, come in, a line bends.",
+    )
+    return figure
