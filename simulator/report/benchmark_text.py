@@ -52,7 +52,8 @@ def against(published_ns: float | None, simulated_ns: float, fitted: bool) -> tu
     simulated = format_ns(round(simulated_ns))
     if published_ns is None:
         return "-", simulated, "", ""
-    error = f"{100 * (simulated_ns / published_ns - 1):+.1f}%"
+    # Adding zero makes the one that is negative positive.
+    error = f"{round(100 * (simulated_ns / published_ns - 1), 1) + 0.0:+.1f}%"
     published = format_ns(round(published_ns))
     if fitted:
         return published, simulated, f"({error})", "fitted"
