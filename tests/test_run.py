@@ -170,7 +170,11 @@ def test_without_idle_cpus_more_is_lost_and_flushes_are_shorter(machine, preset)
     assert on.cpus["idle_woken"].sum() > 0
     assert off.cpus["idle_woken"].sum() == 0
     assert lost(on) < lost(off)
-    assert total(on, "flush_ns") > total(off, "flush_ns")
+    exits_us = [s.exit_latency.exact_ns / 1000 for s in load_machine(machine).idle_states
+                if not s.polling]  # fmt: skip
+    # Who wakes within a microsecond is awake before the other CPUs have answered.
+    if min(exits_us) >= 1:
+        assert total(on, "flush_ns") > total(off, "flush_ns")
 
 
 @pytest.mark.parametrize("machine", CROWDED)
