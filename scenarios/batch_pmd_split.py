@@ -28,7 +28,6 @@ Usage:
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from argparse import Namespace
@@ -43,9 +42,7 @@ from simulator.analysis import ResultTotals, published_times
 from simulator.cli.output import complain, whole_files
 from simulator.cli.parser import Parser, number
 from simulator.cli.process import INTERRUPTED, exit_status
-from simulator.errors import InputError
-from simulator.experiment import simulate_all, simulate_totals
-from simulator.fields import Between
+from simulator.experiment import check_jobs, default_jobs, simulate_all, simulate_totals
 from simulator.report import batching_report, plots
 
 MACHINES = ("epyc-7j13-vm252", "xeon-e7-8895-8s")
@@ -53,9 +50,6 @@ MACHINES = ("epyc-7j13-vm252", "xeon-e7-8895-8s")
 KERNELS = ("v6.6", "v6.6+5", "v6.6+6", "v6.6+7", "v6.6+8")
 NR_PAGES = 256  # huge pages of 2 MB, where no time was published and for the sweep over CPUs
 NR_PAGES_QUICK = 32
-NR_PAGES_LONG = 4096  # from here on, a simulation takes longer than to start a process for it
-NR_JOBS_MAX = 1024
-BYTES_EACH = 2 << 30  # memory for one simulation of the published size, generously
 NR_CPUS = (2, 8, 32, 64, 128)  # the CPU counts to try, beside all CPUs
 NR_CPUS_QUICK = (2, 8)
 NR_CPUS_LANES = 8  # so few CPUs that each can be followed through a flush
@@ -74,7 +68,8 @@ def main(argv: Sequence[str]) -> tuple[int, str]:
     total = len(compared) + len(swept)
     with whole_files(args.out) as folder, tqdm(total=total, leave=False, disable=None) as bar:
         try:
-            results.extend(simulate_totals(compared, jobs(args, compared), bar.update))
+            jobs = args.jobs or default_jobs(compared)
+            results.extend(simulate_totals(compared, jobs, bar.update))
             results.sort(key=lambda r: compared.index(r.scenario))
             small = list(simulate_all(swept, bar.update))
             for name, figure in figures(results, small):
@@ -113,21 +108,8 @@ def parse(argv: Sequence[str]) -> Namespace:
     option("--jobs", metavar="N", type=number, help="simulations at a time (default: one per CPU)")
     args = parser.parse(argv)
     if args.jobs is not None:
-        try:
-            Between(1, NR_JOBS_MAX)(args.jobs)
-        except InputError as error:
-            raise InputError(f"jobs: {error}") from None
+        check_jobs(args.jobs)
     return args
-
-
-def jobs(args: Namespace, wanted: Sequence[Scenario]) -> int:
-    """Return how many simulations run at a time: as many as CPUs and memory allow."""
-    if args.jobs is not None:
-        return int(args.jobs)
-    if max(s.pages for s in wanted) < NR_PAGES_LONG:
-        return 1
-    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, min(len(os.sched_getaffinity(0)), memory_bytes // BYTES_EACH))
 
 
 def machines(args: Namespace) -> Iterator[Scenario]:

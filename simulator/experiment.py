@@ -34,14 +34,23 @@ if TYPE_CHECKING:
 
 __all__ = (
     "check_comparable",
+    "check_jobs",
+    "check_replications",
     "compare",
     "compared",
+    "default_jobs",
     "replicate",
     "simulate_all",
     "simulate_totals",
 )
 
 Progress = Callable[[], object]
+
+_MAX_JOBS = 1024
+# From here on, a simulation takes longer than to start a process for it.
+_LONG_PAGES = 4096
+# Memory for one simulation of half a million pages, generously.
+_JOB_BYTES = 2 << 30
 
 
 def compare(
@@ -65,10 +74,32 @@ def check_comparable(scenarios: Sequence[Scenario], replications: int) -> None:
         for scenario in scenarios[1:]:
             if getattr(scenario, name) != getattr(first, name):
                 raise InputError(f"compare: scenarios must have the same {name}")
+    check_replications(replications)
+
+
+def check_replications(replications: int) -> None:
+    """Raise InputError unless there can be so many replications."""
+    _check("replications", replications, MAX_REPLICATION + 1)
+
+
+def check_jobs(jobs: int) -> None:
+    """Raise InputError unless so many simulations can run at a time."""
+    _check("jobs", jobs, _MAX_JOBS)
+
+
+def _check(name: str, value: int, most: int) -> None:
     try:
-        Between(1, MAX_REPLICATION + 1)(replications)
+        Between(1, most)(value)
     except InputError as error:
-        raise InputError(f"replications: {error}") from None
+        raise InputError(f"{name}: {error}") from None
+
+
+def default_jobs(scenarios: Sequence[Scenario]) -> int:
+    """Return how many simulations should run at a time: as many as CPUs and memory allow."""
+    if max((s.pages for s in scenarios), default=0) < _LONG_PAGES:
+        return 1
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(len(os.sched_getaffinity(0)), memory_bytes // _JOB_BYTES))
 
 
 def simulate_all(

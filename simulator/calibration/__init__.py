@@ -10,7 +10,7 @@ simulation, is :mod:`simulator.analysis.calibrate`.
 
 from __future__ import annotations
 
-from simulator.calibration.cells import Cells, Check
+from simulator.calibration.cells import Cells, Check, Setting, sizes
 from simulator.calibration.fitting import Calibrated, Cell, FittedStep, calibrate, fitted_timings
 from simulator.calibration.parameters import Step, default_steps, parse_steps
 from simulator.calibration.profile import inherits_from, profile_text
@@ -21,6 +21,7 @@ __all__ = (
     "Cells",
     "Check",
     "FittedStep",
+    "Setting",
     "Step",
     "calibrate",
     "default_steps",
@@ -28,4 +29,5 @@ __all__ = (
     "inherits_from",
     "parse_steps",
     "profile_text",
+    "sizes",
 )

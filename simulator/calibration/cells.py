@@ -39,7 +39,7 @@ from simulator.scenario import Scenario
 if TYPE_CHECKING:
     from simulator.analysis.timings import PageSize
 
-__all__ = ("Cells", "Check", "Setting")
+__all__ = ("Cells", "Check", "Setting", "sizes")
 
 # Folios between the two runs. 2M: about 0.3 s of host time with 252 CPUs and a flush for each.
 _FOLIOS = {"2M": 4096, "1G": 64}
@@ -147,7 +147,7 @@ class Cells:
         """Return a longer run of each setting against its extrapolation."""
         done = []
         for setting in self._wanted:
-            short, long = _sizes(setting, machine)
+            short, long = sizes(setting, machine)
             if long == setting.pages:
                 continue
             pages = min(setting.pages, short + _CHECK * (long - short))
@@ -168,7 +168,7 @@ class Cells:
         pages: int | None = None,
     ) -> dict[str, float]:
         wanted = setting.pages if pages is None else pages
-        short, long = _sizes(setting, machine)
+        short, long = sizes(setting, machine)
         means = _at_means(machine)
         if wanted <= long:
             return dict(self._simulated(setting, means, wanted, replication))
@@ -213,7 +213,7 @@ def _round_of(phase: str) -> int:
     return int(phase.lstrip("alocfre") or 1)
 
 
-def _sizes(setting: Setting, machine: Machine) -> tuple[int, int]:
+def sizes(setting: Setting, machine: Machine) -> tuple[int, int]:
     """Return two numbers of pages that differ from the full one by whole blocks."""
     block = _FOLIOS_OF_A_PMD[setting.page_size] * machine.nr_nodes
     between = -(-_FOLIOS[setting.page_size] // block) * block

@@ -6,27 +6,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from simulator.cli.output import json_text, progress_bar
+from simulator.cli.output import complain, json_text, progress_bar
+from simulator.cli.parser import number
+from simulator.cli.process import INTERRUPTED
 
 if TYPE_CHECKING:
-    from simulator.analysis.kernel_counts import Boot
-    from simulator.validation import CountsCheck
+    from simulator.analysis.frames import Totals
+    from simulator.validation import CountsCheck, TimesPlan
 
 __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
 NAME = "validate"
-HELP = "Hold the model against counts of real kernels."
+HELP = "Hold the model against counts of real kernels and times of real machines."
 EXAMPLE = "tlbsim validate --counts"
 
 _MISMATCH = 1
-_MACHINE = "epyc-7j13-vm252"
+_COUNTS_MACHINE = "epyc-7j13-vm252"
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -38,52 +39,132 @@ def configure(parser: ArgumentParser) -> None:
         metavar="FILE",
         nargs="?",
         const="",
-        help="counts of real kernels that must be met exactly (default: those of 6.1 and 6.12)",
+        help="only counts, which must be met exactly: exit status 1 if one is not (default FILE:"
+        " those of Linux 6.1.176 and 6.12.107)",
+    )
+    option(
+        "--times",
+        metavar="FILE",
+        nargs="?",
+        const="",
+        help="only times (default FILE: those published with the batching series)",
     )
     option(
         "--machine",
         metavar="NAME",
-        default=_MACHINE,
-        help=f"for counts: with CPUs and memory enough (default {_MACHINE})",
+        help="simulate this one: for counts any with CPUs and memory enough (default"
+        f" {_COUNTS_MACHINE}), for times instead of those that FILE names",
+    )
+    option(
+        "--times-of",
+        metavar="NAME",
+        help="which machine of FILE (default: all, and with --machine its own)",
+    )
+    option("--quick", action="store_true", help="times: extrapolate from fewer pages")
+    option(
+        "--replications",
+        metavar="N",
+        type=number,
+        default=3,
+        help="times: simulations of each, for the interval (default 3)",
+    )
+    option("--seed", metavar="N", type=number, default=1, help="times: seed of draws (default 1)")
+    option(
+        "--jobs",
+        metavar="N",
+        type=number,
+        help="times: simulations at a time (default: as CPUs and memory allow)",
     )
 
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print; counts that differ are a failure."""
+    both = args.counts is None and args.times is None
+    # What is wrong with either file comes out before anything is simulated.
+    counts = _counts(args) if both or args.counts is not None else None
+    times = _times(args) if both or args.times is not None else None
+    found = [part() for part in (counts, times) if part is not None]
+    status = max(status for status, _, _ in found)
+    if args.json:
+        values = [value for _, value, _ in found]
+        both_asked = len(found) == 2
+        return status, json_text(
+            dict(zip(("counts", "times"), values, strict=True)) if both_asked else values[0]
+        )
+    return status, "\n\n".join(text for _, _, text in found)
+
+
+#: Exit status, what to print as JSON, and as text.
+Found = tuple[int, object, str]
+
+
+def _counts(args: Namespace) -> Callable[[], Found]:
     from simulator.analysis.kernel_counts import read_counts
+    from simulator.machine import load_machine
+    from simulator.report.validate_text import counts_json, counts_text
+    from simulator.validation import boot_scenario, check_counts
 
     path = Path(args.counts) if args.counts else None
-    boots = read_counts(path)
-    check = _checked(boots, args)
-    status = _MISMATCH if check.mismatches else 0
-    if args.json:
-        return status, json_text(_counts_json(check))
-    from simulator.report.validate_text import counts_text
-
     source = str(path or "packaged: Debian's 6.1.176 and 6.12.107, counted with kprobes")
-    kernels = list(dict.fromkeys(boot.kernel for boot in boots))
-    return status, counts_text(source, kernels, check.rows, check.cells, check.mismatches)
+    boots = read_counts(path)
+    machine = load_machine(args.machine or _COUNTS_MACHINE)
+    scenarios = [boot_scenario(boot, machine) for boot in boots]
+
+    def found() -> Found:
+        with _progress(len(boots), "boots") as step:
+            check: CountsCheck = check_counts(boots, scenarios, step)
+        status = _MISMATCH if check.mismatches else 0
+        return status, counts_json(check), counts_text(check, source)
+
+    return found
 
 
-def _checked(boots: tuple[Boot, ...], args: Namespace) -> CountsCheck:
+def _times(args: Namespace) -> Callable[[], Found]:
+    from simulator.analysis.timings import of_machine, published_file, read_timings
+    from simulator.experiment import check_jobs, default_jobs
     from simulator.machine import load_machine
-    from simulator.validation import check_counts
+    from simulator.report.validate_text import times_json, times_text
+    from simulator.validation import plan_times
 
-    machine = load_machine(args.machine)
-    with _progress(len(boots), "boots") as step:
-        return check_counts(boots, machine, step)
+    if args.jobs is not None:
+        check_jobs(args.jobs)
+    path = Path(args.times) if args.times else published_file()
+    timings = read_timings(path)
+    machine = None if args.machine is None else load_machine(args.machine)
+    of = args.times_of or (None if machine is None else machine.name)
+    if of is not None:
+        timings = of_machine(timings, of)
+    plan = plan_times(timings, machine, args.replications, args.seed, args.quick)
+    jobs = args.jobs or default_jobs(plan.scenarios)
+
+    def found() -> Found:
+        status, results = _simulated(plan, jobs)
+        checks = plan.checks(results)
+        source = ", ".join(dict.fromkeys(timing.source for timing in timings))
+        text = times_text(checks, source=source, seed=args.seed, provenance=results[0].provenance)
+        return status, times_json(checks), text
+
+    return found
 
 
-def _counts_json(check: CountsCheck) -> dict[str, Any]:
-    return {
-        "rows": check.rows,
-        "cells": check.cells,
-        "mismatches": [dataclasses.asdict(mismatch) for mismatch in check.mismatches],
-    }
+# What was finished is compared, even after an interrupt.
+def _simulated(plan: TimesPlan, jobs: int) -> tuple[int, list[Totals]]:
+    from simulator.experiment import simulate_totals
+
+    results: list[Totals] = []
+    with _progress(len(plan.scenarios), "simulations") as step:
+        try:
+            results.extend(simulate_totals(plan.scenarios, jobs, step))
+        except KeyboardInterrupt:
+            if not plan.checks(results):
+                raise
+            complain("interrupted; the table covers the simulations that were finished")
+            return INTERRUPTED, results
+    return 0, results
 
 
 @contextmanager
-def _progress(total: int, what: str) -> Iterator[Any]:
+def _progress(total: int, what: str) -> Iterator[Callable[[], object] | None]:
     bar = progress_bar(total, what)
     try:
         yield None if bar is None else bar.update

@@ -17,6 +17,7 @@ from simulator.analysis.compare import METRICS, Comparison
 from simulator.report.header import trust_text, version_text
 from simulator.report.text import (
     format_count,
+    format_interval,
     format_ns,
     format_ratio,
     format_share,
@@ -26,7 +27,7 @@ from simulator.report.text import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ("comparison_text",)
 
@@ -121,10 +122,11 @@ def _cells(record: Mapping[str, Any], many: bool) -> tuple[str, ...]:
     mean, ratio = show(record["mean"]), _verdict(record)
     if not many:
         return (mean, ratio)
-    ends = _ends(record["ci_low"], record["ci_high"], show)
+    ends = format_interval(record["ci_low"], record["ci_high"], show)
     if ratio == _EQUAL:
         return (mean, ends, ratio, "")
-    return (mean, ends, ratio, _ends(record["ratio_low"], record["ratio_high"], format_ratio))
+    of_ratio = format_interval(record["ratio_low"], record["ratio_high"], format_ratio)
+    return (mean, ends, ratio, of_ratio)
 
 
 def _verdict(record: Mapping[str, Any]) -> str:
@@ -134,20 +136,6 @@ def _verdict(record: Mapping[str, Any]) -> str:
     if record["n"] > 1 and not record["significant"] and not math.isnan(record["diff"]):
         return "not significant"
     return format_ratio(record["ratio"])
-
-
-# Both ends share their unit where they have the same one.
-def _ends(low: float, high: float, show: Callable[[float], str]) -> str:
-    if math.isnan(low):
-        return ""
-    # A ratio of equal pairs is a geometric mean, and rounded.
-    if math.isclose(low, high, rel_tol=1e-9):
-        return "no variation"
-    bottom, top = show(low), show(high)
-    number, _, unit = bottom.partition(" ")
-    if unit and unit == top.partition(" ")[2]:
-        bottom = number
-    return f"{bottom}..{top}"
 
 
 def _format(metric: str, value: float) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 __all__ = (
     "MAIL_WIDTH",
@@ -23,6 +23,7 @@ __all__ = (
     "bar",
     "command_line",
     "format_count",
+    "format_interval",
     "format_memory",
     "format_ns",
     "format_ratio",
@@ -121,6 +122,28 @@ def format_ratio(ratio: float | None) -> str:
     if math.isinf(ratio) or ratio >= 1e6 or 0 < ratio < 0.001:
         return f"{ratio:.2g}x"
     return f"{_significant(ratio, 3)}x"
+
+
+def format_interval(low: float | None, high: float | None, show: Callable[[float], str]) -> str:
+    """
+    Return the two ends of an interval; an empty text where there is none.
+
+    >>> format_interval(1.5e6, 2.25e6, format_ns), format_interval(None, None, format_ns)
+    ('1.50..2.25 ms', '')
+    >>> format_interval(900, 1200, format_ns), format_interval(7.0, 7.0, format_ns)
+    ('900 ns..1.20 us', 'no variation')
+    """
+    if low is None or high is None or math.isnan(low):
+        return ""
+    # A ratio of equal pairs is a geometric mean, and rounded.
+    if math.isclose(low, high, rel_tol=1e-9):
+        return "no variation"
+    bottom, top = show(low), show(high)
+    number, _, unit = bottom.partition(" ")
+    # Both ends share their unit where they have the same one.
+    if unit and unit == top.partition(" ")[2]:
+        bottom = number
+    return f"{bottom}..{top}"
 
 
 def format_memory(pages: float | None) -> str:

@@ -3,34 +3,173 @@
 The report of a validation
 --------------------------
 
-What ``tlbsim validate`` prints: each count that differs from the real one, with
-its line in the file, and how many were compared.
+What ``tlbsim validate`` prints, as plain text and as JSON: each count that
+differs from the real one, with its line in the file, and how many were compared;
+each published time beside the simulated one, with its interval, its error, and
+whether the profile was fitted to it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
-from simulator.analysis.kernel_counts import Mismatch
-from simulator.report.text import format_table, wrapped
+from simulator.report.header import version_text
+from simulator.report.text import (
+    format_count,
+    format_interval,
+    format_ns,
+    format_table,
+    underlined,
+    wrapped,
+)
 
-__all__ = ("counts_text",)
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from simulator.validation import CountsCheck, TimeCheck
+
+__all__ = ("counts_json", "counts_text", "times_json", "times_text")
+
+_PAGE_KB = {"2M": 2048, "1G": 1048576}
 
 
-def counts_text(
-    source: str, kernels: Sequence[str], rows: int, cells: int, mismatches: Sequence[Mismatch]
-) -> str:
+def counts_text(check: CountsCheck, source: str) -> str:
     """Return what differs between counts of real kernels and simulated ones, as plain text."""
-    lines = [
-        wrapped(source, "counts     "),
-        wrapped(", ".join(kernels), "simulated  "),
-    ]
-    if mismatches:
+    lines = [wrapped(source, "counts     "), wrapped(", ".join(check.kernels), "simulated  ")]
+    if check.mismatches:
         table = [
             (str(m.line), m.kernel, m.phase, m.column, str(m.expected), str(m.got))
-            for m in mismatches
+            for m in check.mismatches
         ]
         header = ("line", "kernel", "phase", "column", "expected", "got")
         lines += ["", format_table(table, header, align="rlllrr"), ""]
-    lines.append(f"{rows} rows, {cells} cells, {len(mismatches)} mismatches")
+    lines.append(f"{check.rows} rows, {check.cells} cells, {len(check.mismatches)} mismatches")
     return "\n".join(lines) + "\n"
+
+
+def counts_json(check: CountsCheck) -> dict[str, Any]:
+    """Return the same for a program."""
+    return {
+        "rows": check.rows,
+        "cells": check.cells,
+        "mismatches": [dataclasses.asdict(mismatch) for mismatch in check.mismatches],
+    }
+
+
+def times_text(
+    checks: Sequence[TimeCheck], *, source: str, seed: int, provenance: Mapping[str, object]
+) -> str:
+    """
+    Return published times beside simulated ones, as plain text of at most 72 columns.
+
+    :param source: where the times come from.
+    :param provenance: of one of the results.
+    """
+    parts = [
+        "\n".join(
+            [
+                underlined("Published times and simulated ones"),
+                wrapped(source, "times      "),
+                wrapped(_runs(checks, seed), "simulated  "),
+                wrapped(version_text(provenance), "version    "),
+            ]
+        )
+    ]
+    for _, group in groupby(checks, key=lambda c: (c.machine.name, c.timing.pages)):
+        parts.append(_machine(list(group)))
+    parts.append("\n".join(wrapped(text) for text in _remarks(checks)))
+    return "\n\n".join(parts) + "\n"
+
+
+def times_json(checks: Sequence[TimeCheck]) -> list[dict[str, Any]]:
+    """Return the same for a program: the columns of the file and what stands beside them."""
+    return [
+        {
+            "machine": c.timing.machine,
+            "kernel": c.timing.release,
+            "hvo": _on_off(c.timing.hvo),
+            "phase": c.timing.phase,
+            "n_pages": c.timing.pages,
+            "page_kb": _PAGE_KB[c.timing.page_size],
+            "real_s": c.timing.elapsed_ns / 1e9,
+            "source": c.timing.source,
+            "published_s": c.timing.elapsed_ns / 1e9,
+            "simulated_s": c.simulated_ns.mean / 1e9,
+            "simulated_low_s": _seconds(c.simulated_ns.low),
+            "simulated_high_s": _seconds(c.simulated_ns.high),
+            "replications": c.simulated_ns.n,
+            "simulated_pages": c.simulated_pages,
+            "simulated_machine": c.machine.name,
+            "simulated_kernel": c.timing.kernel,
+            "error": c.error,
+            "fitted": c.fitted,
+        }
+        for c in checks
+    ]
+
+
+def _runs(checks: Sequence[TimeCheck], seed: int) -> str:
+    numbers = sorted({c.simulated_ns.n for c in checks})
+    replications = "1 replication" if numbers == [1] else f"{numbers[-1]} replications"
+    return f"all CPUs, one task, noise quiet, {replications} under seed {seed}"
+
+
+def _machine(checks: Sequence[TimeCheck]) -> str:
+    first = checks[0]
+    pages = f"{format_count(first.timing.pages)} pages of {first.timing.page_size}"
+    rows: list[tuple[str, ...]] = []
+    for (kernel, release, hvo), group in groupby(
+        checks, key=lambda c: (c.timing.kernel, c.timing.release, c.timing.hvo)
+    ):
+        measured = "" if release == kernel else f" ({release})"
+        rows.append((f"{kernel}{measured}, HVO {_on_off(hvo)}",))
+        rows += [_row(check) for check in group]
+    header = ("", "published", "simulated", "95% interval", "error", "")
+    table = format_table(rows, header, align="lrrrrl")
+    return f"{underlined(f'{first.machine.title} ({first.machine.name}), {pages}')}\n{table}"
+
+
+def _row(check: TimeCheck) -> tuple[str, ...]:
+    estimate = check.simulated_ns
+    return (
+        f"  {check.timing.phase}",
+        format_ns(check.timing.elapsed_ns, 4),
+        format_ns(estimate.mean, 4),
+        format_interval(estimate.low, estimate.high, lambda ns: format_ns(ns, 4)) or "-",
+        f"{100 * check.error:+.1f}%",
+        "fitted" if check.fitted else "predicted",
+    )
+
+
+def _remarks(checks: Sequence[TimeCheck]) -> Iterator[str]:
+    short = [c for c in checks if c.simulated_pages < c.timing.pages]
+    if short:
+        pages = max(c.simulated_pages for c in short)
+        yield (
+            f"Extrapolated: {len(short)} of {len(checks)} times come from runs of at most"
+            f" {format_count(pages)} pages, by what each further page takes. What sets in above"
+            " that size is not in them; without --quick all pages are simulated."
+        )
+    if any(c.simulated_ns.low is not None for c in checks):
+        yield (
+            "The interval is Student's for the mean over replications, which differ in their"
+            " draws alone: costs that vary, and what the other CPUs do. It does not hold how"
+            " wrong the model and its costs are, which the errors show together."
+        )
+    fitted = sum(c.fitted for c in checks)
+    if fitted:
+        yield (
+            "Fitted: costs of the machine were set so as to meet this time; that it is met says"
+            " nothing. Predicted: it was used for nothing."
+        )
+
+
+def _on_off(hvo: bool) -> str:
+    return "on" if hvo else "off"
+
+
+def _seconds(ns: float | None) -> float | None:
+    return None if ns is None else ns / 1e9

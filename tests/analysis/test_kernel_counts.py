@@ -7,9 +7,9 @@ import pytest
 
 from simulator.analysis.kernel_counts import read_counts
 from simulator.errors import InputError
-from simulator.machine import load_machine
-from simulator.validation import check_counts
+from simulator.validation import boot_scenario
 from tests.counted import COUNTS, Case
+from tests.kernel.helpers import LAPTOP
 
 HEADER = "kernel,vcpus,hvo,page_kb,n_pages,phase,pmd_splits,hugepage_allocs"
 
@@ -87,7 +87,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, text, message):
     path = tmp_path / "counts.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as error:
-        check_counts(read_counts(path), load_machine("laptop-8"))
+        [boot_scenario(boot, LAPTOP) for boot in read_counts(path)]
     found = str(error.value)
     assert found.startswith(f"counts: {path}")
     assert message in found

@@ -82,3 +82,134 @@ def test_wrong_input_leaves_standard_output_empty(tlbsim, tmp_path):
     done = tlbsim("validate", "--counts", "--machine", "laptop8")
     assert (done.status, done.out) == (2, "")
     assert "(did you mean 'laptop-8'?)" in done.err
+
+
+# --- times --------------------------------------------------------------------------------
+
+TIMES = """\
+machine,kernel,hvo,phase,n_pages,page_kb,real_s,source
+laptop-8,6.6,on,alloc,64,2048,0.01,mine
+laptop-8,6.6,on,free,64,2048,0.02,mine
+laptop-8,6.7,off,alloc,64,2048,0.03,mine
+"""
+
+
+@pytest.fixture
+def times(tmp_path):
+    """Return a file of three made-up times."""
+    path = tmp_path / "times.csv"
+    path.write_text(TIMES, encoding="utf-8")
+    return path
+
+
+def test_times_json_has_the_columns_of_the_file_and_what_was_simulated(tlbsim, times):
+    done = tlbsim("validate", "--times", times, "--replications", "2", "--json")
+    assert (done.status, done.err) == (0, "")
+    assert [(c["phase"], c["real_s"], c["published_s"]) for c in done.json] == [
+        ("alloc", 0.01, 0.01),
+        ("free", 0.02, 0.02),
+        ("alloc", 0.03, 0.03),
+    ]
+    columns = TIMES.splitlines()[0].split(",")
+    for cell, line in zip(done.json, TIMES.splitlines()[1:], strict=True):
+        assert list(cell)[: len(columns)] == columns
+        assert [str(cell[name]) for name in columns] == line.split(",")
+        assert cell["simulated_kernel"] == f"v{cell['kernel']}"
+        assert cell["fitted"] is False
+        assert cell["simulated_low_s"] <= cell["simulated_s"] <= cell["simulated_high_s"]
+        assert cell["error"] == pytest.approx(cell["simulated_s"] / cell["published_s"] - 1)
+
+
+def test_simulated_seconds_are_the_mean_over_replications(tlbsim, times):
+    (_, free, _) = tlbsim("validate", "--times", times, "--replications", "2", "--json").json
+    runs = [
+        tlbsim(
+            "run", "--machine", "laptop-8", "--kernel", "v6.6", "--pages", "64",
+            "--replication", nth, "--json",
+        ).json[1]["elapsed_s"]
+        for nth in (0, 1)
+    ]  # fmt: skip
+    assert free["simulated_s"] == pytest.approx(sum(runs) / 2, rel=1e-9)
+
+
+def test_one_replication_has_no_interval(tlbsim, times):
+    argv = ("validate", "--times", times, "--replications", "1")
+    assert {cell["simulated_low_s"] for cell in tlbsim(*argv, "--json").json} == {None}
+    assert "Student" not in tlbsim(*argv).out
+
+
+def test_times_are_printed_with_error_and_whether_they_were_fitted(tlbsim):
+    done = tlbsim("validate", "--times", "--quick", "--replications", "2")
+    assert (done.status, done.err) == (0, "")
+    assert max(map(len, done.out.splitlines())) <= 72
+    lines = done.out.splitlines()
+    cells = [line.split() for line in lines if line.endswith(("  fitted", "  predicted"))]
+    assert len(cells) == 16
+    assert [cell[0] for cell in cells] == ["alloc", "free"] * 8
+    assert [cell[-1] for cell in cells] == (["fitted"] * 4 + ["predicted"] * 4) * 2
+    # The published times of the unmodified kernel are met as well as one value for both allows.
+    for cell in cells:
+        if cell[-1] == "fitted":
+            assert abs(float(cell[-2].removesuffix("%"))) < 10
+    assert "Extrapolated: 16 of 16" in done.out
+
+
+def test_a_machine_of_ones_own_stands_for_the_one_of_the_file(tlbsim, tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text(TIMES.replace("laptop-8", "my box"), encoding="utf-8")
+    argv = ("validate", "--times", path, "--replications", "1", "--json")
+    done = tlbsim(*argv, "--machine", "laptop-8")
+    assert {cell["machine"] for cell in done.json} == {"my box"}
+    assert {cell["simulated_machine"] for cell in done.json} == {"laptop-8"}
+    refused = tlbsim(*argv)
+    assert (refused.status, refused.out) == (2, "")
+    assert "line 2: unknown machine 'my box'" in refused.err
+    assert "--machine names a profile" in refused.err
+
+
+def test_without_an_option_both_are_held_against_reality(tlbsim, monkeypatch, times):
+    monkeypatch.setattr("simulator.analysis.timings.published_file", lambda: times)
+    done = tlbsim("validate", "--replications", "1", "--json")
+    assert done.status == 0
+    assert done.json["counts"] == {"rows": 96, "cells": 1248, "mismatches": []}
+    assert len(done.json["times"]) == 3
+    text = tlbsim("validate", "--replications", "1").out
+    assert "\n96 rows, 1248 cells, 0 mismatches\n" in text
+    assert "Published times and simulated ones" in text
+
+
+def test_an_interrupt_leaves_what_was_finished(tlbsim, monkeypatch, times):
+    from simulator import experiment
+
+    simulate, calls = experiment.simulate, []
+
+    def interrupted_in_the_second(scenario):
+        calls.append(scenario)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return simulate(scenario)
+
+    monkeypatch.setattr(experiment, "simulate", interrupted_in_the_second)
+    done = tlbsim("validate", "--times", times, "--json")
+    assert done.status == 130
+    assert done.err == "tlbsim: interrupted; the table covers the simulations that were finished\n"
+    assert [cell["phase"] for cell in done.json] == ["alloc", "free"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("--times", "no/such.csv"), "times: no/such.csv cannot be read"),
+        (("--times", "--replications", "0"), "replications: must be 1 to"),
+        (("--times", "--jobs", "0"), "jobs: must be 1 to"),
+        (("--times", "--times-of", "epyc"), "times: no row is of 'epyc'"),
+        (("--times", "--machine", "laptop-8"), "times: no row is of 'laptop-8'"),
+        (("--seed", "-1"), "seed: must be 0 to"),
+        (("--time",), "unknown option '--time' (did you mean '--times'?)"),
+    ],
+)
+def test_wrong_options_are_one_line(tlbsim, argv, message):
+    done = tlbsim("validate", *argv)
+    assert (done.status, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.count("\n") == 1

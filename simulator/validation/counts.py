@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-Validation: simulations held against reality
---------------------------------------------
+Counts held against real kernels
+--------------------------------
 
 :func:`check_counts` simulates the boots of a file of counts and compares every
 number.  A boot is one scenario, its phases run on one state; where its pages
@@ -40,8 +40,9 @@ _COUNT_COLUMNS = {
 
 @dataclass(frozen=True)
 class CountsCheck:
-    """How many rows and cells were compared, and those that differ, by line."""
+    """Which kernels were simulated, how many rows and cells compared; what differs, by line."""
 
+    kernels: tuple[str, ...]
     rows: int
     cells: int
     mismatches: tuple[Mismatch, ...]
@@ -49,24 +50,29 @@ class CountsCheck:
 
 def check_counts(
     boots: Sequence[Boot],
-    machine: str | Machine,
+    scenarios: Sequence[Scenario],
     progress: Callable[[], object] | None = None,
 ) -> CountsCheck:
     """
-    Simulate boots and compare the counts; ``progress`` is called after every boot.
+    Simulate the scenario of each boot and compare the counts.
 
-    Raises InputError for a boot that cannot be simulated, before any is.
+    ``progress`` is called after every boot.
     """
     from simulator.analysis.kernel_counts import mismatches
 
     found: list[Mismatch] = []
-    for boot, scenario in zip(boots, [boot_scenario(b, machine) for b in boots], strict=True):
+    for boot, scenario in zip(boots, scenarios, strict=True):
         found += mismatches(boot, simulate(scenario).counts)
         if progress is not None:
             progress()
     phases = [counted for boot in boots for counted in boot.phases]
     cells = sum(len(counted.counts) for counted in phases)
-    return CountsCheck(len(phases), cells, tuple(sorted(found, key=lambda found: found.line)))
+    return CountsCheck(
+        kernels=tuple(dict.fromkeys(boot.kernel for boot in boots)),
+        rows=len(phases),
+        cells=cells,
+        mismatches=tuple(sorted(found, key=lambda mismatch: mismatch.line)),
+    )
 
 
 def boot_scenario(boot: Boot, machine: str | Machine) -> Scenario:

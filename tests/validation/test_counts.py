@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Simulations held against reality
+Counts held against real kernels
 --------------------------------
 
 Oracles: the packaged counts of real kernels, and the formulas of
@@ -15,7 +15,7 @@ import pytest
 
 from simulator.analysis.kernel_counts import read_counts
 from simulator.machine import load_machine
-from simulator.validation import check_counts
+from simulator.validation import boot_scenario, check_counts
 from tests.counted import COUNTS, cases
 
 EPYC = load_machine("epyc-7j13-vm252")
@@ -30,7 +30,8 @@ def write(path, rows):
 
 
 def check(path, machine=EPYC):
-    return check_counts(read_counts(path), machine)
+    boots = read_counts(path)
+    return check_counts(boots, [boot_scenario(boot, machine) for boot in boots])
 
 
 def rows_of(wanted=lambda _: True):

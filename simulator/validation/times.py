@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""
+Times held against real machines
+--------------------------------
+
+:func:`plan_times` says what must be simulated to stand beside a file of timings,
+and makes the comparison of what was.  Timings of one machine, kernel, HVO setting
+and number of pages are phases of one scenario.
+
+Modelled: all CPUs, one writer of nr_hugepages.  An interval is Student's for the
+mean over replications, which differ in nothing but their draws; it holds neither
+the error of the model nor that of its costs.  With ``quick`` a time is
+extrapolated from two runs of fewer pages, by what each further page takes, as
+:mod:`simulator.calibration.cells` does.
+
+Not modelled: what sets in above the sizes of the two runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from simulator.analysis.frames import records
+from simulator.analysis.stats import Estimate, mean_interval
+from simulator.analysis.table import phase_order
+from simulator.calibration import Setting, sizes
+from simulator.calibration.fitting import is_unmodified
+from simulator.errors import InputError
+from simulator.experiment import check_replications
+from simulator.machine import Machine, load_machine
+from simulator.scenario import Scenario
+
+if TYPE_CHECKING:
+    from simulator.analysis.frames import ResultTotals
+    from simulator.analysis.timings import Timing
+
+__all__ = ("TimeCheck", "TimesPlan", "plan_times")
+
+# How a profile ends the name of a cell that it was fitted to.
+_CELL = re.compile(r"(unmodified|patched), HVO (on|off), ([a-z]+[0-9]*): ([0-9.]+) s$")
+
+
+@dataclass(frozen=True)
+class TimeCheck:
+    """
+    A time of a real machine and the simulated one.
+
+    ``simulated_ns`` is a mean over replications with its interval; ``fitted`` says
+    whether the profile of the machine names this time among those it was fitted
+    to; ``simulated_pages`` is how many the longest run had.
+    """
+
+    timing: Timing
+    machine: Machine
+    simulated_ns: Estimate
+    fitted: bool
+    simulated_pages: int
+
+    @property
+    def error(self) -> float:
+        """Simulated over published, less 1."""
+        return self.simulated_ns.mean / self.timing.elapsed_ns - 1.0
+
+
+@dataclass(frozen=True)
+class TimesPlan:
+    """
+    What to simulate for some timings.
+
+    ``runs`` has for each timing the scenarios of every replication: one of all its
+    pages, or a shorter and a longer one.
+    """
+
+    timings: tuple[Timing, ...]
+    runs: tuple[tuple[tuple[Scenario, ...], ...], ...]
+
+    @property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """Every scenario once, by replication: what was finished when it is cut short is whole."""
+        by_replication = zip(*self.runs, strict=True)
+        return tuple({s.key: s for runs in by_replication for run in runs for s in run}.values())
+
+    def checks(self, results: Iterable[ResultTotals]) -> list[TimeCheck]:
+        """Return the comparison of each timing of which a replication was simulated."""
+        elapsed_ns = {
+            (result.scenario.key, row["phase"]): row["elapsed_ns"]
+            for result in results
+            for row in records(result.summary)
+        }
+        found = []
+        for timing, runs in zip(self.timings, self.runs, strict=True):
+            times_ns = []
+            for run in runs:
+                points = [
+                    (s.pages, elapsed_ns[s.key, timing.phase])
+                    for s in run
+                    if (s.key, timing.phase) in elapsed_ns
+                ]
+                if len(points) == len(run):
+                    times_ns.append(_at(points, timing.pages))
+            if times_ns:
+                last = runs[0][-1]
+                machine = last.machine_model
+                estimate = mean_interval(times_ns)
+                fitted = _is_fitted(machine, timing)
+                found.append(TimeCheck(timing, machine, estimate, fitted, last.pages))
+        return found
+
+
+def plan_times(
+    timings: Sequence[Timing],
+    machine: Machine | None = None,
+    replications: int = 3,
+    seed: int = 1,
+    quick: bool = False,
+) -> TimesPlan:
+    """
+    Return what to simulate beside some timings.
+
+    ``machine`` takes the place of the ones that the timings name.  Raises InputError,
+    with the line of the timing, for what cannot be simulated.
+    """
+    check_replications(replications)
+    groups: dict[tuple[str, Setting], list[Timing]] = {}
+    for timing in timings:
+        setting = Setting(timing.kernel, timing.hvo, timing.pages, timing.page_size)
+        groups.setdefault((timing.machine, setting), []).append(timing)
+    runs = {}
+    loaded: dict[str, Machine] = {}
+    for (name, setting), group in groups.items():
+        if machine is None and name not in loaded:
+            loaded[name] = _machine(group[0])
+        whole = _whole(group, machine or loaded[name], seed)
+        pages = sizes(setting, whole.machine_model) if quick else (whole.pages,)
+        run = [whole.replace(pages=n) for n in dict.fromkeys(pages)]
+        for timing in group:
+            runs[timing.line] = tuple(
+                tuple(s.replace(replication=nth) for s in run) for nth in range(replications)
+            )
+    return TimesPlan(tuple(timings), tuple(runs[timing.line] for timing in timings))
+
+
+def _machine(timing: Timing) -> Machine:
+    try:
+        return load_machine(timing.machine)
+    except InputError as error:
+        hint = "--machine names a profile to take"
+        raise InputError(f"times: line {timing.line}: {error}; {hint}") from None
+
+
+def _whole(group: Sequence[Timing], machine: Machine, seed: int) -> Scenario:
+    first = group[0]
+    rounds = max(1 + phase_order(timing.phase) // 2 for timing in group)
+    try:
+        return Scenario(
+            machine=machine,
+            kernel=first.kernel,
+            hvo=first.hvo,
+            pages=first.pages,
+            page_size=first.page_size,
+            phases=("alloc", "free") * rounds,
+            seed=seed,
+        )
+    except InputError as error:
+        raise InputError(f"times: line {first.line}: {error}") from None
+
+
+# A line through two runs; what happens once is in both.
+def _at(points: Sequence[tuple[int, int]], pages: int) -> float:
+    (long, more_ns), (short, less_ns) = points[-1], points[0]
+    if long == short:
+        return more_ns
+    return less_ns + (more_ns - less_ns) * (pages - short) / (long - short)
+
+
+def _is_fitted(machine: Machine, timing: Timing) -> bool:
+    change = "unmodified" if is_unmodified(timing.kernel) else "patched"
+    wanted = (change, "on" if timing.hvo else "off", timing.phase, timing.elapsed_ns)
+    cells = (_CELL.search(cell) for fit in machine.calibration for cell in fit.cells)
+    return any(
+        (*cell.groups()[:3], round(Decimal(cell[4]) * 10**9)) == wanted for cell in cells if cell
+    )
