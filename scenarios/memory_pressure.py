@@ -77,7 +77,7 @@ def main(argv: Sequence[str]) -> tuple[int, str]:
             for where, runs in swept.items()
         }
         text = pressure_report(table, failed, command=command)
-        (folder / "report.txt").write_text(text, encoding="utf-8")
+        (folder / "memory-pressure.txt").write_text(text, encoding="utf-8")
     return 0, text
 
 

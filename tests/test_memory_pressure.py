@@ -71,13 +71,16 @@ def test_report_fits_a_mail_and_is_also_a_file(quick):
     assert done.stderr == ""
     assert done.stdout.isascii()
     assert max(map(len, done.stdout.splitlines())) <= 78
-    assert (folder / "out" / "report.txt").read_text(encoding="utf-8") == done.stdout
+    assert (folder / "out" / "memory-pressure.txt").read_text(encoding="utf-8") == done.stdout
     assert done.stdout.count("never merged; proposed in") == 4
 
 
 def test_the_plot_is_an_image_with_something_on_it(quick):
     folder, _ = quick
-    assert {p.name for p in (folder / "out").iterdir()} == {"report.txt", "memory-pressure.png"}
+    assert {p.name for p in (folder / "out").iterdir()} == {
+        "memory-pressure.txt",
+        "memory-pressure.png",
+    }
     pixels = imread(folder / "out" / "memory-pressure.png")
     assert min(pixels.shape[:2]) > 200
     assert len(np.unique(pixels[:, :, 0])) > 10

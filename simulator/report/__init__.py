@@ -15,6 +15,7 @@ from simulator.report.compare_text import comparison_text
 from simulator.report.flush_kinds_text import flush_kinds_report
 from simulator.report.flush_text import ceiling_report, shootdown_report
 from simulator.report.ipi_text import ipi_report
+from simulator.report.noise_text import noise_report
 from simulator.report.pressure_text import pressure_report
 from simulator.report.run_text import run_report, summary_json
 
@@ -24,6 +25,7 @@ __all__ = (
     "comparison_text",
     "flush_kinds_report",
     "ipi_report",
+    "noise_report",
     "pressure_report",
     "run_report",
     "shootdown_report",

@@ -16,6 +16,7 @@ from simulator.report.plots.flush import plot_ceiling, plot_shootdowns
 from simulator.report.plots.flush_kinds import plot_flush_kinds
 from simulator.report.plots.ipi import plot_broadcasts
 from simulator.report.plots.latency import plot_latency
+from simulator.report.plots.noise import plot_noise
 from simulator.report.plots.pressure import plot_pressure
 from simulator.report.plots.style import save
 from simulator.report.plots.throughput import plot_throughput
@@ -29,6 +30,7 @@ __all__ = (
     "plot_flush_kinds",
     "plot_flush_timeline",
     "plot_latency",
+    "plot_noise",
     "plot_pressure",
     "plot_scaling",
     "plot_shootdowns",

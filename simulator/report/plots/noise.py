@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""
+Two kernels under several noises
+--------------------------------
+
+Their times and their speed-up, and how long a flush of the first one takes,
+under the presets and along one key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from simulator.analysis.frames import ResultTotals
+from simulator.analysis.under_noise import NoiseCase
+from simulator.report.plots.style import (
+    GREY,
+    add_caption,
+    line_styles,
+    log_if_wide,
+    new_figure,
+    time_unit,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ("plot_noise",)
+
+_DASHES = {0.5: "-", 0.99: "--"}
+
+
+def plot_noise(
+    presets: Sequence[NoiseCase],
+    swept: Sequence[NoiseCase],
+    key: str,
+    results: Sequence[ResultTotals],
+) -> Figure:
+    """
+    Return times (above) and flushes (below), by preset (left) and along a key (right).
+
+    :param presets: cases of one phase, in the order of the axis.
+    :param swept: cases of the same phase with values of ``key``.
+    :param results: for the caption.
+    """
+    phase = presets[0].phase
+    figure = new_figure(10.0, 6.8, f"{phase.capitalize()} under several noises")
+    axes = figure.subplots(2, 2, sharey="row", squeeze=False)
+    every = [*presets, *swept]
+    styles = line_styles(every[0].kernels)
+    unit, unit_ns = time_unit(max(ns for case in every for ns in case.elapsed_ns))
+    flush_ns = [h.quantile(q) or 0 for case in every for h in case.flushes for q in _DASHES]
+    flush_unit, flush_unit_ns = time_unit(max(flush_ns))
+    log_if_wide(axes[0][0], "y", [ns / unit_ns for case in every for ns in case.elapsed_ns], 5.0)
+    log_if_wide(axes[1][0], "y", [ns / flush_unit_ns for ns in flush_ns], 5.0)
+    for column, cases in enumerate((presets, swept)):
+        top, bottom = axes[0][column], axes[1][column]
+        x = [float(i) for i in range(len(cases))]
+        for i, kernel in enumerate(every[0].kernels):
+            color, width = styles[kernel]
+            common = {"color": color, "linewidth": width if column else 0, "marker": "o"}
+            y = [case.elapsed_ns[i] / unit_ns for case in cases]
+            top.plot(x, y, label=kernel, **common)
+            for q, dashes in _DASHES.items():
+                y = [(case.flushes[i].quantile(q) or 0) / flush_unit_ns for case in cases]
+                shape = "o" if q == 0.5 else "^"
+                style = {**common, "linestyle": dashes, "marker": shape}
+                bottom.plot(x, y, label=f"{kernel} (flush: p{100 * q:g})", **style)
+        _speed_ups(top, x, cases, unit_ns)
+        for ax in (top, bottom):
+            ax.set_xticks(x, [case.label for case in cases], fontsize=8)
+            ax.set_xlim(-0.5, len(cases) - 0.3)
+            ax.grid(alpha=0.3)
+            ax.spines[["top", "right"]].set_visible(False)
+        bottom.set_xlabel("preset" if not column else key)
+    axes[0][0].margins(y=0.15)
+    axes[0][0].set_ylabel(f"elapsed time ({unit})")
+    axes[1][0].set_ylabel(f"time of one flush ({flush_unit})")
+    figure.legend(*axes[1][1].get_legend_handles_labels(), loc="outside right upper")
+    add_caption(
+        figure,
+        results,
+        "Above: mean time; the numbers between are how many times as long the first kernel takes. "
+        "Below: median and 99th percentile of the flushes, of which the second kernel makes few. "
+        "Right: the values of the key are not to scale.",
+    )
+    return figure
+
+
+# How many times as long the first kernel takes, between the two points.
+def _speed_ups(ax: Axes, x: Sequence[float], cases: Sequence[NoiseCase], unit_ns: int) -> None:
+    is_log = ax.get_yscale() == "log"
+    for at, case in zip(x, cases, strict=True):
+        before, after = (ns / unit_ns for ns in case.elapsed_ns)
+        middle = (before * after) ** 0.5 if is_log else (before + after) / 2
+        ax.plot([at, at], [before, after], color=GREY, linewidth=0.6, zorder=0)
+        ax.text(at + 0.06, middle, f"{case.speed_up.mean:.3g}x", fontsize=8, va="center")
