@@ -17,7 +17,7 @@ import pytest
 from scipy import stats
 
 from simulator.errors import InputError
-from simulator.machine import LoweredCost, load_machine, load_noise, lower, noises
+from simulator.machine import LoweredCost, load_machine, load_noise, lower, machines, noises
 from simulator.machine.describe_noise import describe_noise, idle_mix
 from simulator.machine.mixture import mean
 from simulator.machine.noise import NOISE_KEYS
@@ -294,6 +294,12 @@ def test_what_a_machine_cannot_have_is_one_line(values, message):
         check_noise(METAL, noise)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("machine", machines())
+def test_every_machine_can_have_every_preset(machine):
+    for name in noises():
+        check_noise(load_machine(machine), load_noise(name))
 
 
 @pytest.mark.parametrize("name", noises())
