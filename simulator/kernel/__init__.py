@@ -17,6 +17,7 @@ from types import ModuleType
 from simulator.errors import InputError, nearest
 from simulator.kernel.hugetlb import Hugetlb as Kernel
 from simulator.kernel.structs import KernelConfig
+from simulator.kernel.versions.v5_14 import V5_14
 from simulator.kernel.versions.v6_1 import V6_1
 from simulator.kernel.versions.v6_6 import V6_6
 from simulator.kernel.versions.v6_6_1 import V6_6_1
@@ -49,7 +50,7 @@ __all__ = ("Kernel", "KernelConfig", "kernels", "load_kernel", "proposals")
 
 # A form that was posted (@vN) stands before the one that was merged in its stead.
 _VERSIONS: tuple[type[Kernel], ...] = (
-    V6_1, V6_6, V6_6_1, V6_6_2, V6_6_3, V6_6_4,
+    V5_14, V6_1, V6_6, V6_6_1, V6_6_2, V6_6_3, V6_6_4,
     V6_6_5_V2, V6_6_5_V3, V6_6_5,
     V6_6_6_V1, V6_6_6_V2, V6_6_6_V3, V6_6_6_V8, V6_6_6,
     V6_6_7_V1, V6_6_7_V2, V6_6_7_V3, V6_6_7,
@@ -71,7 +72,7 @@ def kernels() -> tuple[str, ...]:
     Return the names of the kernels, oldest first.
 
     >>> kernels()[:3]
-    ('v6.1', 'v6.6', 'v6.6+1')
+    ('v5.14', 'v6.1', 'v6.6')
     """
     return tuple(version.name for version in _VERSIONS)
 

@@ -533,13 +533,14 @@ def test_pages_are_conserved_whatever_fails(kernel, pages, spread, gigantic, fre
     )
     # A folio has one record in a phase.
     assert not result.folios.duplicated(["phase", "folio"]).any()
-    gain = 4095 if gigantic else 7
+    # v5.14 keeps one page more.
+    gain = (4095 if gigantic else 7) - (kernel == "v5.14")
     for state in states:
         optimized = state.optimized_in_pool
         assert state.free_pages == free_pages - len(state.split_pmds) + gain * optimized
         assert state.held_pages == 0
-        # The key of the first posting counts splits too.
-        assert state.key_enabled == optimized or kernel.endswith("@v1")
+        # The key of the first posting counts splits too; v5.14 has none.
+        assert state.key_enabled == optimized or kernel.endswith(("@v1", "v5.14"))
     for filled, emptied in zip(states[::2], states[1::2], strict=True):
         assert (filled.nr_huge_pages, filled.surplus_huge_pages) == (pages, 0)
         assert emptied.nr_huge_pages == emptied.surplus_huge_pages == emptied.optimized_in_pool

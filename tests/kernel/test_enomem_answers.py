@@ -246,14 +246,15 @@ def test_no_page_is_made_or_lost_or_freed_before_its_flush(
         faults=faults,
     )
     assert unflushed == []
-    gain = 4095 if gigantic else 7
+    # v5.14 keeps one page more.
+    gain = (4095 if gigantic else 7) - (kernel == "v5.14")
     for state in states:
         optimized = state.optimized_in_pool
         assert state.free_pages == free_pages - len(state.split_pmds) + gain * optimized
         assert state.free_pages >= 0
         assert state.held_pages == 0
-        # The key of the first posting counts splits too.
-        assert state.key_enabled == optimized or kernel.endswith("@v1")
+        # The key of the first posting counts splits too; v5.14 has none.
+        assert state.key_enabled == optimized or kernel.endswith(("@v1", "v5.14"))
     assert (result.summary["free_pages_min"] >= 0).all()
 
 

@@ -262,7 +262,7 @@ def test_a_list_of_pfns_is_taken_in_its_order():
     assert column(result.summary, "pmd_splits") == 2
 
 
-@pytest.mark.parametrize("kernel", kernels())
+@pytest.mark.parametrize("kernel", [name for name in kernels() if name != "v5.14"])
 def test_a_pmd_is_split_once_in_a_boot(kernel):
     phases = ("alloc", "free") * 3
     result = run(kernel, pages=5, placement="pmds=2", cpus=1, phases=phases)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""
+Linux v5.14: HVO as it was first merged
+---------------------------------------
+
+"Free some vmemmap pages of HugeTLB page", for which the first figures were
+published.  Against v6.1: a folio keeps two vmemmap pages, the head and the one that
+the others share, so that 6 of 8 go back; the vmemmap of a kernel with the feature on
+is mapped by PTEs, so that nothing is split and nothing fails on the way; there is no
+static key.  free_huge_page_vmemmap() and alloc_huge_page_vmemmap() go by their later
+names here.
+
+Modelled: the series as it was measured, with a flush of 6 pages for each folio.
+
+Not modelled: what was merged into v5.14 on top of it, the PMD mapping of the vmemmap
+and its split, 3bc2b6a72596 ("mm: sparsemem: split the huge PMD mapping of vmemmap
+pages").  The walk took no lock; here it enters mmap_lock as a reader, as later.
+
+Sources: f41f2ed43ca5 ("mm: hugetlb: free the vmemmap pages associated with each
+HugeTLB page") and ad2fa3717b74 ("mm: hugetlb: alloc the vmemmap pages associated with
+each HugeTLB page") (in v5.14); 20210208085013.89436-1-songmuchun@bytedance.com (v15
+0/8), with the figures.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from simulator.engine import DONE, Engine, Steps, Task
+from simulator.kernel.memory import HugeMemory
+from simulator.kernel.structs import KernelConfig, StaticKey, VmemmapRemapWalk
+from simulator.kernel.versions.v6_1 import V6_1
+from simulator.machine import Platform
+
+__all__ = ("RESERVE_VMEMMAP_NR", "V5_14")
+
+#: The vmemmap pages that a folio keeps: the head page and the one that the others share.
+RESERVE_VMEMMAP_NR: Final = 2
+
+
+class V5_14(V6_1):
+    """HVO without splits; 6 pages of a 2 MB folio."""
+
+    name = "v5.14"
+    base = "v5.14"
+    subject = "mm: hugetlb: free the vmemmap pages associated with each HugeTLB page"
+    commit = "f41f2ed43ca5"
+    summary = "per folio: remap 6 PTEs, flush 6, free 6 pages; the vmemmap is mapped by PTEs"
+    TUNABLES: ClassVar[dict[str, tuple[int, int, int, str]]] = {
+        name: value for name, value in V6_1.TUNABLES.items() if name != "static_key_sites"
+    }
+
+    def __init__(
+        k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig
+    ) -> None:
+        super().__init__(engine, platform, memory, config)
+        # A walk begins at the last page that is kept, which the others are going to share.
+        k.h.nr_vmemmap_pages -= RESERVE_VMEMMAP_NR - 1
+
+    def vmemmap_pmd_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
+        """Walk the PMDs of a range of vmemmap pages, none of them a leaf; generator."""
+        for _, nr in k.pmds_of(walk.folio, nr_pages):
+            k.vmemmap_pte_range(task, walk, nr)
+        return DONE
+
+    def static_branch_inc(k, task: Task, key: StaticKey) -> Steps:
+        """There is no hugetlb_optimize_vmemmap_key yet."""
+        return DONE
+
+    def static_branch_dec(k, task: Task, key: StaticKey) -> Steps:
+        """There is no hugetlb_optimize_vmemmap_key yet."""
+        return DONE
