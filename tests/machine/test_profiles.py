@@ -51,6 +51,7 @@ def test_shipped_machines_are_the_published_ones_their_like_and_one_to_play_with
         "epyc-7r13-2s",
         "epyc-zen4-vm2",
         "laptop-8",
+        "server-2021",
         "xeon-8375c-2s",
         "xeon-e7-8895-8s",
         "xeon-skx-vm80",

@@ -14,6 +14,7 @@ from __future__ import annotations
 from simulator.report.plots.elapsed import plot_elapsed, plot_scaling
 from simulator.report.plots.flush import plot_ceiling, plot_shootdowns
 from simulator.report.plots.flush_kinds import plot_flush_kinds
+from simulator.report.plots.hvo_2021 import plot_hvo_2021
 from simulator.report.plots.ipi import plot_broadcasts
 from simulator.report.plots.latency import plot_latency
 from simulator.report.plots.noise import plot_noise
@@ -29,6 +30,7 @@ __all__ = (
     "plot_elapsed",
     "plot_flush_kinds",
     "plot_flush_timeline",
+    "plot_hvo_2021",
     "plot_latency",
     "plot_noise",
     "plot_pressure",
