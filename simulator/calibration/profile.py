@@ -17,8 +17,8 @@ from typing import Any
 
 from simulator.analysis.timings import Timing
 from simulator.calibration.fitting import Calibrated, FittedStep, is_unmodified
-from simulator.calibration.toml import toml_text
 from simulator.machine.schema import Calibration, CostByDistance
+from simulator.machine.toml import toml_text
 
 __all__ = ("cell_text", "inherits_from", "profile_text")
 

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""
+Measuring this machine
+----------------------
+
+Real system calls on the machine that runs the simulator, and a profile of what
+they show.  Nothing here simulates.
+"""
+
+from __future__ import annotations
+
+from simulator.measure.findings import Finding, Gap, Median, median_of
+from simulator.measure.here import Here, measure_here
+from simulator.measure.host import Host, read_host
+
+__all__ = ("Finding", "Gap", "Here", "Host", "Median", "measure_here", "median_of", "read_host")
