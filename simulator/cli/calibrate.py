@@ -11,11 +11,12 @@ from pathlib import Path
 
 from simulator.cli.output import check_profile, json_text, progress_bar, write_file
 from simulator.cli.parser import number
+from simulator.errors import InputError
 
 __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
 NAME = "calibrate"
-HELP = "Fit a machine to timings of a real one, and write a profile."
+HELP = "Fit a machine to timings of a real one, or measure this one, and write a profile."
 EXAMPLE = "tlbsim calibrate --machine epyc-7j13-vm252 --out fitted.toml"
 
 
@@ -53,12 +54,19 @@ def configure(parser: ArgumentParser) -> None:
     option("--seed", metavar="N", type=number, default=1, help="seed of all draws (default 1)")
     option("--full", action="store_true", help="in the end, simulate all pages: takes minutes")
     option("--out", metavar="FILE", type=Path, help="write the profile there")
+    option(
+        "--here",
+        action="store_true",
+        help="measure this machine instead, with real system calls for some seconds",
+    )
 
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print."""
+    if args.here:
+        return _here(args)
     if args.machine is None:
-        args.parser.error("the following arguments are required: --machine")
+        args.parser.error("the following arguments are required: --machine (or --here)")
     if args.out is not None:
         check_profile(args.out, args.machine)
     from simulator.analysis.timings import of_machine, published_file, read_timings
@@ -101,6 +109,33 @@ def run(args: Namespace) -> tuple[int, str]:
     if args.json:
         return 0, json_text(calibration_json(found, out))
     return 0, calibration_report(found, out)
+
+
+def _here(args: Namespace) -> tuple[int, str]:
+    _nothing_to_fit(args)
+    if args.out is not None:
+        check_profile(args.out, None)
+    from simulator.measure import here_profile, measure_here, measured_costs, values_ns
+    from simulator.report.measure_text import here_json, here_report
+
+    here = measure_here()
+    date = _today()
+    measured = measured_costs(here, date)
+    out = None
+    if args.out is not None:
+        out = str(args.out)
+        write_file(args.out, here_profile(here, measured, date))
+    costs = values_ns(measured)
+    if args.json:
+        return 0, json_text(here_json(here, costs, out))
+    return 0, here_report(here, costs, out)
+
+
+def _nothing_to_fit(args: Namespace) -> None:
+    for name in ("machine", "times", "times_of", "fit", "fit_on", "full"):
+        if getattr(args, name):
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"here: measures, and fits nothing: leave out {option}")
 
 
 def _today() -> str:

@@ -30,7 +30,7 @@ from simulator.machine.toml import toml_text
 from simulator.measure.findings import Median
 from simulator.measure.here import Here
 
-__all__ = ("entered", "here_profile", "template_of")
+__all__ = ("here_profile", "measured_costs", "template_of", "values_ns")
 
 _BASE = "x86-64"
 _HEAD = "# A machine profile, written by tlbsim calibrate --here.\n\n"
@@ -40,12 +40,12 @@ _DISTANCES = ("core", "socket", "hop1", "hop2")
 Table = dict[str, Any]
 
 
-def here_profile(here: Here, date: str) -> str:
-    """Return the profile as TOML."""
+def here_profile(here: Here, measured: dict[str, Table], date: str) -> str:
+    """Return the profile as TOML; ``measured`` are the costs that it does not take over."""
     host = here.host
     template = load_machine(template_of(here))
     costs = _taken_over(template)
-    for name, table in entered(here, template, date).items():
+    for name, table in measured.items():
         # The spread of a cost that was not measured stays.
         costs[name] = costs.get(name, {}) | table
     data: Table = {
@@ -66,6 +66,15 @@ def here_profile(here: Here, date: str) -> str:
     return _HEAD + toml_text(data)
 
 
+def values_ns(measured: dict[str, Table]) -> dict[str, float]:
+    """Return costs as :func:`measured_costs` returns them in nanoseconds, a name for each value."""
+    found: dict[str, float] = {}
+    for name, table in measured.items():
+        parts = {"": table} if "value" in table else {f".{d}": part for d, part in table.items()}
+        found |= {f"{name}{distance}": part["value"] for distance, part in parts.items()}
+    return found
+
+
 def template_of(here: Here) -> str:
     """Return the name of the machine from which comes what was not measured."""
     if here.host.virtual:
@@ -73,8 +82,9 @@ def template_of(here: Here) -> str:
     return "laptop-8" if here.host.sockets == 1 else "xeon-e7-8895-8s"
 
 
-def entered(here: Here, template: Machine, date: str) -> dict[str, Table]:
+def measured_costs(here: Here, date: str) -> dict[str, Table]:
     """Return the costs that were measured or follow from what was, by name."""
+    template = load_machine(template_of(here))
     found: dict[str, Table] = {}
     for name, text in (
         ("invlpg", "mprotect() of up to 32 pages less that of more, per page"),
@@ -280,10 +290,10 @@ def _topology(here: Here, date: str) -> Table:
 
 
 def _memory(here: Here, date: str) -> Table:
-    size = here.host.node_kib
+    size = here.host.node_kib >> 10
     return {
         "value": size,
-        "unit": "KiB",
+        "unit": "MiB",
         "kind": "measured",
         "range": [size, size],
         "source": "MemTotal of the smallest node, /sys/devices/system/node",

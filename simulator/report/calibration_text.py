@@ -14,7 +14,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simulator.analysis.calibrate import Estimated
-from simulator.report.text import format_count, format_ns, format_table, underlined, wrapped
+from simulator.report.text import (
+    format_count,
+    format_ns,
+    format_ns_range,
+    format_table,
+    underlined,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from simulator.calibration import Calibrated, Cell, FittedStep
@@ -123,11 +130,7 @@ def _value(value: float, unit: str) -> str:
 
 def _range(low: float, high: float, unit: str) -> str:
     if unit == "ns":
-        # One unit for both ends, that of the upper one.
-        size, name = next(
-            (s, n) for s, n in ((10**6, "ms"), (10**3, "us"), (1, "ns")) if high >= s or s == 1
-        )
-        return f"{low / size:.4g}..{high / size:.4g} {name}"
+        return format_ns_range(low, high)
     return f"x {low:.3g}..{high:.3g}"
 
 

@@ -26,6 +26,7 @@ __all__ = (
     "format_interval",
     "format_memory",
     "format_ns",
+    "format_ns_range",
     "format_ratio",
     "format_share",
     "format_table",
@@ -63,6 +64,17 @@ def format_ns(ns: float | None, digits: int = 3) -> str:
         if float(f"{ns / size:.{digits}g}") * size < next_size:
             return f"{_significant(ns / size, digits)} {unit}"
     return f"{_significant(ns / 10**9, digits)} s"
+
+
+def format_ns_range(low_ns: float, high_ns: float) -> str:
+    """
+    Return two times with one unit, that of the upper one.
+
+    >>> format_ns_range(500, 1100), format_ns_range(2, 8.3)
+    ('0.5..1.1 us', '2..8.3 ns')
+    """
+    unit, size = next((pair for pair in reversed(TIME_UNITS) if high_ns >= pair[1]), TIME_UNITS[0])
+    return f"{low_ns / size:.4g}..{high_ns / size:.4g} {unit}"
 
 
 # So many significant digits, trailing zeros kept, never an exponent.
