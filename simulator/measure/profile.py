@@ -124,26 +124,24 @@ def _targets(here: Here, template: Machine, costs: dict[str, float], date: str) 
     near = [here.host.distance(here.cpu, peer) for peer in here.peers]
     slope, first = here.get("target"), here.get("shootdown_1")
     lines = statistics.fmean(_line(template, d) for d in near) if near else 0.0
+    factor = 1.0  # of what cache lines cost on the template
     text = "what a further target of a flush adds"
     if slope is not None and slope.value_ns > lines and here.host.virtual:
         costs["inject"] = slope.value_ns - lines
         text = f"{text}, less enqueue and ack"
         found["inject"] = _derived(here, template, "inject", costs["inject"], text, date)
     elif slope is not None and slope.value_ns > 0 and not here.host.virtual:
+        factor = slope.value_ns / lines
         for name in ("enqueue", "ack"):
-            factor = slope.value_ns / lines
             found[name] = _scaled(here, template, name, factor, f"{text}, by distance", date)
     if first is None:
         return found
-    factor = found["ack"]["factor"] if "ack" in found else 1.0
-    known = factor * _line(template, near[0]) + costs["send"] + costs["inject"]
-    deliver = first.value_ns - known - costs["handler_entry"]
+    sent = factor * _line(template, near[0]) + costs["send"] + costs["inject"]
+    deliver = first.value_ns - sent - costs["handler_entry"]
     usual = _time(template.costs.deliver, near[0])
     if deliver > 0 and usual:
         text = "what the first target of a flush takes, less sending and entry"
         found["deliver"] = _scaled(here, template, "deliver", deliver / usual, text, date)
-    for table in found.values():
-        table.pop("factor", None)
     return found
 
 
@@ -200,7 +198,7 @@ def _table(here: Here, template: Machine, name: str, ns: float, date: str) -> Ta
 
 def _scaled(here: Here, template: Machine, name: str, factor: float, text: str, date: str) -> Table:
     cost: CostByDistance = getattr(template.costs, name)
-    table: Table = {"factor": factor}
+    table: Table = {}
     for distance in _DISTANCES:
         time = getattr(cost, distance)
         if time is not None:

@@ -99,10 +99,11 @@ def _head(here: Here) -> Iterator[tuple[str, str]]:
     yield "kernel", f"Linux {host.release}"
     shape = (
         f"{len(host.cpus)} CPUs: {host.sockets} x {host.cores_per_socket}"
-        f" x {host.threads_per_core} (sockets, cores, threads), {host.nodes} nodes"
+        f" x {host.threads_per_core} (sockets, cores, threads),"
+        f" {host.nodes} node{'s' if host.nodes > 1 else ''}"
     )
     yield "machine", shape if host.regular else f"{shape}; irregular, taken as one socket"
-    others = f"{len(here.peers)} others" if here.peers else "no other"
+    others = f"{len(here.peers)} other{'s' if len(here.peers) > 1 else ''}"
     priority = "with" if here.prioritised else "without"
     yield "measured", f"on CPU {here.cpu} with {others}; {priority} real-time priority"
     if host.clocksource != "tsc":

@@ -10,9 +10,11 @@ import shlex
 
 import pytest
 
+from simulator import measure
 from simulator.calibration import cells
 from simulator.cli import calibrate
 from simulator.machine import load_machine
+from simulator.measure import Finding, Gap, Here, Median, read_host
 
 HEADER = "machine,kernel,hvo,phase,n_pages,page_kb,real_s"
 ROWS = (
@@ -160,3 +162,48 @@ def test_a_profile_does_not_replace_the_one_it_inherits_from(tlbsim, times, tmp_
     assert (done.status, done.out) == (2, "")
     assert "is the profile to start from; name another file" in done.err
     assert start.read_text() == 'inherits = "laptop-8"\n'
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("--machine", "laptop-8"), "here: measures, and fits nothing: leave out --machine"),
+        (("--fit-on", "v6.7"), "leave out --fit-on"),
+        (("--out", "profile"), "out: profile must end in .toml"),
+    ],
+)
+def test_measuring_takes_nothing_to_fit(tlbsim, argv, message):
+    done = tlbsim("calibrate", "--here", *argv)
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert message in done.err
+
+
+def test_what_was_measured_is_reported_and_written(tlbsim, tmp_path, monkeypatch):
+    # As found on a machine with two CPUs, worked out in tests/measure.
+    found = Here(
+        read_host(),
+        0,
+        (1,),
+        [
+            Finding("invlpg", "invalidation of one page", Median(50.0, 49.0, 52.0, 9)),
+            Finding("call", "getppid()", Median(300.0, None, None, 3)),
+        ],
+        [Gap("shootdowns", "no interrupts seen")],
+    )
+    monkeypatch.setattr(measure, "measure_here", lambda: found)
+    out = tmp_path / "here.toml"
+    done = tlbsim("calibrate", "--here", "--out", out)
+    assert done.status == 0
+    *text, written = done.out.splitlines()
+    assert written == f"written    {out}"
+    assert all(len(line) <= 72 and line.isascii() for line in text)
+    assert "This machine (measured, nothing simulated)" in text
+    rows = [line.split() for line in text]
+    assert ["invalidation", "of", "one", "page", "50", "ns", "49..52", "ns"] in rows
+    assert ["getppid()", "300", "ns", "-"] in rows
+    assert ["invlpg", "50", "ns"] in rows
+    assert "  shootdowns: no interrupts seen" in text
+    assert load_machine(out).costs.invlpg.kind == "measured"
+    found_json = tlbsim("calibrate", "--here", "--json").json
+    assert found_json["costs_ns"] == {"invlpg": 50.0}
+    assert found_json["gaps"] == [{"what": "shootdowns", "why": "no interrupts seen"}]
