@@ -17,31 +17,26 @@ Sources: whatever a row of the file names as its own.
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from importlib import resources
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, cast
 
+from simulator.analysis.table import Row, read_table
 from simulator.errors import InputError, nearest
 
-__all__ = ("COLUMNS", "PageSize", "Timing", "of_machine", "published_file", "read_timings")
+__all__ = ("COLUMNS", "PUBLISHED", "PageSize", "Timing", "of_machine", "read_timings")
 
 PageSize = Literal["2M", "1G"]
 
+#: The times that come with the package.
+PUBLISHED = "published_times.csv"
 COLUMNS = ("machine", "kernel", "hvo", "phase", "n_pages", "page_kb", "real_s", "source")
-_OPTIONAL = ("source",)
+_REQUIRED, _OPTIONAL = COLUMNS[:-1], COLUMNS[-1:]
 
 # What was measured, by the name that it has here.
 _RELEASES = {"next-20230824": "v6.6", "next-20230824+batching": "v6.6+8"}
-_HVO = {"off": False, "on": True}
-_PAGE_SIZES: dict[str, PageSize] = {"2048": "2M", "1048576": "1G"}
-T = TypeVar("T")
-
-_LONGEST_S = 6 * 86_400  # what can be simulated
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +65,19 @@ class Timing:
         return (self.machine, self.kernel, self.hvo, self.phase, self.pages, self.page_size)
 
 
-def published_file() -> Path:
-    """Return the path of the times that come with the package."""
-    return Path(str(resources.files("simulator.analysis") / "published_times.csv"))
-
-
-def read_timings(path: Path) -> tuple[Timing, ...]:
+def read_timings(path: Path | None = None) -> tuple[Timing, ...]:
     """
-    Return the timings of a file in their order; InputError names the line that is wrong.
+    Return the timings of a file, or the published ones; InputError names the line that is wrong.
 
-    >>> first = read_timings(published_file())[0]
+    >>> first = read_timings()[0]
     >>> first.machine, first.kernel, first.hvo, first.phase, first.pages, first.elapsed_ns
     ('xeon-e7-8895-8s', 'v6.6', False, 'alloc', 500000, 4119000000)
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as lines:
-            reader = csv.reader(lines, strict=True)
-            header = _header(path, next(reader, []))
-            found = tuple(_timing(path, reader.line_num, header, row) for row in reader if any(row))
-    except OSError as error:
-        raise InputError(f"times: {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"times: {path} is not text") from None
-    except csv.Error as error:
-        raise InputError(f"times: {path} is not CSV: {error}") from None
+    name = PUBLISHED if path is None else path.name
+    rows = read_table("times", path, PUBLISHED, _REQUIRED, _OPTIONAL)
+    found = tuple(_timing(row, name) for row in rows)
     if not found:
-        raise InputError(f"times: {path} has no rows")
+        raise InputError(f"times: {PUBLISHED if path is None else path} has no rows")
     return found
 
 
@@ -116,39 +98,21 @@ def of_machine(timings: Sequence[Timing], machine: str) -> tuple[Timing, ...]:
     return tuple(t for t in timings if t.machine == wanted)
 
 
-def _header(path: Path, header: Sequence[str]) -> Sequence[str]:
-    for name in header:
-        if name not in COLUMNS:
-            raise InputError(f"times: {path}: unknown column {name!r}{nearest(name, COLUMNS)}")
-        if header.count(name) > 1:
-            raise InputError(f"times: {path}: column {name!r} is there twice")
-    for name in COLUMNS:
-        if name not in header and name not in _OPTIONAL:
-            raise InputError(f"times: {path}: column {name!r} is missing")
-    return header
-
-
-def _timing(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> Timing:
-    where = f"times: {path}, line {line}"
-    if len(cells) != len(header):
-        raise InputError(f"{where}: {len(cells)} cells, but {len(header)} columns")
-    row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-    for name in COLUMNS:
-        if name not in _OPTIONAL and not row[name]:
-            raise InputError(f"{where}: {name} is empty")
-    if not re.fullmatch(r"(alloc|free)([2-9]|[1-9][0-9])?", row["phase"]):
-        raise InputError(f"{where}: phase: must be alloc, free, alloc2, ..., not {row['phase']!r}")
+def _timing(row: Row, name: str) -> Timing:
+    for column in ("machine", "kernel"):
+        if not row.text(column):
+            raise row.error(column, "is empty")
     return Timing(
-        machine=row["machine"],
-        kernel=_kernel(row["kernel"]),
-        release=row["kernel"],
-        hvo=_one_of(where, "hvo", row["hvo"], _HVO),
-        phase=row["phase"],
-        pages=_pages(where, row["n_pages"]),
-        page_size=_one_of(where, "page_kb", row["page_kb"], _PAGE_SIZES),
-        elapsed_ns=_elapsed_ns(where, row["real_s"]),
-        source=row.get("source", "") or path.name,
-        line=line,
+        machine=row.text("machine"),
+        kernel=_kernel(row.text("kernel")),
+        release=row.text("kernel"),
+        hvo=row.on_off("hvo"),
+        phase=row.phase("phase"),
+        pages=row.number("n_pages", 1),
+        page_size=cast("PageSize", row.page_size("page_kb")),
+        elapsed_ns=row.nanoseconds("real_s"),
+        source=row.fields.get("source", "") or name,
+        line=row.line,
     )
 
 
@@ -156,26 +120,3 @@ def _timing(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) 
 def _kernel(release: str) -> str:
     known = _RELEASES.get(release, release)
     return f"v{known}" if re.match(r"[0-9]", known) else known
-
-
-def _one_of(where: str, name: str, text: str, values: Mapping[str, T]) -> T:
-    if text not in values:
-        hint = nearest(text, values)
-        raise InputError(f"{where}: {name}: {text!r} is not one of {', '.join(values)}{hint}")
-    return values[text]
-
-
-def _pages(where: str, text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not int(text):
-        raise InputError(f"{where}: n_pages: must be a number of huge pages, not {text!r}")
-    return int(text)
-
-
-def _elapsed_ns(where: str, text: str) -> int:
-    try:
-        seconds = Decimal(text)
-    except InvalidOperation:
-        raise InputError(f"{where}: real_s: must be seconds, not {text!r}") from None
-    if not seconds.is_finite() or not 0 < seconds <= _LONGEST_S:
-        raise InputError(f"{where}: real_s: must be above 0 and at most {_LONGEST_S}, not {text!r}")
-    return round(seconds * 10**9)

@@ -69,7 +69,7 @@ def run(args: Namespace) -> tuple[int, str]:
         args.parser.error("the following arguments are required: --machine (or --here)")
     if args.out is not None:
         check_profile(args.out, args.machine)
-    from simulator.analysis.timings import of_machine, published_file, read_timings
+    from simulator.analysis.timings import of_machine, read_timings
     from simulator.calibration import (
         calibrate,
         default_steps,
@@ -81,7 +81,7 @@ def run(args: Namespace) -> tuple[int, str]:
     from simulator.machine import load_machine
 
     machine = load_machine(args.machine)
-    timings = read_timings(args.times or published_file())
+    timings = read_timings(args.times)
     timings = of_machine(timings, args.times_of or machine.name)
     allowed = fitted_timings(timings, args.fit_on)
     steps = parse_steps(args.fit, machine) if args.fit else default_steps(machine, allowed)

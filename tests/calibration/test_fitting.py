@@ -14,7 +14,7 @@ import dataclasses
 
 import pytest
 
-from simulator.analysis.timings import COLUMNS, of_machine, published_file, read_timings
+from simulator.analysis.timings import COLUMNS, of_machine, read_timings
 from simulator.calibration import (
     Cells,
     calibrate,
@@ -195,7 +195,7 @@ def test_timings_of_patched_kernels_alone_are_not_fitted_unasked(timings):
 
 def test_an_extrapolated_time_is_that_of_a_full_run_where_nothing_is_drawn():
     # Without flushes and with costs at their means, time is a sum of constants.
-    t = next(t for t in of_machine(read_timings(published_file()), "epyc-7j13-vm252"))
+    t = next(t for t in of_machine(read_timings(), "epyc-7j13-vm252"))
     cells = [dataclasses.replace(t, pages=20_001, phase=phase) for phase in ("alloc", "free")]
     machine = START
     constant = machine.model_copy(
@@ -215,6 +215,6 @@ def test_an_extrapolated_time_is_that_of_a_full_run_where_nothing_is_drawn():
 
 
 def test_a_cell_that_the_machine_cannot_hold_is_one_line():
-    t = read_timings(published_file())[0]
+    t = read_timings()[0]
     with pytest.raises(InputError, match="do not fit the memory of laptop-8; 16384 fit"):
         Cells([t], "quiet", 1).check_possible(load_machine("laptop-8"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.analysis.timings import of_machine, published_file, read_timings
+from simulator.analysis.timings import of_machine, read_timings
 from simulator.calibration import default_steps, parse_steps
 from simulator.errors import InputError
 from simulator.machine import load_machine
@@ -49,7 +49,7 @@ def test_one_distance_is_a_single_cost():
 
 
 def test_conditions_choose_cells():
-    timings = of_machine(read_timings(published_file()), "epyc-7j13-vm252")
+    timings = of_machine(read_timings(), "epyc-7j13-vm252")
     (step,) = parse_steps(["inject@on+alloc"], GUEST)
     taken = [(t.hvo, t.phase) for t in timings if step.takes(t)]
     assert taken == [(True, "alloc"), (True, "alloc")]
@@ -62,7 +62,7 @@ def test_conditions_choose_cells():
 )
 def test_by_default_what_the_published_profiles_record_is_fitted(machine, per_target):
     model = load_machine(machine)
-    timings = of_machine(read_timings(published_file()), machine)
+    timings = of_machine(read_timings(), machine)
     base, target = default_steps(model, timings)
     assert base.text == "huge_alloc_2m,huge_free_2m@off"
     assert target.text == f"{per_target}@on"

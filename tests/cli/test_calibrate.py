@@ -94,7 +94,7 @@ def test_the_profile_can_be_started_from_again(tlbsim, times, tmp_path):
 WRONG = [
     ((), "the following arguments are required: --machine"),
     (("--machine", "laptop"), "unknown machine 'laptop' (did you mean 'laptop-8'?)"),
-    (("--times", "nowhere.csv"), "times: nowhere.csv cannot be read: No such file or directory"),
+    (("--times", "nowhere.csv"), "times: cannot read nowhere.csv: No such file or directory"),
     (("--fit", "injct"), "fit: laptop-8 has no cost 'injct' (did you mean 'inject'?)"),
     (("--fit", "inject"), "fit: inject: the machine leaves costs.inject no range to vary in"),
     (("--fit", "send@1G"), "fit: send@1G: none of the timings to fit meets that"),
@@ -131,7 +131,7 @@ def test_wrong_input_is_one_line_and_status_2(tlbsim, times, argv, message, monk
             "times: no row is of an unmodified kernel, only of v6.7",
         ),
         ("box,v6.6,off,alloc,40960,2048,1", "do not fit the memory of laptop-8; 16384 fit"),
-        ("box,v6.6,off,alloc,40960,2048,1 s", "line 2: real_s: must be seconds, not '1 s'"),
+        ("box,v6.6,off,alloc,40960,2048,1 s", "line 2: real_s: '1 s' is not a number of seconds"),
     ],
 )
 def test_wrong_timings_are_one_line_and_status_2(tlbsim, tmp_path, row, message):
