@@ -24,8 +24,9 @@ _SHOOTDOWN_NOTES = (
     "That is taken from the call alone on its CPU, less the simulated flush; what other CPUs add "
     "to it is simulated.",
     "Of the Haswell no cost is fitted: csd and queue are cache-line transfers, delivery and entry "
-    "are assumed. The mail does not say which Haswell it was, nor whether page-table isolation "
-    "was on. Of the small VM the way to the first peer is fitted to madvise() of one page.",
+    "are assumed, and over their ranges the prediction moves as far as the last column says. The "
+    "mail names neither the Haswell nor whether page-table isolation was on. Of the small VM the "
+    "way to the first peer is fitted to madvise() of one page.",
     "Each further CPU: the time on all CPUs less that on two, divided by the others. The CPUs "
     "run, none idles or is preempted.",
 )
@@ -52,6 +53,7 @@ def shootdown_report(
     lost: Sequence[PublishedFigure],
     *,
     command: str,
+    ends: Mapping[str, Sequence[Mapping[int, ResultFrames]]] | None = None,
 ) -> str:
     """
     Return the report as plain text, at most 72 columns wide.
@@ -60,16 +62,21 @@ def shootdown_report(
     :param published: times of a system call by the number of threads.
     :param lost: what a peer loses to a flush, by the number of pages.
     :param command: what to type to get the same text again.
+    :param ends: by machine, the runs with all assumed costs least, and with all greatest.
     """
     every = [result for by_cpus in runs.values() for result in by_cpus.values()]
     times = {m: {n: call_times(r) for n, r in by_cpus.items()} for m, by_cpus in runs.items()}
     ntimes = next(iter(call_times(every[0]).values())).calls
     title = "What does one more CPU cost?"
     parts = ["\n".join(benchmark_header(title, command, _one_of_each(every), ntimes))]
-    cases = _cases(times, published, lost)
+    between = {
+        machine: [{n: call_times(r)["1"].mean_ns for n, r in runs.items()} for runs in both]
+        for machine, both in (ends or {}).items()
+    }
+    cases = _cases(times, published, lost, between)
     if cases:
-        header = ("", "published", "simulated", "error", "")
-        parts.append(f"{underlined('As published')}\n{format_table(cases, header, 'lrrrl')}")
+        header = ("", "published", "simulated", "error", "", "assumed costs\nat their ends")
+        parts.append(f"{underlined('As published')}\n{format_table(cases, header, 'lrrrlr')}")
     rows = [_row(machine, by_cpus) for machine, by_cpus in times.items()]
     columns = ("", "alone", "first\nother CPU", "each\nfurther", "all CPUs", "of\nCPUs")
     table = format_table(rows, columns)
@@ -131,6 +138,7 @@ def _cases(
     times: Mapping[str, Mapping[int, Mapping[str, CallTimes]]],
     published: Sequence[PublishedFigure],
     lost: Sequence[PublishedFigure],
+    between: Mapping[str, Sequence[Mapping[int, float]]],
 ) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for machine, case in dict.fromkeys((f.machine, f.case) for f in published):
@@ -142,14 +150,20 @@ def _cases(
         rows.append((f"{machine}: {case}, by threads",))
         rest_ns = figures[1].ns - flushes[1]
         for n, figure in figures.items():
-            rows.append((f"  {n}", *against(figure.ns, rest_ns + flushes[n], figure.fitted)))
+            cells = against(figure.ns, rest_ns + flushes[n], figure.fitted)
+            low_high = [
+                format_ns(round(figures[1].ns - by_cpus[1] + by_cpus[n]))
+                for by_cpus in between.get(machine, ())
+                if n > 1
+            ]
+            rows.append((f"  {n}", *cells, " to ".join(low_high)))
     for machine in dict.fromkeys(f.machine for f in lost):
         two = times.get(machine, {}).get(2, {})
         rows += [(f"{machine}: {lost[0].case}, by pages",)] * bool(two)
         for f in lost:
             if f.machine == machine and f.figure in two:
                 cells = against(f.ns, two[f.figure].handler_ns, f.fitted)
-                rows.append((f"  {f.figure}", *cells))
+                rows.append((f"  {f.figure}", *cells, ""))
     return rows
 
 
