@@ -48,18 +48,11 @@ from simulator.kernel.modules.ipi_benchmark import (
 )
 from simulator.report import ipi_report, plots
 from simulator.run import simulate_module
+from simulator.validation.benchmarks import IPI_NOISE, ipi_scenarios
 
 MACHINE = "xeon-skx-vm80"
-# As the commit names them; the hypercall takes the place of either mode.
-CASES = {
-    "x2apic cluster mode, vanilla": "x2apic_cluster",
-    "x2apic cluster mode, pv-ipi": "kvm_hypercall",
-    "x2apic physical mode, vanilla": "x2apic_physical",
-    "x2apic physical mode, pv-ipi": "kvm_hypercall",
-}
 NTIMES_QUICK = 1000
 NTIMES_MAX = 10_000_000
-NOISE = {"preset": "idle", "idle_share": 0.0, "preempted_share": 0.0}
 
 
 def main(argv: Sequence[str]) -> tuple[int, str]:
@@ -115,14 +108,9 @@ def scenarios(args: Namespace) -> dict[str, Scenario]:
     machine = load_machine(args.machine)
     if machine.nr_cpus == 1:
         raise InputError(f"machine: {machine.name} has one CPU, and nobody to interrupt")
-    modes = CASES if args.machine == MACHINE else {machine.title: machine.ipi.mode.value}
-    whole = Scenario(machine=machine, pages=1, noise=NOISE, seed=args.seed)
-    return {
-        case: whole
-        if mode == machine.ipi.mode.value
-        else whole.replace(machine=machine.with_values({"ipi.mode": mode}))
-        for case, mode in modes.items()
-    }
+    if args.machine == MACHINE:
+        return ipi_scenarios(machine, args.seed)
+    return {machine.title: Scenario(machine=machine, pages=1, noise=IPI_NOISE, seed=args.seed)}
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ from simulator.kernel.modules.tlb_flush import TlbFlush
 from simulator.machine.schema import CostByDistance, Time
 from simulator.report import plots, shootdown_report
 from simulator.run import simulate_module
+from simulator.validation.benchmarks import SHOOTDOWN_NOISE
 
 MACHINES = (
     "core-i5-4590",
@@ -54,8 +55,6 @@ MACHINES = (
 PREDICTED = ("core-i5-4590",)
 SIZES = (1, 8, 32)  # pages
 NTIMES, NTIMES_QUICK = 10_000, 500
-# The others run threads of the process, on a host with a CPU for every vCPU.
-NOISE = {"preset": "quiet", "idle_share": 0.0, "preempted_share": 0.0}
 
 
 def main(argv: Sequence[str]) -> tuple[int, str]:
@@ -111,7 +110,7 @@ def scenarios(args: Namespace) -> dict[str, dict[int, Scenario]]:
     """Return the scenarios by machine and number of CPUs: the powers of two, and all."""
     found = {}
     for name in dict.fromkeys(args.machine or MACHINES):
-        whole = Scenario(machine=name, pages=1, noise=NOISE, seed=args.seed)
+        whole = Scenario(machine=name, pages=1, noise=SHOOTDOWN_NOISE, seed=args.seed)
         powers = [2**i for i in range(whole.nr_cpus.bit_length()) if 2**i < whole.nr_cpus]
         counts = [*powers, whole.nr_cpus]
         found[whole.machine_model.name] = {n: whole.replace(cpus=n) for n in counts}

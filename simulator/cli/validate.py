@@ -28,6 +28,7 @@ EXAMPLE = "tlbsim validate --counts"
 
 _MISMATCH = 1
 _COUNTS_MACHINE = "epyc-7j13-vm252"
+_CALLS, _CALLS_QUICK = 2000, 200
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -50,6 +51,11 @@ def configure(parser: ArgumentParser) -> None:
         help="only times (default FILE: those published with the batching series)",
     )
     option(
+        "--benchmarks",
+        action="store_true",
+        help="only single flushes and interrupts, as published",
+    )
+    option(
         "--machine",
         metavar="NAME",
         help="simulate this one: for counts any with CPUs and memory enough (default"
@@ -60,7 +66,11 @@ def configure(parser: ArgumentParser) -> None:
         metavar="NAME",
         help="which machine of FILE (default: all, and with --machine its own)",
     )
-    option("--quick", action="store_true", help="times: extrapolate from fewer pages")
+    option(
+        "--quick",
+        action="store_true",
+        help="times: extrapolate from fewer pages; benchmarks: fewer calls",
+    )
     option(
         "--replications",
         metavar="N",
@@ -68,7 +78,7 @@ def configure(parser: ArgumentParser) -> None:
         default=3,
         help="times: simulations of each, for the interval (default 3)",
     )
-    option("--seed", metavar="N", type=number, default=1, help="times: seed of draws (default 1)")
+    option("--seed", metavar="N", type=number, default=1, help="seed of draws (default 1)")
     option(
         "--jobs",
         metavar="N",
@@ -79,19 +89,22 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print; counts that differ are a failure."""
-    both = args.counts is None and args.times is None
+    asked = {
+        "counts": args.counts is not None,
+        "times": args.times is not None,
+        "benchmarks": args.benchmarks,
+    }
+    prepare = {"counts": _counts, "times": _times, "benchmarks": _benchmarks}
     # What is wrong with either file comes out before anything is simulated.
-    counts = _counts(args) if both or args.counts is not None else None
-    times = _times(args) if both or args.times is not None else None
-    found = [part() for part in (counts, times) if part is not None]
-    status = max(status for status, _, _ in found)
+    parts = {
+        name: make(args) for name, make in prepare.items() if asked[name] or not any(asked.values())
+    }
+    found = {name: part() for name, part in parts.items()}
+    status = max(status for status, _, _ in found.values())
     if args.json:
-        values = [value for _, value, _ in found]
-        both_asked = len(found) == 2
-        return status, json_text(
-            dict(zip(("counts", "times"), values, strict=True)) if both_asked else values[0]
-        )
-    return status, "\n\n".join(text for _, _, text in found)
+        values = {name: value for name, (_, value, _) in found.items()}
+        return status, json_text(values if len(values) > 1 else next(iter(values.values())))
+    return status, "\n\n".join(text for _, _, text in found.values())
 
 
 #: Exit status, what to print as JSON, and as text.
@@ -147,6 +160,23 @@ def _times(args: Namespace) -> Callable[[], Found]:
     return found
 
 
+def _benchmarks(args: Namespace) -> Callable[[], Found]:
+    from simulator.report.validate_text import benchmarks_json, benchmarks_text
+    from simulator.scenario import Scenario
+    from simulator.validation import check_benchmarks
+
+    # For what is wrong with the seed.
+    seed = Scenario(pages=1, seed=args.seed).seed
+    ntimes = _CALLS_QUICK if args.quick else _CALLS
+
+    def found() -> Found:
+        with _progress(None, "benchmarks") as step:
+            checks = check_benchmarks(ntimes, seed, step)
+        return 0, benchmarks_json(checks), benchmarks_text(checks, ntimes=ntimes, seed=seed)
+
+    return found
+
+
 # What was finished is compared, even after an interrupt.
 def _simulated(plan: TimesPlan, jobs: int) -> tuple[int, list[Totals]]:
     from simulator.experiment import simulate_totals
@@ -164,7 +194,7 @@ def _simulated(plan: TimesPlan, jobs: int) -> tuple[int, list[Totals]]:
 
 
 @contextmanager
-def _progress(total: int, what: str) -> Iterator[Callable[[], object] | None]:
+def _progress(total: int | None, what: str) -> Iterator[Callable[[], object] | None]:
     bar = progress_bar(total, what)
     try:
         yield None if bar is None else bar.update

@@ -6,7 +6,8 @@ The report of a validation
 What ``tlbsim validate`` prints, as plain text and as JSON: each count that
 differs from the real one, with its line in the file, and how many were compared;
 each published time beside the simulated one, with its interval, its error, and
-whether the profile was fitted to it.
+whether the profile was fitted to it; each figure of a single flush or interrupt
+the same way.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from simulator.report.benchmark_text import against
 from simulator.report.header import version_text
 from simulator.report.text import (
     format_count,
@@ -29,9 +31,16 @@ from simulator.report.text import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from simulator.validation import CountsCheck, TimeCheck
+    from simulator.validation import BenchmarkCheck, CountsCheck, TimeCheck
 
-__all__ = ("counts_json", "counts_text", "times_json", "times_text")
+__all__ = (
+    "benchmarks_json",
+    "benchmarks_text",
+    "counts_json",
+    "counts_text",
+    "times_json",
+    "times_text",
+)
 
 _PAGE_KB = {"2M": 2048, "1G": 1048576}
 
@@ -106,6 +115,52 @@ def times_json(checks: Sequence[TimeCheck]) -> list[dict[str, Any]]:
             "simulated_kernel": c.timing.kernel,
             "error": c.error,
             "fitted": c.fitted,
+        }
+        for c in checks
+    ]
+
+
+def benchmarks_text(checks: Sequence[BenchmarkCheck], *, ntimes: int, seed: int) -> str:
+    """Return figures of single flushes and interrupts as plain text of at most 72 columns."""
+    lines = [
+        underlined("Single flushes and interrupts, published and simulated"),
+        wrapped(", ".join(dict.fromkeys(c.figure.source for c in checks)), "figures    "),
+        wrapped(f"{format_count(ntimes)} calls of each, seed {seed}", "simulated  "),
+    ]
+    rows: list[tuple[str, ...]] = []
+    for (machine, benchmark, case), group in groupby(
+        checks, key=lambda c: (c.machine.name, c.figure.benchmark, c.figure.case)
+    ):
+        rows.append((f"{machine}: {_BENCHMARKS[benchmark].format(case=case)}",))
+        for c in group:
+            cells = against(c.figure.ns, c.simulated_ns, c.figure.fitted)
+            rows.append((f"  {c.figure.figure}", *cells))
+    table = format_table(rows, ("", "published", "simulated", "error", ""), align="lrrrl")
+    return "\n".join(lines) + f"\n\n{table}\n"
+
+
+# What the figures of a benchmark are listed by.
+_BENCHMARKS = {
+    "ipi_benchmark": "ipi_benchmark, {case}",
+    "madvise": "{case}, by threads",
+    "victim": "{case}, by pages",
+    "flush": "a flush on one CPU, by pages",
+}
+
+
+def benchmarks_json(checks: Sequence[BenchmarkCheck]) -> list[dict[str, Any]]:
+    """Return the same for a program."""
+    return [
+        {
+            "benchmark": c.figure.benchmark,
+            "machine": c.machine.name,
+            "case": c.figure.case,
+            "figure": c.figure.figure,
+            "published_ns": c.figure.ns,
+            "simulated_ns": c.simulated_ns,
+            "error": c.error,
+            "fitted": c.figure.fitted,
+            "source": c.figure.source,
         }
         for c in checks
     ]

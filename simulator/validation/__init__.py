@@ -4,19 +4,23 @@ Validation
 ----------
 
 Simulations held against reality: counts of real kernels, which must be met
-exactly, and times of real machines, of which the error is told.
+exactly, and times of real machines, whole requests and single flushes, of which
+the error is told.
 """
 
 from __future__ import annotations
 
+from simulator.validation.benchmarks import BenchmarkCheck, check_benchmarks
 from simulator.validation.counts import CountsCheck, boot_scenario, check_counts
 from simulator.validation.times import TimeCheck, TimesPlan, plan_times
 
 __all__ = (
+    "BenchmarkCheck",
     "CountsCheck",
     "TimeCheck",
     "TimesPlan",
     "boot_scenario",
+    "check_benchmarks",
     "check_counts",
     "plan_times",
 )

@@ -167,15 +167,34 @@ def test_a_machine_of_ones_own_stands_for_the_one_of_the_file(tlbsim, tmp_path):
     assert "--machine names a profile" in refused.err
 
 
-def test_without_an_option_both_are_held_against_reality(tlbsim, monkeypatch, times):
+def test_benchmarks_are_printed_as_a_table_and_as_objects(tlbsim):
+    text = tlbsim("validate", "--benchmarks", "--quick").out
+    assert max(map(len, text.splitlines())) <= 72
+    found = tlbsim("validate", "--benchmarks", "--quick", "--json").json
+    broadcast = next(c for c in found if c["figure"] == "Broadcast IPI")
+    # Linux commit 4180bf1b655a: 9282161150 ns for 100000 calls.
+    assert broadcast["published_ns"] == 92_821.6115
+    assert broadcast["error"] == broadcast["simulated_ns"] / broadcast["published_ns"] - 1
+    assert text.count("predicted") == sum(not c["fitted"] for c in found)
+    assert text.count("fitted") == sum(c["fitted"] for c in found)
+    refused = tlbsim("validate", "--benchmarks", "--seed", "-1")
+    assert (refused.status, refused.out) == (2, "")
+    assert "seed: must be 0 to" in refused.err
+
+
+def test_without_an_option_all_are_held_against_reality(tlbsim, monkeypatch, times):
     monkeypatch.setattr("simulator.analysis.timings.published_file", lambda: times)
     done = tlbsim("validate", "--replications", "1", "--json")
     assert done.status == 0
     assert done.json["counts"] == {"rows": 96, "cells": 1248, "mismatches": []}
     assert len(done.json["times"]) == 3
+    assert {c["benchmark"] for c in done.json["benchmarks"]} == {
+        "ipi_benchmark", "madvise", "victim", "flush",
+    }  # fmt: skip
     text = tlbsim("validate", "--replications", "1").out
     assert "\n96 rows, 1248 cells, 0 mismatches\n" in text
     assert "Published times and simulated ones" in text
+    assert "Single flushes and interrupts, published and simulated" in text
 
 
 def test_an_interrupt_leaves_what_was_finished(tlbsim, monkeypatch, times):
