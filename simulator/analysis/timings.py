@@ -20,18 +20,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Literal, cast
 
 from simulator.analysis.table import Row, read_table
 from simulator.errors import InputError, nearest
 
-__all__ = ("COLUMNS", "PUBLISHED", "PageSize", "Timing", "of_machine", "read_timings")
+__all__ = ("COLUMNS", "PageSize", "Timing", "of_machine", "published_file", "read_timings")
 
 PageSize = Literal["2M", "1G"]
 
-#: The times that come with the package.
-PUBLISHED = "published_times.csv"
+_PUBLISHED = "published_times.csv"
 COLUMNS = ("machine", "kernel", "hvo", "phase", "n_pages", "page_kb", "real_s", "source")
 _REQUIRED, _OPTIONAL = COLUMNS[:-1], COLUMNS[-1:]
 
@@ -65,6 +65,11 @@ class Timing:
         return (self.machine, self.kernel, self.hvo, self.phase, self.pages, self.page_size)
 
 
+def published_file() -> Path:
+    """Return the path of the times that come with the package."""
+    return Path(str(resources.files("simulator.analysis") / _PUBLISHED))
+
+
 def read_timings(path: Path | None = None) -> tuple[Timing, ...]:
     """
     Return the timings of a file, or the published ones; InputError names the line that is wrong.
@@ -73,11 +78,11 @@ def read_timings(path: Path | None = None) -> tuple[Timing, ...]:
     >>> first.machine, first.kernel, first.hvo, first.phase, first.pages, first.elapsed_ns
     ('xeon-e7-8895-8s', 'v6.6', False, 'alloc', 500000, 4119000000)
     """
-    name = PUBLISHED if path is None else path.name
-    rows = read_table("times", path, PUBLISHED, _REQUIRED, _OPTIONAL)
+    name = _PUBLISHED if path is None else path.name
+    rows = read_table("times", path, _PUBLISHED, _REQUIRED, _OPTIONAL)
     found = tuple(_timing(row, name) for row in rows)
     if not found:
-        raise InputError(f"times: {PUBLISHED if path is None else path} has no rows")
+        raise InputError(f"times: {_PUBLISHED if path is None else path} has no rows")
     return found
 
 

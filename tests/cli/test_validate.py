@@ -218,7 +218,7 @@ def test_an_interrupt_leaves_what_was_finished(tlbsim, monkeypatch, times):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (("--times", "no/such.csv"), "times: no/such.csv cannot be read"),
+        (("--times", "no/such.csv"), "times: cannot read no/such.csv: No such file"),
         (("--times", "--replications", "0"), "replications: must be 1 to"),
         (("--times", "--jobs", "0"), "jobs: must be 1 to"),
         (("--times", "--times-of", "epyc"), "times: no row is of 'epyc'"),
