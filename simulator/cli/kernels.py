@@ -124,6 +124,7 @@ def _functions(kernel: type[Kernel]) -> Iterator[tuple[str, Any]]:
         if base in above:
             continue
         for name, value in vars(base).items():
-            if inspect.isfunction(value) and not name.startswith("__") and name not in seen:
+            own = name == "__init__" or not name.startswith("__")
+            if inspect.isfunction(value) and own and name not in seen:
                 seen.add(name)
                 yield name, value

@@ -177,6 +177,12 @@ def test_a_kernel_prints_the_functions_that_its_patch_replaces(tlbsim):
     assert "def split_vmemmap_huge_pmd(" in functions["split_vmemmap_huge_pmd"]
 
 
+def test_a_kernel_that_differs_in_its_set_up_prints_that_too(tlbsim):
+    assert "RESERVE_VMEMMAP_NR - 1" in tlbsim("kernels", "v5.14").out
+    functions = tlbsim("kernels", "v5.14", "--json").json["functions"]
+    assert set(functions) >= {"__init__", "vmemmap_pmd_range", "static_branch_inc"}
+
+
 def test_a_kernel_that_was_never_merged_says_where_it_was_proposed(tlbsim):
     text = " ".join(tlbsim("kernels", "v6.7+enomem-retry").out.split())
     assert "status never merged; proposed in a reply to 20230905214412.89152-10-mike" in text
