@@ -35,20 +35,20 @@ class _Line:
 
     def __init__(self, platform: Platform) -> None:
         self._distance = platform.distance
-        self._cpu = -1  # that had it last
-        self._atomic_ns = platform.costs["atomic"].ns()
+        self.cpu = -1  # that had it last
+        self.atomic_ns = platform.costs["atomic"].ns()
         self._transfer = platform.costs["cache_line"]
 
     def take(self, cpu: int) -> int:
-        if self._cpu == cpu:
-            return self._atomic_ns
-        if self._cpu >= 0:
+        if self.cpu == cpu:
+            return self.atomic_ns
+        if self.cpu >= 0:
             return self.hand_over(cpu)
-        self._cpu = cpu
-        return self._atomic_ns
+        self.cpu = cpu
+        return self.atomic_ns
 
     def hand_over(self, cpu: int) -> int:
-        last, self._cpu = self._cpu, cpu
+        last, self.cpu = self.cpu, cpu
         return self._transfer.ns(distance=int(self._distance[last, cpu]))
 
 
@@ -92,20 +92,18 @@ class SpinLock:
 
         What the task reads right afterwards is what it would have read under it.
         """
-        if self._owner is None and not self._irq and task.ready():
-            taken_ns = task.met_ns
-            task.work(self._category, self._line.take(task.cpu.number) + self._extra_ns)
-            task.work(category, ns)
-            if task.ready():
-                # Nobody can have asked for it meanwhile.
-                held_ns = task.met_ns - taken_ns
-                if held_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
-                    self.held_max_ns = held_ns
-                return DONE
-            self._owner = task
-            self._since_ns = taken_ns
-            return self.release(task)
-        return self._contended_cycle(task, category, ns)
+        line = self._line
+        if (
+            line.cpu == task.cpu.number
+            and self._owner is None
+            and not self._irq
+            and task.passes(self._category, line.atomic_ns, category, ns)
+        ):
+            held_ns = line.atomic_ns + ns
+            if held_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
+                self.held_max_ns = held_ns
+            return DONE
+        return self._cycle(task, category, ns)
 
     def _take(self, task: Task) -> None:
         # The task has met, and nobody has the lock.
@@ -131,7 +129,7 @@ class SpinLock:
         self._since_ns = task.met_ns
         task.work(self._category, self._extra_ns)
 
-    def _contended_cycle(self, task: Task, category: str, ns: int) -> Steps:
+    def _cycle(self, task: Task, category: str, ns: int) -> Steps:
         yield from self.acquire(task)
         task.work(category, ns)
         yield from self.release(task)

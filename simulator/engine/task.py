@@ -53,8 +53,8 @@ class Task:
     """A task on its CPU, with its clock and where its time went."""
 
     __slots__ = (
-        "_meeting", "_off_since_ns", "_pending", "_stolen_ns", "_timeline", "_work_ns",
-        "broadcast_ns", "cpu", "irqs_off_max_ns", "met_ns", "number", "time_by",
+        "_meeting", "_off_since_ns", "_pending", "_stolen_ns", "_timeline",
+        "broadcast_ns", "cpu", "irqs_off_max_ns", "met_ns", "number", "planned_ns", "time_by",
     )  # fmt: skip
 
     def __init__(self, timeline: Timeline, cpu: TaskCpu, number: int) -> None:
@@ -67,7 +67,8 @@ class Task:
         self.broadcast_ns = 0  # time in broadcasts so far
         #: The time of the last meeting, whatever work was added since.
         self.met_ns = 0
-        self._work_ns = 0
+        #: The task's time if no handler runs between its last meeting and then.
+        self.planned_ns = 0
         self._stolen_ns = 0
         self._off_since_ns = 0
         self._meeting = Order.MEETING | cpu.number
@@ -75,23 +76,18 @@ class Task:
     @property
     def now_ns(self) -> int:
         """The time of the last meeting, to which no work has been added since."""
-        if self._work_ns:
+        if self.planned_ns != self.met_ns:
             raise RuntimeError("a task must meet before it records a time")
         return self.met_ns
 
-    @property
-    def planned_ns(self) -> int:
-        """The task's time if no handler runs between its last meeting and then."""
-        return self.met_ns + self._work_ns
-
     def work(self, category: str, ns: int) -> None:
         """Work on the CPU: costs time, needs no event."""
-        self._work_ns += ns
+        self.planned_ns += ns
         self.time_by[category] += ns
 
     def start(self, start_ns: int) -> Steps:
         """Begin at a time; generator."""
-        self.met_ns = start_ns
+        self.met_ns = self.planned_ns = start_ns
         yield from self.wait_until(start_ns, "sleep")
 
     def ready(self) -> bool:
@@ -101,13 +97,13 @@ class Task:
         Return whether that was possible; if not, :meth:`meet` must be called.
         """
         stolen_ns = self.cpu.stolen_ns - self._stolen_ns
-        t_ns = self.met_ns + self._work_ns + stolen_ns
+        t_ns = self.planned_ns + stolen_ns
         pending = self._pending
         if pending and pending[0][0] <= t_ns << KEY_BITS | self._meeting:
             return False
         self.met_ns = t_ns
-        self._work_ns = 0
         if stolen_ns:
+            self.planned_ns = t_ns
             self._take(stolen_ns)
         return True
 
@@ -115,16 +111,23 @@ class Task:
         """Whether nothing is pending at or before a key."""
         return not self._pending or self._pending[0][0] > event_key
 
+    def passes(self, category: str, ns: int, then: str, then_ns: int) -> bool:  # noqa: ARG002 - no
+        """
+        Meet, work in two categories and meet again, if nothing can come in between.
+
+        Return whether that was possible; only a task alone can know it.
+        """
+        return False
+
     def meet(self) -> Steps:
         """Wait for everything that happens before this task's time; generator."""
         while not self.ready():
             stolen_ns = self.cpu.stolen_ns
-            t_ns = self.met_ns + self._work_ns + stolen_ns - self._stolen_ns
+            t_ns = self.planned_ns + stolen_ns - self._stolen_ns
             yield self._timeline.at(t_ns << KEY_BITS | self._meeting)
             if self.cpu.stolen_ns == stolen_ns:
                 # No handler in between: this is the moment itself.
-                self.met_ns = t_ns
-                self._work_ns = 0
+                self.met_ns = self.planned_ns = t_ns
                 self._take(stolen_ns - self._stolen_ns)
                 return
 
@@ -149,7 +152,7 @@ class Task:
                 break
             t_ns = self.cpu.busy_until_ns
         self.time_by[category] += t_ns - begin_ns
-        self.met_ns = t_ns
+        self.met_ns = self.planned_ns = t_ns
         self._stolen_ns = self.cpu.stolen_ns
 
     def passed_all(self, categories: Sequence[str], ends_ns: Sequence[int]) -> None:
@@ -158,7 +161,7 @@ class Task:
         for category, end_ns in zip(categories, ends_ns, strict=True):
             self.time_by[category] += end_ns - begin_ns
             begin_ns = end_ns
-        self.met_ns = begin_ns
+        self.met_ns = self.planned_ns = begin_ns
 
     def sleep_until(self, t_ns: int, category: str) -> Steps:
         """Sleep until a time, the CPU idle meanwhile; the task has met; generator."""
@@ -213,8 +216,18 @@ class LoneTask(Task):
         """Meet without an event, as :meth:`Task.ready` does."""
         if self._pending:
             return super().ready()
-        self.met_ns += self._work_ns
-        self._work_ns = 0
+        self.met_ns = self.planned_ns
+        return True
+
+    def passes(self, category: str, ns: int, then: str, then_ns: int) -> bool:
+        """Meet, work and meet again, as :meth:`Task.passes` says."""
+        if self._pending:
+            return False
+        self.planned_ns += ns + then_ns
+        self.met_ns = self.planned_ns
+        time_by = self.time_by
+        time_by[category] += ns
+        time_by[then] += then_ns
         return True
 
 

@@ -146,14 +146,15 @@ class KernelBase:
     def draw(k, name: str, folio: Folio) -> int:
         """Return the cost of some work on a folio, in nanoseconds; keyed by the folio."""
         number = folio.number
-        blocks = k._draws[name]
-        block = number // _DRAWS_PER_BLOCK
-        draws = blocks.get(block)
+        draws = k._draws[name].get(number // _DRAWS_PER_BLOCK)
         if draws is None:
-            first = block * _DRAWS_PER_BLOCK
-            draws = k.platform.work_draws(name, first, _DRAWS_PER_BLOCK).tolist()
-            blocks[block] = draws
+            draws = k._draw_block(name, number // _DRAWS_PER_BLOCK)
         return draws[number % _DRAWS_PER_BLOCK]
+
+    def _draw_block(k, name: str, block: int) -> list[int]:
+        draws = k.platform.work_draws(name, block * _DRAWS_PER_BLOCK, _DRAWS_PER_BLOCK)
+        k._draws[name][block] = draws.tolist()
+        return k._draws[name][block]
 
     def clock(k, task: Task) -> Steps:
         """Return the task's time; generator."""

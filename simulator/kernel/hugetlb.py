@@ -21,7 +21,7 @@ Sources: mm/hugetlb.c of v6.1 and v6.6.
 
 from __future__ import annotations
 
-from simulator.engine import Steps, Task
+from simulator.engine import DONE, Steps, Task
 from simulator.kernel.hugetlb_vmemmap import HugetlbVmemmap
 from simulator.kernel.structs import Folio, LocalFirst, NodeRound, Nodes
 from simulator.trace.recorder import STATUS
@@ -178,7 +178,9 @@ class Hugetlb(HugetlbVmemmap):
 
     def alloc_huge_page(k, task: Task, nodes: Nodes) -> Steps:
         """Take a huge page from the first node that has one; returns it or None; generator."""
-        start_ns = yield from k.clock(task)
+        if not task.ready():
+            yield from task.meet()
+        start_ns = task.met_ns
         for nid in nodes.nodes():
             pfn = k.memory.take(nid)
             if pfn is not None:
@@ -195,7 +197,9 @@ class Hugetlb(HugetlbVmemmap):
     def free_huge_page(k, task: Task, folio: Folio) -> Steps:
         """Give a huge page back to the allocator; generator."""
         task.work("huge_page_free", k.draw(k.huge_free, folio))
-        now_ns = yield from k.clock(task)
+        if not task.ready():
+            yield from task.meet()
+        now_ns = task.met_ns
         k.memory.give_back(folio.nid, folio.pfn)
         folio.end_ns = now_ns
         k.record_folio(folio, now_ns, "freed")
@@ -204,14 +208,18 @@ class Hugetlb(HugetlbVmemmap):
 
     def free_begins(k, task: Task, folio: Folio) -> Steps:
         """Start the record of a folio that is given back, unless it has one; generator."""
-        if folio.phase != k.phase:
-            folio.begin(k.phase, task.number, (yield from k.clock(task)))
+        if folio.phase == k.phase:
+            return DONE
+        if task.ready():
+            folio.begin(k.phase, task.number, task.met_ns)
+            return DONE
+        return task.meet_and(lambda task: folio.begin(k.phase, task.number, task.met_ns))
 
     def folio_ready(k, task: Task, folio: Folio) -> None:
         """Record that a folio is in the pool; the task has just met."""
-        status = "plain"
-        if k.config.hvo:
-            status = "optimized" if folio.hugetlb_vmemmap_optimized else "split_failed"
+        status = "optimized"
+        if not folio.hugetlb_vmemmap_optimized:
+            status = "split_failed" if k.config.hvo else "plain"
         k.record_folio(folio, task.met_ns, status)
 
     def record_folio(k, folio: Folio, ready_ns: int, status: str) -> None:

@@ -48,7 +48,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
 
     def split_vmemmap_huge_pmd(k, task: Task, folio: Folio, pmd: int) -> Steps:
         """Replace a PMD leaf by a page of 512 PTEs; returns 0 or -ENOMEM; generator."""
-        begin = k.work_begins(task)
+        begin = task.met_ns, task.broadcast_ns
         yield from k.page_table_lock.cycle(task, "split", k.cost.pmd_check.each_ns)
         if not k.pmd_is_leaf(pmd):  # as seen under the lock
             return 0
@@ -120,9 +120,9 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
 
     def pmds_of(k, folio: Folio, nr_pages: int) -> Sequence[tuple[int, int]]:
         """Return the PMDs of the first ``nr_pages`` of a folio's vmemmap, and their PTEs."""
-        pmd = folio.pfn // PFNS_PER_PMD
         if nr_pages <= PTRS_PER_PTE:
-            return ((pmd, nr_pages),)
+            return ((folio.pfn // PFNS_PER_PMD, nr_pages),)
+        pmd = folio.pfn // PFNS_PER_PMD
         return [
             (pmd + i, min(nr_pages - first, PTRS_PER_PTE))
             for i, first in enumerate(range(0, nr_pages, PTRS_PER_PTE))
@@ -238,7 +238,8 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
         """Record the end and the flushes of work on a folio; returns its time; generator."""
         if not task.ready():
             yield from task.meet()
-        folio.end_ns = task.met_ns
-        worked_ns, flush_ns = k.work_ends(task, begin)
+        folio.end_ns = end_ns = task.met_ns
+        begin_ns, broadcast_ns = begin
+        flush_ns = task.broadcast_ns - broadcast_ns
         folio.flush_ns += flush_ns
-        return worked_ns
+        return end_ns - begin_ns - flush_ns

@@ -33,10 +33,11 @@ class PageAlloc(KernelBase):
         if not task.ready():
             yield from task.meet()
         got = nr_pages if nr_pages <= k.nr_free_pages else k.nr_free_pages
-        first = k.nr_allocs[kind] + 1
-        for nth in k.config.faults.get(kind, ()):
-            if first <= nth < first + got:
-                got = nth - first
+        if kind in k.config.faults:
+            first = k.nr_allocs[kind] + 1
+            for nth in k.config.faults[kind]:
+                if first <= nth < first + got:
+                    got = nth - first
         # The allocation that failed was tried, and counts.
         k.nr_allocs[kind] += got if got == nr_pages else got + 1
         k.nr_free_pages -= got

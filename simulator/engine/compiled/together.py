@@ -108,7 +108,7 @@ class InterruptedTask(Task):
         together, pending = self.together, self._pending
         while True:
             stolen_ns = together.words[self._stolen_word] - self._stolen_ns
-            t_ns = self.met_ns + self._work_ns + stolen_ns
+            t_ns = self.planned_ns + stolen_ns
             own_key = t_ns << KEY_BITS | self._meeting
             if pending and pending[0][0] <= own_key:
                 return False
@@ -116,8 +116,8 @@ class InterruptedTask(Task):
                 break
             together.advance(own_key)
         self.met_ns = t_ns
-        self._work_ns = 0
         if stolen_ns:
+            self.planned_ns = t_ns
             self._take(stolen_ns)
         return True
 
@@ -140,7 +140,7 @@ class InterruptedTask(Task):
         time_by[wait] += told[of.WAIT_TOOK]
         time_by["interrupted"] += told[of.INTERRUPTED]
         self.irqs_off_max_ns = max(self.irqs_off_max_ns, told[of.OFF_MAX])
-        self.met_ns = told[of.END]
+        self.met_ns = self.planned_ns = told[of.END]
         self._stolen_ns = told[of.STOLEN]
 
 

@@ -36,7 +36,7 @@ class V6_6_6(V6_6_5):
 
     def split_vmemmap_huge_pmd(k, task: Task, folio: Folio, pmd: int, flush: bool = True) -> Steps:
         """Replace a PMD leaf by a page of 512 PTEs; returns 0 or -ENOMEM; generator."""
-        begin = k.work_begins(task)
+        begin = task.met_ns, task.broadcast_ns
         yield from k.page_table_lock.cycle(task, "split", k.cost.pmd_check.each_ns)
         if not k.pmd_is_leaf(pmd):  # as seen under the lock
             return 0
