@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 #
-# make run      set up .venv and run the main job, small; its tables go to the terminal, its plots to out/
-# make test     set up .venv and run the tests
-# make lint     ruff and mypy
-# make bench    host time per folio and per broadcast
-# make clean    remove .venv, out/ and what the tools left behind
+# make run        set up .venv and run the main job, small; its tables go to the terminal, its plots to out/
+# make test       set up .venv and run the tests
+# make test-slow  those that take minutes: both engines on every one of 1e7 IPIs
+# make lint       ruff and mypy
+# make bench      host time per folio and per broadcast
+# make clean      remove .venv, out/ and what the tools left behind
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +15,7 @@ ARGS ?=
 RUN_ARGS ?= --pages 256
 
 .DELETE_ON_ERROR:
-.PHONY: run test lint format bench clean
+.PHONY: run test test-slow lint format bench clean
 
 run: $(VENV)/.runtime
 	$(VENV)/bin/python scenarios/batch_pmd_split.py $(RUN_ARGS)
@@ -22,6 +23,9 @@ run: $(VENV)/.runtime
 # A file per worker: the tests of one file share what their fixtures simulated.
 test: $(VENV)/.dev
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-slow: $(VENV)/.dev
+	$(VENV)/bin/python -m pytest -n 2 -m slow $(ARGS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

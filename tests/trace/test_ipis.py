@@ -26,6 +26,18 @@ def test_replay_from_checkpoints_equals_the_events_engine(pair):
     assert compiled.ipis(wanted).equals(events.ipis(wanted))
 
 
+@pytest.mark.parametrize("path", ["pool", "boot", "surplus"])
+def test_replay_of_several_tasks_from_any_checkpoint_equals_the_events_engine(path, monkeypatch):
+    monkeypatch.setattr("simulator.engine.compiled.replay_together._EVERY", 1)
+    s = sim.Scenario(
+        machine="laptop-8", kernel="v6.6", pages=20, path=path, allocators=5, noise="idle",
+        phases=("alloc", "free", "alloc"),
+    )  # fmt: skip
+    events, compiled = (sim.simulate(s.replace(engine=name)) for name in ("events", "compiled"))
+    for flush in range(len(events.flushes)):
+        assert compiled.ipis([flush]).equals(events.ipis([flush]))
+
+
 def test_replay_of_the_worst_flushes_agrees_with_their_rows(pair):
     _, compiled = pair
     flushes = compiled.flushes

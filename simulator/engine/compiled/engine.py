@@ -25,6 +25,7 @@ from simulator.engine.compiled.cpu import OnlyCpu
 from simulator.engine.compiled.jit import wrapping
 from simulator.engine.compiled.queues import close_all
 from simulator.engine.compiled.replay import Checkpoints, ipi_rows
+from simulator.engine.compiled.replay_together import SharedCheckpoints
 from simulator.engine.compiled.together import InterruptedTask, Together
 from simulator.engine.task import Body, LoneTask, Steps, Task
 from simulator.engine.timeline import Timeline
@@ -63,8 +64,9 @@ class CompiledEngine:
         self._flushes_of = [0] * self._n
         self._line = platform.costs["cache_line"]
         self._alike = {"ipis": 0, "refill_ns": 0}  # of every target of the only task
-        self.checkpoints = Checkpoints(self._machine, self._distance, self._n)
-        self._had_others = False
+        self._checkpoints = Checkpoints(self._machine, self._distance, self._n)  # of the phase
+        #: By phase: its first broadcast, and what replays it.
+        self._replayed: list[tuple[int, Checkpoints | SharedCheckpoints]] = []
         self._state = at.new_state(self._n, 1)
         self._lines = self._words(at.CPUS, self._n * at.CPU_WORDS).reshape(self._n, at.CPU_WORDS)
 
@@ -81,12 +83,12 @@ class CompiledEngine:
         return self._state[first : first + length]
 
     def replay(self, log: IpiLog) -> bool:
-        """Fill a log from checkpoints; False where several tasks ran, and it cannot."""
-        if self._had_others:
-            return False
-        wanted = (row for row in range(len(self.recorder.flushes)) if row in log.flushes)
-        for rows in self.checkpoints.replay(wanted, self.recorder):
-            log.add(rows)
+        """Fill a log from checkpoints; True, as it always can."""
+        ends = [first for first, _ in self._replayed[1:]] + [len(self.recorder.flushes)]
+        for (first, checkpoints), end in zip(self._replayed, ends, strict=True):
+            wanted = [row for row in range(first, end) if row in log.flushes]
+            for rows in checkpoints.replay(wanted, self.recorder):
+                log.add(rows)
         return True
 
     def run(self, start_ns: int, bodies: Mapping[int, Body]) -> list[Task]:
@@ -131,6 +133,8 @@ class CompiledEngine:
         ((number, body),) = bodies.items()
         cpu = OnlyCpu(number, int(self._lines[number, at.BUSY_UNTIL]))
         task = LoneTask(self.timeline, cpu, 0)
+        self._checkpoints = Checkpoints(self._machine, self._distance, self._n)
+        self._replayed.append((len(self.recorder.flushes), self._checkpoints))
         self.timeline.process(self._lifetime(task, start_ns, body, ended))
         self.timeline.run()
         self._lines[number, at.BUSY_UNTIL] = cpu.busy_until_ns
@@ -143,8 +147,7 @@ class CompiledEngine:
         line_ns = 0
         if self._n == 2:
             line_ns = self._line.ns(distance=int(self.platform.distance[me, 1 - me]))
-        self.checkpoints.keep(row, me, nth, line_ns, self._lines)
-        self.checkpoints.calls[call.function, call.pages] = call
+        self._checkpoints.keep(row, me, nth, line_ns, self._lines, call)
         walk_end, send_end, local_end, end, last, ipis, writes, slowest = broadcast_alone(
             self._machine, self._state, self._distance, me, nth, start_ns, call.run_ns,
             call.refill_ns, line_ns, row in self.recorder.ipis.flushes,
@@ -167,8 +170,8 @@ class CompiledEngine:
     def _run_together(
         self, start_ns: int, bodies: Mapping[int, Body], ended: set[int]
     ) -> list[Task]:
-        self._had_others = True
         together = Together(self.timeline, self._machine, self._state, self._distance)
+        self._replayed.append((len(self.recorder.flushes), together.checkpoints))
         tasks: list[Task] = [
             together.task(number, cpu, self._slots[cpu]) for number, cpu in enumerate(bodies)
         ]
@@ -181,7 +184,7 @@ class CompiledEngine:
     def _among_others(self, task: InterruptedTask, call: Call, nth: int, row: int) -> Steps:
         start_ns = task.met_ns
         self.recorder.executed(call.function, call.pages)
-        told = yield from task.together.broadcast(task, call, nth)
+        told = yield from task.together.broadcast(task, call, nth, row)
         send_end_ns = told[of.SEND_END]
         last_ack_ns = max(told[of.LAST], send_end_ns)
         times = (call.pages, start_ns, send_end_ns, last_ack_ns, task.met_ns)

@@ -60,7 +60,15 @@ NR_WALKING: Final = 22
 KEYS: Final = 23
 TASKS: Final = 24  # WORDS of simulator.engine.compiled.task_words a slot
 BY_TIME: Final = 25  # slots in the order of their registered times, for a moment
-HEADER_WORDS: Final = 26
+# How the CPUs of tasks took interrupts that found kernel code in between broadcasts: what a
+# replay has to be told.  FOUND_WORDS each: slot, arrival, state and start of the handler.
+FOUND: Final = 26
+NR_FOUND: Final = 27
+REPLAYS: Final = 28  # whether this is a replay, which reads them
+HEADER_WORDS: Final = 30
+
+FOUND_WORDS: Final = 4
+MAX_FOUND: Final = 1024  # kept here until they are taken away
 
 NEVER: Final = (1 << 63) - 1
 
@@ -241,7 +249,7 @@ def flatten(platform: FlatPlatform) -> Int64s:
     )
 
 
-def new_state(nr_cpus: int, nr_slots: int) -> Int64s:
+def new_state(nr_cpus: int, nr_slots: int, max_found: int = MAX_FOUND) -> Int64s:
     """Return the state of CPUs that have done nothing, with room for the tasks of a phase."""
     words = _Words(HEADER_WORDS)
     rows = nr_slots * nr_cpus
@@ -275,6 +283,7 @@ def new_state(nr_cpus: int, nr_slots: int) -> Int64s:
             TASKS: zeros(of.WORDS * nr_slots),
             NR_SLOTS: nr_slots,
             OFF_BEGIN: -(1 << 62),
+            FOUND: zeros(FOUND_WORDS * max_found),  # the last: its length may differ
         }
     )
 

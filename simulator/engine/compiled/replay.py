@@ -67,32 +67,31 @@ def ipi_rows(state: at.Int64s, nr_cpus: int, slot: int, me: int, flush: int) -> 
 
 
 class Checkpoints:
-    """The state of lazy CPUs, now and then; ``calls`` are those that were broadcast."""
+    """The state of lazy CPUs, now and then, in a phase of one task."""
 
     def __init__(self, machine: at.Int64s, distance: at.Int8s, nr_cpus: int) -> None:
         self._machine = machine
         self._distance = distance
         self._n = nr_cpus
         self._kept: list[_Checkpoint] = []
-        self.calls: dict[tuple[str, int], Call] = {}  # by function and pages
+        self._calls: dict[tuple[str, int], Call] = {}  # by function and pages
 
-    def keep(self, flush: int, cpu: int, nth: int, line_ns: int, lines: at.Int64s) -> None:
+    def keep(
+        self, flush: int, cpu: int, nth: int, line_ns: int, lines: at.Int64s, call: Call
+    ) -> None:
         """
-        Keep the targets' state before a broadcast, if the last one kept is too old.
+        Keep the targets' state before a broadcast, if the last one kept is too old, and its call.
 
         ``lines`` [nr_cpus, CPU_WORDS]; ``nth``: the initiator's count of broadcasts.
         """
-        if self._kept:
-            last = self._kept[-1]
-            # Another initiator, or tasks between: what follows cannot start from the last one.
-            follows = last.cpu == cpu and nth - last.nth == flush - last.flush
-            if follows and flush - last.flush < _EVERY:
-                return
+        self._calls[call.function, call.pages] = call
+        if self._kept and flush - self._kept[-1].flush < _EVERY:
+            return
         busy_until_ns, state = lines[:, at.BUSY_UNTIL].copy(), lines[:, at.STATE].copy()
         self._kept.append(_Checkpoint(flush, cpu, nth, line_ns, busy_until_ns, state))
 
     def replay(self, wanted: Iterable[int], recorder: Recorder) -> Iterator[at.Int64s]:
-        """Yield the IPIs of broadcasts of an only task, in ascending order, as rows."""
+        """Yield the IPIs of broadcasts of this phase, in ascending order, as rows."""
         starts_ns, kinds, pages = (
             recorder.flushes.column(name) for name in ("start_ns", "kind", "pages")
         )
@@ -103,7 +102,7 @@ class Checkpoints:
             if not checkpoint.flush <= at_flush <= flush:
                 state, at_flush = self._state(checkpoint), checkpoint.flush
             while at_flush <= flush:
-                call = self.calls[FUNCTIONS[kinds[at_flush]], int(pages[at_flush])]
+                call = self._calls[FUNCTIONS[kinds[at_flush]], int(pages[at_flush])]
                 nth = checkpoint.nth + at_flush - checkpoint.flush
                 with wrapping():
                     broadcast_alone(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from simulator.engine.calls import Call
 from simulator.engine.compiled import layout as at
 from simulator.engine.compiled import task_words as of
+from simulator.engine.compiled.replay_together import SharedCheckpoints
 from simulator.engine.compiled.stages import advance, begin, irqs_on
 from simulator.engine.keys import KEY_BITS, Order
 from simulator.engine.task import Steps, Task
@@ -156,6 +157,7 @@ class Together:
         self.next_key = at.NEVER
         self._machine = machine
         self._distance = distance
+        self.checkpoints = SharedCheckpoints(machine, state, distance)
         self._ends: dict[int, Signal] = {}  # by slot: the end of its task's broadcast
 
     def task(self, number: int, cpu: int, slot: int) -> InterruptedTask:
@@ -178,13 +180,20 @@ class Together:
         """Let compiled code do what comes before a key, or until a broadcast ends."""
         slot = advance(self._machine, self.state, self._distance, until_key)
         self.next_key = self.words[at.NEXT_KEY]
+        if self.words[at.NR_FOUND] > at.MAX_FOUND // 2:
+            self.checkpoints.take_found()
         if slot >= 0:
             words = self.words[at.TASKS] + of.WORDS * slot
             end_ns, cpu = self.words[words + of.END], self.words[words + of.CPU]
             self._ends.pop(slot).send(end_ns << KEY_BITS | Order.MEETING | cpu, None)
 
-    def broadcast(self, task: InterruptedTask, call: Call, nth: int) -> Steps:
-        """Broadcast a call (number ``nth``); returns the words of the task; generator."""
+    def broadcast(self, task: InterruptedTask, call: Call, nth: int, flush: int) -> Steps:
+        """
+        Broadcast a call; returns the words of the task; generator.
+
+        It is the initiator's number ``nth``, and of all broadcasts the number ``flush``.
+        """
+        self.checkpoints.keep(flush, call)
         pages = call.pages if call.function == FUNCTIONS[0] else 0
         begin(
             self._machine, self.state, self._distance, task.cpu.slot, nth, task.met_ns, call.run_ns,
@@ -201,3 +210,5 @@ class Together:
         """Turn interrupts on, on the CPU of a slot; one has waited."""
         irqs_on(self._machine, self.state, slot, now_ns)
         self.next_key = self.words[at.NEXT_KEY]
+        if self.words[at.NR_FOUND] > at.MAX_FOUND // 2:
+            self.checkpoints.take_found()

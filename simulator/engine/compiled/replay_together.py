@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""
+Replaying broadcasts of several tasks
+-------------------------------------
+
+Kernel code cannot be taken back to an earlier time, but what it did to the CPUs
+can be told: when each broadcast began, which the table of flushes has, and how
+interrupts found the CPUs of tasks that were in none (asleep, interrupts off, or
+ended).  :class:`SharedCheckpoints` keep the latter, and the flat state now and
+then, and replay any broadcast of a phase from there.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.engine.calls import Call
+from simulator.engine.compiled import layout as at
+from simulator.engine.compiled import task_words as of
+from simulator.engine.compiled.jit import wrapping
+from simulator.engine.compiled.replay import ipi_rows
+from simulator.engine.compiled.stages import advance, begin
+from simulator.engine.keys import KEY_BITS, Order
+from simulator.trace.recorder import FUNCTIONS, Recorder
+
+__all__ = ("SharedCheckpoints",)
+
+_EVERY = 512  # broadcasts of each task
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Checkpoint:
+    # Before a broadcast: the state but for its histograms, and how much of `found` was known.
+    flush: int
+    before_histograms: at.Int64s
+    after_histograms: at.Int64s
+    nr_found: int
+
+
+class SharedCheckpoints:
+    """The state of a phase of several tasks, now and then."""
+
+    def __init__(self, machine: at.Int64s, state: at.Int64s, distance: at.Int8s) -> None:
+        self._machine = machine
+        self._state = state
+        self._distance = distance
+        self._kept: list[_Checkpoint] = []
+        self._found: list[at.Int64s] = []
+        self._nr_found = 0
+        self._calls: dict[tuple[str, int], Call] = {}  # by function and pages
+
+    def take_found(self) -> None:
+        """Take away from the state how interrupts found CPUs."""
+        nr = int(self._state[at.NR_FOUND])
+        first = int(self._state[at.FOUND])
+        rows = self._state[first : first + nr * at.FOUND_WORDS].copy()
+        self._found.append(rows.reshape(nr, at.FOUND_WORDS))
+        self._nr_found += nr
+        self._state[at.NR_FOUND] = 0
+
+    def keep(self, flush: int, call: Call) -> None:
+        """Keep the state before a broadcast, if the last one kept is too old, and its call."""
+        self._calls[call.function, call.pages] = call
+        state = self._state
+        if self._kept and flush - self._kept[-1].flush < _EVERY * state[at.NR_SLOTS]:
+            return
+        self.take_found()
+        before = state[: state[at.ACK_HIST]].copy()
+        after = state[state[at.EXECUTED] : state[at.FOUND]].copy()
+        self._kept.append(_Checkpoint(flush, before, after, self._nr_found))
+
+    def replay(self, wanted: Iterable[int], recorder: Recorder) -> Iterator[at.Int64s]:
+        """Yield the IPIs of broadcasts of this phase as rows."""
+        first = [checkpoint.flush for checkpoint in self._kept]
+        after: dict[int, set[int]] = {}  # by number of the checkpoint
+        for flush in wanted:
+            after.setdefault(bisect_right(first, flush) - 1, set()).add(flush)
+        for number, flushes in sorted(after.items()):
+            with wrapping():
+                yield from self._replay_from(self._kept[number], flushes, recorder)
+
+    def _replay_from(
+        self, checkpoint: _Checkpoint, wanted: set[int], recorder: Recorder
+    ) -> Iterator[at.Int64s]:
+        m, distance = self._machine, self._distance
+        s = self._restored(checkpoint)
+        n = int(m[at.NR_CPUS])
+        slot_of = {cpu: slot for slot, cpu in enumerate(self._cpus(s))}
+        table = recorder.flushes
+        cpus = table.column("cpu")
+        columns = [
+            table.column(name)
+            for name in ("start_ns", "kind", "pages", "targets", "ipis", "ipis_saved")
+        ]
+        nth = {cpu: int(np.count_nonzero(cpus[: checkpoint.flush] == cpu)) for cpu in slot_of}
+        under_way: dict[int, int] = self._under_way(checkpoint, s, cpus)
+        flush = checkpoint.flush
+        while wanted:
+            if flush < len(cpus):
+                start_ns, kind, pages, targets, ipis, saved = (int(c[flush]) for c in columns)
+                cpu = int(cpus[flush])
+                # A task may begin a broadcast in the moment in which its last one ends.
+                until_key = (start_ns << KEY_BITS | Order.MEETING | cpu) + 1
+            else:
+                until_key = at.NEVER
+            slot = advance(m, s, distance, until_key)
+            if slot >= 0:
+                ended = under_way.pop(slot)
+                if ended in wanted:
+                    wanted.remove(ended)
+                    yield ipi_rows(s, n, slot, int(self._cpus(s)[slot]), ended)
+                continue
+            slot = slot_of[cpu]
+            call = self._calls[FUNCTIONS[kind], pages]
+            words = int(s[at.TASKS]) + of.WORDS * slot
+            s[words + of.TARGET_POLLS] = ipis == 0 and saved == targets - 1
+            begin(
+                m, s, distance, slot, nth[cpu], start_ns, call.run_ns, call.refill_ns, kind,
+                pages if kind == 0 else 0,
+            )  # fmt: skip
+            under_way[slot] = flush
+            nth[cpu] += 1
+            flush += 1
+
+    @staticmethod
+    def _cpus(s: at.Int64s) -> list[int]:
+        first = int(s[at.TASKS])
+        return [int(s[first + of.WORDS * slot + of.CPU]) for slot in range(int(s[at.NR_SLOTS]))]
+
+    def _under_way(self, checkpoint: _Checkpoint, s: at.Int64s, cpus: at.Int64s) -> dict[int, int]:
+        # The broadcasts that had begun before: the last one of each task in a broadcast.
+        found = {}
+        for slot, cpu in enumerate(self._cpus(s)):
+            if s[s[at.TASKS] + of.WORDS * slot + of.STAGE] != of.NONE:
+                found[slot] = int(np.flatnonzero(cpus[: checkpoint.flush] == cpu)[-1])
+        return found
+
+    def _restored(self, checkpoint: _Checkpoint) -> at.Int64s:
+        # Kernel code is not there: nobody is asleep, ended, or turns interrupts off.
+        self.take_found()
+        found = np.concatenate(self._found)[checkpoint.nr_found :]
+        found = found[np.argsort(found[:, 0], kind="stable")]
+        state = self._state
+        s = at.new_state(int(self._machine[at.NR_CPUS]), int(state[at.NR_SLOTS]), len(found))
+        s[: s[at.ACK_HIST]] = checkpoint.before_histograms
+        s[s[at.EXECUTED] : s[at.FOUND]] = checkpoint.after_histograms
+        s[s[at.FOUND] :] = found.reshape(-1)
+        s[at.REPLAYS] = 1
+        for slot in range(int(s[at.NR_SLOTS])):
+            words = int(s[at.TASKS]) + of.WORDS * slot
+            s[words + of.NEXT_FOUND] = np.searchsorted(found[:, 0], slot)
+            s[words + of.END_FOUND] = np.searchsorted(found[:, 0], slot + 1)
+            s[words + of.IDLE_FROM] = -1
+            s[words + of.ENDED] = 0
+            if s[words + of.STAGE] != of.NONE:
+                continue
+            s[words + of.IRQS_OFF] = 0
+            if s[words + of.HANDLER] == of.DEFERRED:
+                # It comes again, and is then told when it is taken.
+                cpu = int(s[words + of.CPU])
+                arrive_ns = int(s[s[at.CPUS] + at.CPU_WORDS * cpu + at.ARRIVE])
+                s[words + of.HANDLER] = of.COMING
+                s[s[at.KEYS] + 2 * slot + 1] = arrive_ns << KEY_BITS | Order.ARRIVAL | cpu
+        return s
