@@ -133,7 +133,7 @@ def _counts(args: Namespace) -> Callable[[], Found]:
 
 
 def _times(args: Namespace) -> Callable[[], Found]:
-    from simulator.analysis.timings import of_machine, published_file, read_timings
+    from simulator.analysis.timings import of_machine, read_timings
     from simulator.experiment import check_jobs, default_jobs
     from simulator.machine import load_machine
     from simulator.report.validate_text import times_json, times_text
@@ -141,8 +141,7 @@ def _times(args: Namespace) -> Callable[[], Found]:
 
     if args.jobs is not None:
         check_jobs(args.jobs)
-    path = Path(args.times) if args.times else published_file()
-    timings = read_timings(path)
+    timings = read_timings(Path(args.times) if args.times else None)
     machine = None if args.machine is None else load_machine(args.machine)
     of = args.times_of or (None if machine is None else machine.name)
     if of is not None:

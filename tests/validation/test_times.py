@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 import simulator as sim
-from simulator.analysis.timings import published_file, read_timings
+from simulator.analysis.timings import read_timings
 from simulator.errors import InputError
 from simulator.experiment import simulate_totals
 from simulator.machine import load_machine
@@ -23,7 +23,7 @@ from simulator.validation import plan_times
 
 HEADER = "machine,kernel,hvo,phase,n_pages,page_kb,real_s\n"
 PHASES = ("alloc", "free")
-PUBLISHED = read_timings(published_file())
+PUBLISHED = read_timings()
 
 
 def timings(tmp_path, *rows):
