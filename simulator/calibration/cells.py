@@ -48,10 +48,10 @@ _CHECK = 4  # times as many folios
 _PILOT = 5  # replications that show how much they differ
 _WANTED_ERROR = 0.002
 _MOST_REPLICATIONS = 16
-# Costs of one task's own work, which only add up.
-_WORK = (
-    "pte_page_fill", "page_copy_near", "page_copy_far", "page_alloc", "page_free",
-    "huge_alloc_2m", "huge_free_2m", "huge_alloc_1g", "huge_free_1g",
+# Costs of which a flush waits for the largest; all others are work of one task, and add up.
+_FLUSH = (
+    "send", "inject", "handler_entry", "handler_exit", "poll_wake", "invlpg", "flush_full",
+    "refill_page", "refill_full", "sync_core",
 )  # fmt: skip
 
 
@@ -225,7 +225,7 @@ def sizes(setting: Setting, machine: Machine) -> tuple[int, int]:
 def _at_means(machine: Machine) -> Machine:
     costs = {
         name: cost.model_copy(update={"spread": None})
-        for name in _WORK
-        if isinstance(cost := getattr(machine.costs, name), Cost) and cost.quantiles is None
+        for name, cost in machine.costs
+        if isinstance(cost, Cost) and cost.quantiles is None and name not in _FLUSH
     }
     return machine.model_copy(update={"costs": machine.costs.model_copy(update=costs)})

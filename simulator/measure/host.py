@@ -8,7 +8,7 @@ CPUs, sockets, NUMA nodes, memory and idle states from ``/proc`` and ``/sys``.
 Modelled: CPUs that are online, as so many sockets of so many cores of so many
 threads; a machine that is no such product is taken as one socket of cores.
 
-Not modelled: caches; which sockets are two hops apart.
+Not modelled: which CPUs share a cache; which sockets are two hops apart.
 
 Sources: Documentation/ABI/stable/sysfs-devices-system-cpu and
 sysfs-devices-node; Documentation/admin-guide/pm/cpuidle.rst.
@@ -50,6 +50,7 @@ class Host:
     siblings_adjacent: bool
     nodes: int
     node_kib: int
+    cache_kib: int  # the largest cache of a CPU, 0 if unknown
     idle_states: tuple[IdleStateOf, ...]
     regular: bool  # sockets x cores x threads is the number of CPUs
 
@@ -108,6 +109,7 @@ def read_host(root: Path = Path("/")) -> Host:
         siblings_adjacent=len(siblings) > 1 and siblings[1] == siblings[0] + 1,
         nodes=nodes,
         node_kib=_memory_kib(root, node_dirs) or 1 << 20,
+        cache_kib=_cache_kib(cpu_dir / f"cpu{cpus[0]}/cache"),
         idle_states=_idle_states(cpu_dir / f"cpu{cpus[0]}/cpuidle"),
         regular=regular,
     )
@@ -138,6 +140,11 @@ def _memory_kib(root: Path, node_dirs: list[Path]) -> int:
         return min(sizes)
     match = re.search(r"MemTotal:\s+(\d+) kB", _text(root / "proc/meminfo"))
     return int(match[1]) if match else 0
+
+
+def _cache_kib(folder: Path) -> int:
+    sizes = [_text(size).strip() for size in folder.glob("index[0-9]*/size")]
+    return max((int(s[:-1]) for s in sizes if re.fullmatch(r"[0-9]+K", s)), default=0)
 
 
 def _idle_states(folder: Path) -> tuple[IdleStateOf, ...]:

@@ -25,7 +25,7 @@ from typing import Any
 
 from simulator.machine import Machine, load_machine
 from simulator.machine.load import read_toml
-from simulator.machine.schema import Cost, CostByDistance, Costs, Time
+from simulator.machine.schema import Cost, CostByDistance, Costs, Memory, Time
 from simulator.machine.toml import toml_text
 from simulator.measure.findings import Median
 from simulator.measure.here import Here
@@ -56,7 +56,7 @@ def here_profile(here: Here, measured: dict[str, Table], date: str) -> str:
         f" as on {template.name}.",
         "virtual": host.virtual,
         "topology": _topology(here, date),
-        "memory": {"node_memory": _memory(here, date)},
+        "memory": _plain(template.memory, template) | _memory(here, date),
         "ipi": {"mode": _assumed(template.ipi.mode.value, template)} if host.virtual else {},
         "costs": costs,
         "idle_states": _idle_states(here, template, date),
@@ -88,12 +88,13 @@ def measured_costs(here: Here, date: str) -> dict[str, Table]:
     found: dict[str, Table] = {}
     for name, text in (
         ("invlpg", "mprotect() of up to 32 pages less that of more, per page"),
-        ("page_copy_near", "memcpy() of 4 KB, pages spread over 64 MB"),
-        ("pte_page_fill", "memset() of 4 KB, pages spread over 64 MB"),
+        ("page_copy_hot", "memcpy() of 4 KB, all of it cached"),
+        ("page_copy_near", "memcpy() of 4 cached KB to pages that are not"),
+        ("pte_page_fill", "memset() of 4 KB, pages that are not cached"),
         ("synchronize_rcu", "membarrier(GLOBAL)"),
     ):
         median = here.get(name)
-        if median is not None and median.value_ns > 0:
+        if median is not None and median.value_ns > 0 and name in Costs.model_fields:
             found[name] = _measured(here, template, name, median, text, date)
     if here.host.nodes == 1 and "page_copy_near" in found:
         found["page_copy_far"] = found["page_copy_near"] | {"note": "there is one node only"}
@@ -288,15 +289,22 @@ def _topology(here: Here, date: str) -> Table:
 
 
 def _memory(here: Here, date: str) -> Table:
-    size = here.host.node_kib >> 10
-    return {
-        "value": size,
-        "unit": "MiB",
-        "kind": "measured",
-        "range": [size, size],
-        "source": "MemTotal of the smallest node, /sys/devices/system/node",
-        "date": date,
-    }
+    def size(mib: int, source: str) -> Table:
+        return {
+            "value": mib,
+            "unit": "MiB",
+            "kind": "measured",
+            "range": [mib, mib],
+            "source": source,
+            "date": date,
+        }
+
+    text = "MemTotal of the smallest node, /sys/devices/system/node"
+    found = {"node_memory": size(here.host.node_kib >> 10, text)}
+    if "last_level_cache" in Memory.model_fields and here.host.cache_kib >= 1 << 10:
+        text = "the largest cache of a CPU, /sys/devices/system/cpu/cpu*/cache"
+        found["last_level_cache"] = size(here.host.cache_kib >> 10, text)
+    return found
 
 
 def _idle_states(here: Here, template: Machine, date: str) -> list[Table]:

@@ -79,7 +79,13 @@ def _head(calibrated: Calibrated) -> Iterator[tuple[str, str]]:
     machines = ", ".join(dict.fromkeys(cell.timing.machine for cell in cells))
     yield "times", f"{len(cells)} of {machines}: {fitted} fitted, {len(cells) - fitted} predicted"
     yield "sources", ", ".join(dict.fromkeys(cell.timing.source for cell in cells))
-    yield "fitted", "least squares of the relative errors, one step after the other"
+    yield (
+        "fitted",
+        (
+            "least squares of the relative errors; a later step takes what an earlier one found as"
+            " known"
+        ),
+    )
     yield "simulated", f"noise {calibrated.noise}; seed {calibrated.seed}; all CPUs; one task"
     if any(step.patched for step in calibrated.steps):
         yield "warning", "a patched kernel was fitted too: its times are not predictions"
@@ -173,6 +179,12 @@ def _remarks(calibrated: Calibrated) -> Iterator[str]:
         f"The draws leave a standard error of up to {100 * largest:.2g}% in a simulated time,"
         " which the intervals contain."
     )
+    if any(e.bound for step in calibrated.steps for e in step.fit.estimated):
+        yield (
+            "A value at the end of its range: the machine differs more from the one to start from"
+            " than that profile holds plausible, or the model lacks something. A profile of your"
+            " own may state a wider range."
+        )
     if any(step.fit.degrees_of_freedom == 0 for step in calibrated.steps):
         yield (
             "Where as many values are fitted as there are timings, these are met exactly whether"

@@ -27,6 +27,7 @@ GUEST = Host(
     siblings_adjacent=False,
     nodes=1,
     node_kib=8 << 20,
+    cache_kib=32 << 10,
     idle_states=(),
     regular=True,
 )

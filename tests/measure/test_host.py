@@ -62,6 +62,12 @@ def test_a_machine_that_says_nothing_is_one_of_everything(tmp_path):
     assert host.cpu_model == "unknown"
 
 
+def test_the_largest_cache_is_the_last_level(tmp_path):
+    for nth, size in enumerate(("32K", "1024K", "32768K")):
+        write(tmp_path, f"sys/devices/system/cpu/cpu0/cache/index{nth}/size", size)
+    assert read_host(tmp_path).cache_kib == 32 << 10
+
+
 def test_idle_states_come_by_residency_without_the_disabled(tmp_path):
     states = (("POLL", 0, 0, 0), ("C6", 133, 600, 0), ("C1", 2, 2, 0), ("C9", 900, 900, 1))
     for nth, (name, latency, residency, disable) in enumerate(states):
