@@ -33,6 +33,7 @@ __all__ = (
     "nr_cpus",
     "phases_of",
     "records",
+    "rows_of",
 )
 
 
@@ -151,6 +152,14 @@ def nr_cpus(result: ResultTotals) -> int:
 def phases_of(result: ResultTotals) -> list[str]:
     """Return the phases of a result in the order in which they ran."""
     return [str(phase) for phase in result.summary["phase"]]
+
+
+def rows_of(result: ResultTotals, frame: str) -> list[dict[str, Any]]:
+    """Return the rows of a result's frame as :func:`records` does, without pandas if it can."""
+    rows = getattr(result, "rows", None)
+    if rows is None:
+        return records(getattr(result, frame))
+    return [{name: _plain(value) for name, value in row.items()} for row in rows(frame)]
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

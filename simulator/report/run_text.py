@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from simulator.analysis.frames import ResultFrames, phases_of, records
+from simulator.analysis.frames import ResultFrames, phases_of, records, rows_of
 from simulator.analysis.histogram import Histogram
 from simulator.report.header import header_lines
 from simulator.report.text import (
@@ -134,5 +134,5 @@ def summary_json(result: ResultFrames) -> list[dict[str, Any]]:
 
     Only JSON's own types: a missing value is ``None``, never NaN.
     """
-    counts = {row.pop("phase"): row for row in records(result.counts)}
-    return [{**row, "counts": counts.get(row["phase"], {})} for row in records(result.summary)]
+    counts = {row.pop("phase"): row for row in rows_of(result, "counts")}
+    return [{**row, "counts": counts.get(row["phase"], {})} for row in rows_of(result, "summary")]

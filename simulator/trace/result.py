@@ -210,6 +210,16 @@ class Result:
             {name: self._columns(name) for name in FRAMES},
         )
 
+    def rows(self, frame: str) -> list[dict[str, Any]]:
+        """Return the rows of a frame as mappings of plain values; needs no pandas."""
+        columns = {
+            name: [column.names[code] for code in column.codes.tolist()]
+            if isinstance(column, Category)
+            else column.tolist()
+            for name, column in self._columns(frame).items()
+        }
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
     def _frame(self, name: str) -> pd.DataFrame:
         return _to_frame(self._columns(name))
 

@@ -40,6 +40,12 @@ def test_wrong_input_is_refused_before_anything_heavy_is_loaded():
     assert not loaded & HEAVY
 
 
+def test_json_of_a_run_needs_no_frames():
+    argv = ["run", "--machine=laptop-8", "--kernel=v6.7", "--pages=4", "--json"]
+    loaded = loaded_by(f"from simulator.cli import main\nassert main({argv!r}) == 0")
+    assert not loaded & {"pandas", "matplotlib"}
+
+
 def test_import_simulator_loads_nothing_heavy():
     assert not loaded_by("import simulator") & (HEAVY | {"numpy", "pydantic", "simpy"})
 

@@ -394,6 +394,12 @@ def test_an_ipi_that_was_not_sent_is_served_by_an_earlier_one(results):
     assert (missing["enqueue_ns"] <= missing["end_ns"]).all()
 
 
+@pytest.mark.parametrize("frame", ["summary", "counts", "folios", "time_by"])
+def test_rows_are_those_of_the_frame(results, frame):
+    result = results("v6.7")
+    assert result.rows(frame) == getattr(result, frame).to_dict("records")
+
+
 @pytest.mark.parametrize("flush", [-1, 10**6])
 def test_ipis_of_no_flush_are_refused_in_one_line(results, flush):
     with pytest.raises(InputError, match=f"flushes: {flush} is not 0 to") as error:
