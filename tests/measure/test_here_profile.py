@@ -91,8 +91,11 @@ def test_what_a_target_loses_is_entry_invalidation_refill_and_exit(tmp_path):
 
 def test_the_first_target_pays_sending_delivery_and_entry(tmp_path):
     costs = load(here(GUEST, invlpg=50, lost=5000, shootdown_1=9000), tmp_path).costs
-    # enqueue 49, ack 49, send 300, inject 936, entry 2460.
-    assert costs.deliver.socket.exact_ns == 9000 - 49 - 49 - 300 - 936 - 2460
+    epyc = load_machine("epyc-7j13-vm252").costs
+    # Entry is 2460; sending is as on the guest taken over, whose inject is fitted.
+    sent = (epyc.enqueue.socket, epyc.ack.socket, epyc.send, epyc.inject)
+    deliver = 9000 - 2460 - float(sum(cost.exact_ns for cost in sent))
+    assert float(costs.deliver.socket.exact_ns) == pytest.approx(deliver, rel=1e-3)
     assert costs.deliver.socket.kind == "derived"
 
 
