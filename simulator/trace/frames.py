@@ -132,12 +132,17 @@ def _folios(recorder: Recorder) -> Columns:
     return named
 
 
+# smp_call_function_many_cond(): one CPU to interrupt has a vector of its own.
+_VECTORS = ("none", "CALL_FUNCTION_SINGLE", "CALL_FUNCTION")
+
+
 def _flushes(recorder: Recorder) -> Columns:
     columns = recorder.flushes.columns()
     named: Columns = {**columns}
     named["phase"] = _phases(recorder, columns["phase"])
     named["reason"] = Category(columns["reason"], REASONS)
     named["kind"] = Category(columns["kind"], KINDS)
+    named["vector"] = Category(np.minimum(columns["ipis"], 2), _VECTORS)
     return named
 
 

@@ -120,7 +120,9 @@ class Result:
         ``all``, ``none`` (no flush); ``pages`` of the range (0: everything); ``start_ns``;
         ``send_end_ns``: last IPI sent; ``last_ack_ns``: last csd released;
         ``end_ns``; ``targets``; ``ipis``; ``ipis_saved``; ``icr_writes``: writes to the
-        interrupt controller, or hypercalls; ``slowest_cpu`` (-1: none).
+        interrupt controller, or hypercalls; ``slowest_cpu`` (-1: none); ``vector`` of
+        the IPIs: ``CALL_FUNCTION_SINGLE`` where one CPU was interrupted,
+        ``CALL_FUNCTION`` for more, ``none``.
         """
         return self._frame("flushes")
 

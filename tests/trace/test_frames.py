@@ -35,7 +35,7 @@ CONTRACT = {
     "folios": """phase folio task pfn start_ns split_ns remap_ns restore_ns flush_ns end_ns
         ready_ns status""",
     "flushes": """phase flush task cpu reason kind pages start_ns send_end_ns last_ack_ns end_ns
-        targets ipis icr_writes slowest_cpu""",
+        targets ipis icr_writes slowest_cpu vector""",
     "cpus": """phase cpu socket role ipis handler_ns refill_ns lost_ns idle_woken
         irqs_off_delay_ns""",
     "time_by": "phase task category ns share",
@@ -56,7 +56,7 @@ SORTED_BY = {
     "latency": ["phase", "what", "low_ns"],
     "ipis": ["flush", "cpu"],
 }
-CATEGORIES = {"phase", "status", "reason", "kind", "role", "category", "what", "state"}
+CATEGORIES = {"phase", "status", "reason", "kind", "role", "category", "what", "state", "vector"}
 FLOATS = {"elapsed_s", "pages_per_s", "flush_share", "share"}
 TIME_BY = """
     huge_page_alloc huge_page_free pte_page_alloc pte_page_fill split remap restore page_copy
