@@ -138,8 +138,9 @@ def _run_phase(
     tasks = engine.run(start_ns, bodies)
     end_ns = max(task.now_ns for task in tasks)
     kernel.end_phase(end_ns)
-    for task in tasks:
-        engine.recorder.task_ended(task.now_ns, task.time_by, task.irqs_off_max_ns)
+    accounts = [account for task in tasks for account in task.accounts()]
+    for account in sorted(accounts, key=lambda account: account.number):
+        engine.recorder.task_ended(account.end_ns, account.time_by, account.irqs_off_max_ns)
     return end_ns
 
 

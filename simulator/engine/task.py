@@ -17,7 +17,8 @@ task is never descheduled by the host.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from simulator.engine.keys import KEY_BITS, Order
@@ -49,12 +50,23 @@ class TaskCpu(Protocol):
     def leave(self, now_ns: int) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """When a task ended, where its time went, and its longest stretch with interrupts off."""
+
+    number: int
+    end_ns: int
+    time_by: Mapping[str, int]
+    irqs_off_max_ns: int
+
+
 class Task:
     """A task on its CPU, with its clock and where its time went."""
 
     __slots__ = (
-        "_meeting", "_off_since_ns", "_pending", "_stolen_ns", "_timeline",
-        "broadcast_ns", "cpu", "irqs_off_max_ns", "met_ns", "number", "planned_ns", "time_by",
+        "_meeting", "_off_since_ns", "_pending", "_start_ns", "_stolen_ns", "_timeline",
+        "broadcast_ns", "cpu", "ended", "irqs_off_max_ns", "met_ns", "number", "planned_ns",
+        "time_by",
     )  # fmt: skip
 
     def __init__(self, timeline: Timeline, cpu: TaskCpu, number: int) -> None:
@@ -64,6 +76,7 @@ class Task:
         self.number = number
         self.time_by: dict[str, int] = defaultdict(int)
         self.irqs_off_max_ns = 0
+        self.ended: list[Account] = []  # of the tasks that ran here before
         self.broadcast_ns = 0  # time in broadcasts so far
         #: The time of the last meeting, whatever work was added since.
         self.met_ns = 0
@@ -71,6 +84,7 @@ class Task:
         self.planned_ns = 0
         self._stolen_ns = 0
         self._off_since_ns = 0
+        self._start_ns = 0
         self._meeting = Order.MEETING | cpu.number
 
     @property
@@ -87,8 +101,24 @@ class Task:
 
     def start(self, start_ns: int) -> Steps:
         """Begin at a time; generator."""
-        self.met_ns = self.planned_ns = start_ns
+        self.met_ns = self.planned_ns = self._start_ns = start_ns
         yield from self.wait_until(start_ns, "sleep")
+
+    def hand_over(self, number: int) -> None:
+        """
+        End, and let another task of this number go on here; the task has met.
+
+        It has slept so far.
+        """
+        self.ended += self.accounts()[-1:]
+        self.number = number
+        self.time_by = defaultdict(int, {"sleep": self.now_ns - self._start_ns})
+        self.irqs_off_max_ns = 0
+
+    def accounts(self) -> list[Account]:
+        """Return what each task did that ran here, in their order; the task has met."""
+        mine = Account(self.number, self.now_ns, self.time_by, self.irqs_off_max_ns)
+        return [*self.ended, mine]
 
     def ready(self) -> bool:
         """

@@ -16,7 +16,7 @@ replacing them.
 from __future__ import annotations
 
 import inspect
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -25,7 +25,7 @@ from simulator.engine import Engine, Steps, Task
 from simulator.engine.calls import Call
 from simulator.engine.locks import IrqSpinLock, Mutex, RwSemaphore, SpinLock
 from simulator.kernel.memory import HugeMemory
-from simulator.kernel.structs import Folio, Hstate, KernelConfig, StaticKey
+from simulator.kernel.structs import Folio, Hstate, KernelConfig, StaticKey, WorkStruct
 
 if TYPE_CHECKING:
     from simulator.machine import Platform
@@ -92,6 +92,8 @@ class KernelBase:
         k.phase = -1
         k.huge_alloc = f"huge_alloc_{config.page_size.lower()}"
         k.huge_free = f"huge_free_{config.page_size.lower()}"
+        k.worklists: dict[int, deque[WorkStruct]] = defaultdict(deque)  # by CPU
+        k.nr_tasks = 0  # of the present phase
         k.nr_allocs: dict[str, int] = defaultdict(int)
         k._draws: dict[str, dict[int, list[int]]] = defaultdict(dict)  # by name and block
         k._calls: dict[tuple[str, int | None], Call] = {}
@@ -133,6 +135,7 @@ class KernelBase:
         k.phase += 1
         if not k.h.nr_huge_pages:
             k.nr_filled = 0  # a folio that could not be given back keeps its number
+        k.nr_tasks = len(initiators)
         k.recorder.begin_phase(label, start_ns, initiators)
         k.recorder.phase.free_pages_min = k.nr_free_pages
         k.page_table_lock.held_max_ns = 0

@@ -10,27 +10,48 @@ allocation at boot.  Functions carry their names of v6.6.
 
 Modelled: resize_lock over the whole write; hugetlb_lock with interrupts off, in
 the cycles that the kernel makes; a folio that cannot be restored stays in the
-pool as surplus.
+pool as surplus.  An optimised surplus page is given up by one task and freed by
+another: free_hpage_workfn() on a kworker, last one first.
 
 Not modelled: node masks, reservations, subpools, hwpoison, CMA, cgroups,
-signals.  A surplus page is freed by the task that gives it up; the kernel
-leaves that to a kworker.
+signals.
 
 Sources: mm/hugetlb.c of v6.1 and v6.6.
 """
 
 from __future__ import annotations
 
-from simulator.engine import DONE, Steps, Task
+from typing import TYPE_CHECKING
+
+from simulator.engine import DONE, Engine, Steps, Task
 from simulator.kernel.hugetlb_vmemmap import HugetlbVmemmap
-from simulator.kernel.structs import Folio, LocalFirst, NodeRound, Nodes
+from simulator.kernel.memory import HugeMemory
+from simulator.kernel.structs import (
+    Folio,
+    KernelConfig,
+    LocalFirst,
+    NodeRound,
+    Nodes,
+    WorkStruct,
+)
+from simulator.kernel.workqueue import Workqueue
 from simulator.trace.recorder import STATUS
+
+if TYPE_CHECKING:
+    from simulator.machine import Platform
 
 __all__ = ("Hugetlb",)
 
 
-class Hugetlb(HugetlbVmemmap):
+class Hugetlb(HugetlbVmemmap, Workqueue):
     """set_max_huge_pages() and what it calls; surplus pages; boot."""
+
+    def __init__(
+        k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig
+    ) -> None:
+        super().__init__(engine, platform, memory, config)
+        k.hpage_freelist: list[Folio] = []  # its head is the end
+        k.free_hpage_work = WorkStruct(k.free_hpage_workfn)
 
     # --- entry points: each is the body of a task --------------------------------------
 
@@ -78,7 +99,25 @@ class Hugetlb(HugetlbVmemmap):
         k.h.surplus_huge_pages -= 1
         task.work("bookkeeping", k.cost.pool_remove.each_ns)
         yield from k.hugetlb_lock.release(task)
-        yield from k.update_and_free_hugetlb_folio(task, folio)
+        if not folio.hugetlb_vmemmap_optimized:
+            yield from k.update_and_free_hugetlb_folio(task, folio)
+            return
+        # Restoring takes memory, and this may be an interrupt: leave it to a kworker.
+        yield from k.free_begins(task, folio)
+        yield from k.clock(task)
+        task.work("bookkeeping", k.cost.atomic.each_ns)
+        was_empty = not k.hpage_freelist
+        k.hpage_freelist.append(folio)  # llist_add() puts it at the head
+        if was_empty:
+            k.schedule_work(task, k.free_hpage_work)
+
+    def free_hpage_workfn(k, task: Task) -> Steps:
+        """Free the surplus pages that were given up; generator."""
+        folios, k.hpage_freelist = k.hpage_freelist, []  # llist_del_all()
+        for folio in reversed(folios):
+            folio.task = task.number
+            yield from k.update_and_free_hugetlb_folio(task, folio)
+            task.work("bookkeeping", k.cost.cond_resched.each_ns)
 
     # --- grow -----------------------------------------------------------------------
 

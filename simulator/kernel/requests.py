@@ -12,7 +12,7 @@ A request turns the phases of a scenario into the bodies of tasks:
     kernel an extrapolation), freed by one writer of nr_hugepages;
 ``surplus``
     faults that take one folio each beyond the pool (overcommit), and the tasks
-    that give theirs back, all at once.
+    that give theirs back, all at once; a kworker frees what is optimised.
 """
 
 from __future__ import annotations
@@ -60,3 +60,4 @@ class Requests:
         mine = self._surplus[task.number]
         for _ in range(min(nr, len(mine))):
             yield from self._kernel.free_surplus_hugetlb_folio(task, mine.pop())
+        yield from self._kernel.worker_thread(task)

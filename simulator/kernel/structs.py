@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 __all__ = (
     "ENOMEM",
@@ -34,6 +34,7 @@ __all__ = (
     "StaticKey",
     "VmemmapPages",
     "VmemmapRemapWalk",
+    "WorkStruct",
 )
 
 ENOMEM: Final = 12
@@ -175,6 +176,15 @@ class VmemmapRemapWalk:
     reason: str = "remap"
     reuse_page: bool = False
     nr_walked: int = 0
+
+
+@dataclass(slots=True)
+class WorkStruct:
+    """struct work_struct; ``runs_on`` is the CPU whose kworker is at it."""
+
+    func: Callable[..., Any]
+    pending: bool = False
+    runs_on: int | None = None
 
 
 @dataclass(slots=True)
