@@ -123,6 +123,7 @@ def plot_shootdowns(
                 markersize=7,
                 markerfacecolor="none",
                 markeredgecolor=color,
+                zorder=5,
                 label=f"{machine}, published",
             )
     log_if_wide(ax, "x", [n for by_cpus in ns.values() for n in by_cpus])

@@ -22,7 +22,7 @@ __all__ = ("plot_broadcasts",)
 
 _PARTS = (
     ("ipi_enqueue", "enqueue a csd on every CPU", "#56B4E9"),
-    ("ipi_send", "send: exits and injection", "#D55E00"),
+    ("ipi_send", "send (in a guest: exits, injection)", "#D55E00"),
     ("ipi_wait", "wait for all, read every csd", "#8C6D31"),
 )
 
@@ -78,10 +78,6 @@ def plot_broadcasts(
         f"seed {s.seed}",
         version_text(first.provenance),
     ]
-    write_caption(
-        figure,
-        facts,
-        f"{line} of ipi_benchmark. Bars: simulated. Diamonds: published; the model was fitted to "
-        "the open ones.",
-    )
+    how = " Diamonds: published; the model was fitted to the open ones." if of else ""
+    write_caption(figure, facts, f"{line} of ipi_benchmark. Bars: simulated.{how}")
     return figure
