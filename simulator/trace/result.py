@@ -100,7 +100,8 @@ class Result:
         """
         One row per folio and phase.
 
-        ``phase``, ``folio`` (by order of allocation), ``task``, ``pfn``;
+        ``phase``, ``folio`` (by order of allocation), ``task``: the one that worked on
+        it (of a surplus page that is freed, a kworker), ``pfn``;
         ``start_ns``: work on it began; ``split_ns``, ``remap_ns``, ``restore_ns``:
         durations, flushes apart; ``flush_ns``: time in flushes made for this folio
         alone; ``end_ns``: its own work ended; ``ready_ns``: in the pool, or back with

@@ -43,10 +43,8 @@ def test_a_kworker_frees_what_was_given_up_last_one_first(kernel, engine):
 
 def test_a_kworker_begins_when_the_task_that_gave_the_pages_up_has_ended():
     # By hand: three folios are taken out of the pool for 1000 each; waking the kworker takes
-    # 5000; then it copies 7 pages of 10 and gives the huge page back, 300, for each.
-    machine = constant(
-        pool_remove=1000, mutex_wakeup=5000, page_copy_near=10, page_copy_far=10, huge_free_2m=300
-    )
+    # 5000; then it takes 7 pages for 10 each and gives the huge page back for 300, each time.
+    machine = constant(pool_remove=1000, mutex_wakeup=5000, page_alloc=10, huge_free_2m=300)
     result = run("v6.7", machine=machine, pages=3, cpus=1, tunables={"static_key_sites": 0}, **FREE)
     rows = freed(result).sort_values("start_ns")
     begin = result.folios.loc[result.folios["phase"] == "alloc", "ready_ns"].max()
@@ -59,7 +57,7 @@ def test_a_kworker_begins_when_the_task_that_gave_the_pages_up_has_ended():
     elapsed = 3000 + 5000 + 3 * 370
     assert (ns[0, "bookkeeping"], ns[0, "sleep"]) == (3000, elapsed - 3000)
     assert (ns[1, "sleep"], ns[1, "bookkeeping"]) == (3000, 5000)
-    assert (ns[1, "page_copy"], ns[1, "huge_page_free"]) == (3 * 70, 3 * 300)
+    assert (ns[1, "page_alloc"], ns[1, "huge_page_free"]) == (3 * 70, 3 * 300)
 
 
 @pytest.mark.parametrize("kernel", ["v6.1", "v6.12"])
