@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import fields, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from simulator.engine import EventsEngine
 from simulator.engine.compiled import CompiledEngine
 from simulator.machine import load_machine, load_noise, lower
+from simulator.machine.platform import LoweredCost
 from tests.engine.hand import World
-from tests.engine.strategies import operations
+from tests.engine.strategies import operations, small
 from tests.engine.test_invariants import everything
 from tests.engine.tick_model import as_body
 
@@ -52,6 +54,24 @@ def programs_for(draw, nr_cpus):
     return {cpu: scaled(draw(ops), factor) for cpu in draw(cpus)}
 
 
+@st.composite
+def tied_cases(draw):
+    """Costs of a few nanoseconds without spread: much happens within one."""
+    nr_cpus = draw(st.integers(2, 8))
+    machine = platform(
+        draw(st.sampled_from(MACHINES)), draw(st.sampled_from(NOISES)), nr_cpus, draw(small)
+    )
+    few_ns = draw(st.lists(st.integers(0, 8), min_size=1, max_size=3))
+    costs = {}
+    for field in fields(machine.costs):
+        ns = draw(st.sampled_from(few_ns))
+        costs[field.name] = LoweredCost(field.name, (ns << 10,) * 4, None, 1)
+    machine = replace(machine, costs=replace(machine.costs, **costs))
+    ops = st.lists(operations, min_size=1, max_size=6)
+    cpus = st.lists(st.integers(0, nr_cpus - 1), min_size=2, max_size=min(5, nr_cpus), unique=True)
+    return machine, [{cpu: draw(ops) for cpu in draw(cpus)} for _ in range(draw(small) % 2 + 1)]
+
+
 def run(engine, machine, phases):
     """Return all that every phase has left behind."""
     world, found, end_ns = World(machine, engine=engine), [], 0
@@ -65,4 +85,10 @@ def run(engine, machine, phases):
 @settings(max_examples=200, deadline=None)
 @given(real_cases())
 def test_both_engines_agree_on_everything(case):
+    assert run(CompiledEngine, *case) == run(EventsEngine, *case)
+
+
+@settings(max_examples=300, deadline=None)
+@given(tied_cases())
+def test_both_engines_agree_where_much_happens_at_once(case):
     assert run(CompiledEngine, *case) == run(EventsEngine, *case)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -46,6 +47,8 @@ except ImportError:
 else:
     HAS_NUMBA = True
 
+    _DIGITS = 16
+
     def _cache_folder() -> str:
         here = Path(__file__).parent
         digest = hashlib.sha256()
@@ -54,7 +57,12 @@ else:
         own = here / "__pycache__"
         home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         parent = own if os.access(own if own.exists() else here, os.W_OK) else Path(home, "tlbsim")
-        return str(parent / digest.hexdigest()[:16])
+        folder = parent / digest.hexdigest()[:_DIGITS]
+        if parent == own and not folder.exists():
+            # What earlier versions of these files have left.
+            for old in own.glob("[0-9a-f]" * _DIGITS):
+                shutil.rmtree(old, ignore_errors=True)
+        return str(folder)
 
     _CACHE = _cache_folder()
 
