@@ -55,7 +55,7 @@ _MAX_EVALUATIONS = 50
 _TOLERANCE = 1e-4
 
 # A parameter with less than this in every unseen direction is decided by the data.
-_MIXED = 0.05
+_MIXED = 0.01
 
 Model = Callable[[Sequence[float]], Sequence[float]]
 Covariance = tuple[tuple[float | None, ...], ...]
@@ -206,7 +206,8 @@ class _Problem:
             gtol=1e-10,
             max_nfev=_MAX_EVALUATIONS,
         )
-        return self.judged(self.at_bounds(found.x, start), converged=found.status > 0)
+        at = self.at_bounds(self.unseen_as_before(found.x, start))
+        return self.judged(at, converged=found.status > 0)
 
     def values(self, at: FloatArray) -> tuple[float, ...]:
         # The ends of a range are themselves, whatever rounding says.
@@ -243,12 +244,19 @@ class _Problem:
     def threshold(self, singular: FloatArray) -> float:
         return max(RESOLUTION, _RELATIVE_RESOLUTION * float(singular[0]))
 
-    def at_bounds(self, at: FloatArray, start: FloatArray) -> FloatArray:
+    def unseen_as_before(self, at: FloatArray, start: FloatArray) -> FloatArray:
+        """Return the solution moved back towards the start in the directions not seen."""
+        np = self.np
+        _, singular, vt = np.linalg.svd(self.jacobian(at))
+        blind = vt[int((singular >= self.threshold(singular)).sum()) :]
+        back: FloatArray = np.clip(at - (at - start) @ blind.T @ blind, 0.0, 1.0)
+        worse = np.linalg.norm(self.residuals(back)) - np.linalg.norm(self.residuals(at))
+        return at if worse > RESOLUTION else back
+
+    def at_bounds(self, at: FloatArray) -> FloatArray:
         """Return the solution with what all but reached a bound put there."""
         # The algorithm stays inside the bounds by a hair.
-        snapped = self.np.where(at < _AT_BOUND, 0.0, self.np.where(at > 1 - _AT_BOUND, 1.0, at))
-        # Nothing moved what the data do not see, least of all to a bound.
-        return self.np.where(self.np.abs(at - start) < 1e-9, start, snapped)
+        return self.np.where(at < _AT_BOUND, 0.0, self.np.where(at > 1 - _AT_BOUND, 1.0, at))
 
     def judged(self, at: FloatArray, *, converged: bool) -> Fit:
         np = self.np

@@ -79,6 +79,7 @@ def run(args: Namespace) -> tuple[int, str]:
         profile_text,
     )
     from simulator.machine import load_machine
+    from simulator.report.calibration_text import calibration_json, calibration_report
 
     machine = load_machine(args.machine)
     timings = read_timings(args.times)
@@ -104,8 +105,6 @@ def run(args: Namespace) -> tuple[int, str]:
     if args.out is not None:
         out = str(args.out)
         write_file(args.out, profile_text(found, inherits_from(args.machine, args.out), _today()))
-    from simulator.report.calibration_text import calibration_json, calibration_report
-
     if args.json:
         return 0, json_text(calibration_json(found, out))
     return 0, calibration_report(found, out)

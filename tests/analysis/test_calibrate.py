@@ -71,6 +71,8 @@ def test_of_a_sum_only_the_sum_is_identified():
     a, b, c = found.estimated
     assert found.rank == 2
     assert a.value + b.value == pytest.approx(60.5, rel=1e-3)
+    # Both started at 20: what the data do not ask for does not move.
+    assert a.value == pytest.approx(b.value, rel=1e-6)
     assert (a.confounded, b.confounded, c.confounded) == (("b",), ("a",), ())
     assert not a.identified
     assert c.identified
@@ -80,6 +82,20 @@ def test_of_a_sum_only_the_sum_is_identified():
     assert c.value == pytest.approx(15.0, rel=1e-5)
     assert c.standard_error is not None
     assert a.note(1) == "not identified: cannot be told from b"
+
+
+def test_a_small_part_of_a_sum_is_not_identified_either():
+    # Its whole range is 2 % of that of the large one.
+    small = Parameter("small", 60.0, 20.0, 200.0)
+    large = Parameter("large", 5000.0, 1000.0, 10000.0)
+    found = fit(lambda v: [v[0] + v[1]] * 3, [small, large], [7000.0, 7010.0, 7020.0])
+    assert found.rank == 1
+    assert [e.confounded for e in found.estimated] == [("large",), ("small",)]
+    one, other = found.values
+    assert one + other == pytest.approx(7010, rel=1e-3)
+    # The shortest way there, in units of the ranges.
+    step = (7010 - 5060) / (180**2 + 9000**2)
+    assert one == pytest.approx(60 + step * 180**2, abs=0.5)
 
 
 def test_what_no_timing_depends_on_stays_where_it_was():
