@@ -86,7 +86,7 @@ class Region:
         whole = (nr_pages + 2) * PAGE
         found = calls.lib.mmap(None, whole, 0, _PRIVATE | _ANONYMOUS, -1, 0)
         if found in (None, ctypes.c_void_p(-1).value):
-            raise OSError(ctypes.get_errno(), "mmap")
+            raise OSError(ctypes.get_errno(), f"mmap() of {nr_pages} pages failed")
         self._whole = (found, whole)
         self.start = found + PAGE
         calls.lib.madvise(self.start, self.size, _NOHUGEPAGE)

@@ -82,7 +82,7 @@ class Here:
 
 def measure_here(root: Path = Path("/"), rounds: int = _ROUNDS) -> Here:
     """
-    Measure this machine for some seconds; InputError unless it is Linux on x86-64.
+    Measure this machine for some seconds; InputError where it cannot be done.
 
     ``root`` is where ``/proc`` and ``/sys`` are read.
     """
@@ -94,7 +94,10 @@ def measure_here(root: Path = Path("/"), rounds: int = _ROUNDS) -> Here:
     here = Here(read_host(root), usable[0], tuple(usable[1:]))
     # In a thread of its own, whose CPU and priority end with it.
     with ThreadPoolExecutor(1) as worker:
-        worker.submit(_measure, here, root, rounds).result()
+        try:
+            worker.submit(_measure, here, root, rounds).result()
+        except OSError as error:
+            raise InputError(f"here: this machine lets nobody measure: {error}") from None
     return here
 
 

@@ -90,3 +90,12 @@ def test_another_architecture_is_one_line(monkeypatch):
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     with pytest.raises(InputError, match="here: measures Linux on x86_64, not Linux on aarch64"):
         measure_here()
+
+
+def test_a_machine_that_allows_nothing_is_one_line(monkeypatch):
+    def refuse(_cpu):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(here_module, "bound", refuse)
+    with pytest.raises(InputError, match=r"here: this machine lets nobody measure: .*permitted"):
+        measure_here(rounds=1)
