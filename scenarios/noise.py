@@ -78,19 +78,18 @@ def main(argv: Sequence[str]) -> tuple[int, str]:
             for phase in base.phase_labels
             for (label, value, _), found in zip((*presets, *swept), runs, strict=True)
         ]
+        changed = f"{key}, in place of that of {PRESET}{_with(key)}"
         groups = {
             "Presets": [c for c in cases if c.value is None],
-            f"{key}, in place of that of {PRESET}{_with(key)}": [
-                c for c in cases if c.value is not None
-            ],
+            changed: [c for c in cases if c.value is not None],
         }
         first = [[c for c in found if c.phase == "alloc"] for found in groups.values()]
-        every = [r for found in runs for of_kernel in found for r in of_kernel]
-        plots.save(plots.plot_noise(*first, key, every), folder / "noise.png")
+        common = [r for found in runs[: len(presets)] for of_kernel in found for r in of_kernel]
+        plots.save(plots.plot_noise(*first, key, changed, common), folder / "noise.png")
 
         # Report
         command = shlex.join(["python", f"scenarios/{Path(__file__).name}", *argv])
-        text = noise_report(groups, every[0], command=command)
+        text = noise_report(groups, common[0], command=command)
         (folder / "noise.txt").write_text(text, encoding="utf-8")
     return 0, text
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from simulator.errors import InputError
 from simulator.kernel import kernels, load_kernel
 from simulator.machine import load_machine
+from simulator.machine.noise import NOISE_KEYS
 from simulator.scenario import Scenario
 
 GB = 1 << 30
@@ -259,6 +260,44 @@ def test_key_differs_when_any_field_differs(names):
     changed = base.replace(**{name: 4 if name == "pages" else ANOTHER[name] for name in names})
     assert changed.key != base.key
     assert changed.replace(**{name: getattr(base, name) for name in names}).key == base.key
+
+
+# By key of a noise: a value other than the one of quiet, and what it needs beside it.
+OTHER_NOISE = {
+    "idle_share": {"idle_share": 0.3},
+    "irqs_off_share": {"irqs_off_share": 0.002},
+    "preempted_share": {"preempted_share": 0.5},
+    "idle_depth_ns": {"idle_depth_ns": 5000.0},
+    "irqs_off_tail_share": {"irqs_off_tail_share": 0.1, "irqs_off_max_ns": 2e5},
+    "irqs_off_max_ns": {"irqs_off_max_ns": 3e5},
+    "shootdowns_per_s": {"shootdowns_per_s": 100},
+    "shootdown_ns": {"shootdown_ns": 900.0},
+}
+
+
+@pytest.mark.parametrize("name", NOISE_KEYS)
+def test_key_differs_when_any_key_of_the_noise_differs(name):
+    quiet = laptop(pages=8)
+    changed = laptop(pages=8, noise={"preset": "quiet", **OTHER_NOISE[name]})
+    assert changed.key != quiet.key
+    assert pickle.loads(pickle.dumps(changed)).key == changed.key  # our own object
+
+
+def test_a_noise_of_a_file_is_that_of_its_content(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('preset = "idle"\nidle_depth_ns = 5000.0\n')
+    for noise in (file, str(file)):
+        s = laptop(pages=8, noise=noise)
+        assert (s.noise_model.name, s.noise_model.idle_depth_ns) == ("mine", 5000)
+        before = s.key
+        assert pickle.loads(pickle.dumps(s)).key == before  # our own object
+    file.write_text('preset = "idle"\nidle_depth_ns = 6000.0\n')
+    assert laptop(pages=8, noise=file).key != before
+
+
+def test_a_noise_that_the_machine_cannot_have_is_refused():
+    with pytest.raises(InputError, match=r"irqs_off_share is 0\.1, but spells of the length"):
+        laptop(noise={"preset": "quiet", "irqs_off_share": 0.1})
 
 
 @settings(max_examples=20, deadline=None)

@@ -36,6 +36,7 @@ def plot_noise(
     presets: Sequence[NoiseCase],
     swept: Sequence[NoiseCase],
     key: str,
+    changed: str,
     results: Sequence[ResultTotals],
 ) -> Figure:
     """
@@ -43,7 +44,8 @@ def plot_noise(
 
     :param presets: cases of one phase, in the order of the axis.
     :param swept: cases of the same phase with values of ``key``.
-    :param results: for the caption.
+    :param changed: what the swept noises are, in words.
+    :param results: under the presets, for the caption.
     """
     phase = presets[0].phase
     figure = new_figure(10.0, 6.8, f"{phase.capitalize()} under several noises")
@@ -75,7 +77,9 @@ def plot_noise(
             ax.grid(alpha=0.3)
             ax.spines[["top", "right"]].set_visible(False)
         bottom.set_xlabel("preset" if not column else key)
-    axes[0][0].margins(y=0.15)
+    for ax in (axes[0][0], axes[1][0]):
+        if ax.get_yscale() == "linear":
+            ax.set_ylim(bottom=0)
     axes[0][0].set_ylabel(f"elapsed time ({unit})")
     axes[1][0].set_ylabel(f"time of one flush ({flush_unit})")
     figure.legend(*axes[1][1].get_legend_handles_labels(), loc="outside right upper")
@@ -84,7 +88,7 @@ def plot_noise(
         results,
         "Above: mean time; the numbers between are how many times as long the first kernel takes. "
         "Below: median and 99th percentile of the flushes, of which the second kernel makes few. "
-        "Right: the values of the key are not to scale.",
+        f"Right: {changed}; not to scale.",
     )
     return figure
 
