@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> tuple[int, str]:
     args = parse(argv)
     base = Scenario(machine=args.machine, pages=args.pages, cpus=args.cpus, seed=args.seed)
     key = swept_key(args, base)
-    presets = [(name, None, base.replace(noise=name)) for name in noises()]
+    presets = [(name, "", base.replace(noise=name)) for name in noises()]
     swept = list(sweep(base, key))
 
     # Simulate and draw
@@ -74,14 +74,14 @@ def main(argv: Sequence[str]) -> tuple[int, str]:
     with whole_files(args.out) as folder, tqdm(total=total, leave=False, disable=None) as bar:
         runs = [simulated(s, args.replications, bar) for _, _, s in (*presets, *swept)]
         cases = [
-            noise_case(label, value, phase, found)
+            noise_case(label, of_key, phase, found)
             for phase in base.phase_labels
-            for (label, value, _), found in zip((*presets, *swept), runs, strict=True)
+            for (label, of_key, _), found in zip((*presets, *swept), runs, strict=True)
         ]
         changed = f"{key}, in place of that of {PRESET}{_with(key)}"
         groups = {
-            "Presets": [c for c in cases if c.value is None],
-            changed: [c for c in cases if c.value is not None],
+            "Presets": [c for c in cases if not c.key],
+            changed: [c for c in cases if c.key],
         }
         first = [[c for c in found if c.phase == "alloc"] for found in groups.values()]
         common = [r for found in runs[: len(presets)] for of_kernel in found for r in of_kernel]
@@ -127,13 +127,13 @@ def swept_key(args: Namespace, base: Scenario) -> str:
     return key
 
 
-def sweep(base: Scenario, key: str) -> Iterator[tuple[str, float, Scenario]]:
-    """Yield each value of a key, as a label, as it is, and as a scenario."""
+def sweep(base: Scenario, key: str) -> Iterator[tuple[str, str, Scenario]]:
+    """Yield each value of a key as a label, the key, and the scenario."""
     values, others = KEYS[key]
     for value in values:
         noise = {"preset": PRESET, **others, key: value}
         label = format_ns(value) if key.endswith("_ns") else f"{value:g}"
-        yield label, value, base.replace(noise=noise)
+        yield label, key, base.replace(noise=noise)
 
 
 def _with(key: str) -> str:

@@ -104,7 +104,7 @@ def test_a_case_is_paired_by_replication():
         [sim.simulate(base.replace(kernel=k, replication=i)) for i in range(3)]
         for k in ("v6.6", "v6.7")
     ]
-    case = noise_case("busy", None, "alloc", runs)
+    case = noise_case("busy", "", "alloc", runs)
     ns = [[r.summary["elapsed_ns"].iloc[0] for r in rs] for rs in runs]
     ratios = np.divide(*ns)
     assert case.speed_up.mean == pytest.approx(np.exp(np.log(ratios).mean()))

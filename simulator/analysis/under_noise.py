@@ -25,12 +25,12 @@ class NoiseCase:
     """
     Two kernels under one noise, in one phase, over some replications.
 
-    ``value`` is that of the key that is swept, None for a preset.  ``speed_up`` is
+    ``label`` is a preset, or the value of the ``key`` that is swept.  ``speed_up`` is
     the time of the first kernel divided by that of the second.
     """
 
     label: str
-    value: float | None
+    key: str  # empty: a preset
     phase: str
     kernels: tuple[str, str]
     elapsed_ns: tuple[float, float]
@@ -39,7 +39,7 @@ class NoiseCase:
 
 
 def noise_case(
-    label: str, value: float | None, phase: str, runs: Sequence[Sequence[ResultTotals]]
+    label: str, key: str, phase: str, runs: Sequence[Sequence[ResultTotals]]
 ) -> NoiseCase:
     """Return a case from the replications of both kernels."""
     before, after = runs
@@ -54,7 +54,7 @@ def noise_case(
     ]
     return NoiseCase(
         label=label,
-        value=value,
+        key=key,
         phase=phase,
         kernels=(name_of(before[0].scenario.kernel), name_of(after[0].scenario.kernel)),
         elapsed_ns=(mean_interval(times[0]).mean, mean_interval(times[1]).mean),

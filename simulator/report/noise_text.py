@@ -85,7 +85,7 @@ def _answer(cases: Sequence[NoiseCase]) -> str:
         return f"{text}; one run each, so nothing can be called significant"
     if not open_ones:
         return f"{text}; every interval excludes 1"
-    named = ", ".join(dict.fromkeys(f"{c.label} ({c.phase})" for c in open_ones))
+    named = ", ".join(f"{c.key}{'=' * bool(c.key)}{c.label} ({c.phase})" for c in open_ones)
     return f"{text}; not significant under {named}"
 
 
