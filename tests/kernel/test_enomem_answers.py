@@ -283,12 +283,13 @@ def test_tasks_that_share_the_free_pages_neither_make_nor_lose_any(
     )
     optimized = column(result.summary, "optimized_folios")
     (state,) = states
-    assert state.free_pages == free_pages - len(state.split_pmds) + 7 * optimized
+    gain = 6 if kernel == "v5.14" else 7
+    assert state.free_pages == free_pages - len(state.split_pmds) + gain * optimized
     assert state.free_pages >= 0
     assert column(result.summary, "free_pages_min") >= 0
     assert state.held_pages == 0
-    # v1 took the static key for the split too, and never gave that back.
-    assert state.key_enabled == optimized or kernel.endswith("@v1")
+    # v1 took the static key for the split too, and never gave that back; v5.14 has none.
+    assert state.key_enabled == optimized or kernel.endswith(("@v1", "v5.14"))
 
 
 def test_a_kernel_that_frees_before_it_flushes_is_caught():
