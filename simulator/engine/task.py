@@ -17,13 +17,14 @@ task is never descheduled by the host.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from simulator.engine.keys import KEY_BITS, Order
 
 if TYPE_CHECKING:
+    from simulator.engine.calls import Categories
     from simulator.engine.timeline import Timeline
 
 __all__ = ("DONE", "Body", "LoneTask", "Steps", "Task", "TaskCpu")
@@ -185,13 +186,17 @@ class Task:
         self.met_ns = self.planned_ns = t_ns
         self._stolen_ns = self.cpu.stolen_ns
 
-    def passed_all(self, categories: Sequence[str], ends_ns: Sequence[int]) -> None:
-        """Take note of work and waits that nothing interrupted, by when each one ended."""
-        begin_ns = self.met_ns
-        for category, end_ns in zip(categories, ends_ns, strict=True):
-            self.time_by[category] += end_ns - begin_ns
-            begin_ns = end_ns
-        self.met_ns = self.planned_ns = begin_ns
+    def passed_broadcast(
+        self, categories: Categories, walk_ns: int, send_ns: int, local_ns: int, end_ns: int
+    ) -> None:
+        """Take note of a broadcast that nothing interrupted, by when each part of it ended."""
+        enqueue, send, local, wait = categories
+        time_by = self.time_by
+        time_by[enqueue] += walk_ns - self.met_ns
+        time_by[send] += send_ns - walk_ns
+        time_by[local] += local_ns - send_ns
+        time_by[wait] += end_ns - local_ns
+        self.met_ns = self.planned_ns = end_ns
 
     def sleep_until(self, t_ns: int, category: str) -> Steps:
         """Sleep until a time, the CPU idle meanwhile; the task has met; generator."""

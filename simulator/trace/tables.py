@@ -56,6 +56,7 @@ class IntTable:
         self._row_bytes = 8 * self._width
         self._chunks: list[Int64s | _Packed] = []
         self._last = np.zeros((0, self._width), dtype=np.int64).data
+        self._first = 0  # row of the last chunk
         self._rows = 0
 
     def __len__(self) -> int:
@@ -80,6 +81,10 @@ class IntTable:
 
     def put(self, row: int, values: Sequence[int]) -> None:
         """Write a row."""
+        at = row - self._first
+        if at >= 0:
+            self._pack_into(self._last, at * self._row_bytes, *values)
+            return
         chunk, at = divmod(row, _CHUNK_ROWS)
         self._pack_into(self._open(chunk).data, at * self._row_bytes, *values)
 
@@ -111,6 +116,7 @@ class IntTable:
                 self._chunks[-2] = _Packed(full)
         rows = np.zeros((_CHUNK_ROWS, self._width), dtype=np.int64)
         self._last = rows.data
+        self._first = self._rows
         self._chunks.append(rows)
 
     def _open(self, chunk: int) -> Int64s:

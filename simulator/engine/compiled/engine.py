@@ -158,7 +158,7 @@ class CompiledEngine:
             self._alike["ipis"] += ipis // targets
             self._alike["refill_ns"] += call.refill_ns
         task.irqs_off_max_ns = max(task.irqs_off_max_ns, send_end - walk_end, call.run_ns)
-        task.passed_all(call.categories, (walk_end, send_end, local_end, end))
+        task.passed_broadcast(call.categories, walk_end, send_end, local_end, end)
         times = (call.pages, start_ns, send_end, max(last, send_end), end)
         found = (targets, ipis, 0, writes, slowest)
         self.recorder.broadcast_ends(
