@@ -10,6 +10,7 @@ who aborts optimises all or nothing.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -21,6 +22,7 @@ import pytest
 from matplotlib.image import imread
 
 from simulator.analysis import outcome_of
+from simulator.cli.process import exit_status
 from tests.kernel.helpers import run as simulated
 
 SCRIPT = Path(__file__).parents[1] / "scenarios" / "memory_pressure.py"
@@ -37,6 +39,14 @@ def run(*argv, cwd):
     env |= {"HOME": os.environ.get("HOME", str(cwd)), "LC_ALL": "C"}
     command = [sys.executable, str(SCRIPT), *map(str, argv)]
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+def script():
+    """Return the script as a module."""
+    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
@@ -164,10 +174,12 @@ def test_outcomes_are_of_a_number_of_free_pages():
         (("--out", "file"), "out: file cannot be written"),
     ],
 )
-def test_wrong_input_is_one_line_and_leaves_nothing(tmp_path, argv, message):
+def test_wrong_input_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, capsys, argv, message):
     (tmp_path / "file").write_text("mine")
-    done = run(*argv, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1
-    assert message in done.stderr
+    monkeypatch.chdir(tmp_path)
+    assert exit_status(lambda: script().main(argv)) == 2
+    done = capsys.readouterr()
+    assert done.out == ""
+    assert done.err.count("\n") == 1
+    assert message in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

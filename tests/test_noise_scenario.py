@@ -9,6 +9,7 @@ ratio of their own times, and with what a key does when it is 0.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -21,6 +22,7 @@ from matplotlib.image import imread
 
 import simulator as sim
 from simulator.analysis.under_noise import noise_case
+from simulator.cli.process import exit_status
 
 SCRIPT = Path(__file__).parents[1] / "scenarios" / "noise.py"
 PAGES, RUNS = 32, 2
@@ -34,6 +36,14 @@ def run(*argv, cwd):
     env |= {"HOME": os.environ.get("HOME", str(cwd)), "LC_ALL": "C"}
     command = [sys.executable, str(SCRIPT), *map(str, argv)]
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+def script():
+    """Return the script as a module."""
+    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
@@ -129,12 +139,14 @@ def test_a_case_is_paired_by_replication():
         (("--out", "file"), "out: file cannot be written"),
     ],
 )
-def test_wrong_input_is_one_line_and_leaves_nothing(tmp_path, argv, message):
+def test_wrong_input_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, capsys, argv, message):
     (tmp_path / "file").write_text("mine")
-    done = run(*argv, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1
-    assert message in done.stderr
+    monkeypatch.chdir(tmp_path)
+    assert exit_status(lambda: script().main(argv)) == 2
+    done = capsys.readouterr()
+    assert done.out == ""
+    assert done.err.count("\n") == 1
+    assert message in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -143,9 +155,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(tmp_path, argv, message):
 )
 def test_every_key_can_be_swept(tmp_path, key):
     argv = ("--machine=laptop-8", "--pages=2", "--replications=1", f"--key={key}")
-    done = run(*argv, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"\n{key}, in place of that of quiet" in done.stdout
-    assert "one run each, so nothing can be called significant" in done.stdout.replace(
-        "\n           ", " "
-    )
+    status, text = script().main((*argv, f"--out={tmp_path}"))
+    assert status == 0
+    assert f"\n{key}, in place of that of quiet" in text
+    assert "one run each, so nothing can be called significant" in " ".join(text.split())
