@@ -24,13 +24,16 @@ other spreads
 
 from __future__ import annotations
 
+import gc
 import json
 import math
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
 
+from simulator.kernel import load_kernel
 from simulator.machine import Machine, load_machine, load_noise, machines, noises
 from simulator.run import simulate
 from simulator.scenario import Scenario
@@ -363,3 +366,25 @@ def test_without_its_spread_the_work_on_a_folio_always_takes_as_long(machine, co
 def test_parallel_boot_is_an_extrapolation_before_v6_9(kernel, noted):
     result = simulate(small(kernel=kernel, path="boot", allocators=2))
     assert len(result.provenance["notes"]) == noted
+
+
+@pytest.mark.parametrize("fields", [{}, {"path": "surplus"}], ids=["pool", "surplus"])
+def test_a_run_is_freed_with_its_result_without_waiting_for_the_collector(fields, monkeypatch):
+    # Half a gigabyte, of the published size, which a run after it would need besides.
+    seen = []
+    kernel = load_kernel("v6.12")
+    begin_phase = kernel.begin_phase
+
+    def watched(k, *args):
+        seen.append(weakref.ref(k.recorder))
+        begin_phase(k, *args)
+
+    monkeypatch.setattr(kernel, "begin_phase", watched)
+    gc.disable()
+    try:
+        result = simulate(small(kernel="v6.12", **fields))
+        assert seen[0]() is not None
+        del result
+        assert seen[0]() is None
+    finally:
+        gc.enable()

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from simulator.analysis.frames import records
 from simulator.analysis.table import Row, phase_order, read_table
-from simulator.errors import InputError
+from simulator.errors import InputError, nearest
 from simulator.kernel import kernels
 from simulator.trace.recorder import COUNTS
 
@@ -126,15 +126,25 @@ def _boot(rows: Sequence[Row]) -> Boot:
 
 
 def _kernel(row: Row) -> str:
-    names = {name.removeprefix("v"): name for name in kernels()}
-    release = re.fullmatch(r"v?([0-9]{1,4})[.]([0-9]{1,4})", row.text("kernel"))
-    if release is None or release[0].removeprefix("v") in names:
-        return names[row.one_of("kernel", [*names, *kernels()]).removeprefix("v")]
+    text = row.text("kernel")
+    name = f"v{text.removeprefix('v')}"
+    if name in kernels():
+        return name
+    releases = {kernel: release for kernel in kernels() if (release := _release(kernel))}
+    wanted = _release(name)
+    if wanted is None:
+        hint = nearest(text, [kernel.removeprefix("v") for kernel in kernels()])
+        known = ", ".join(kernel.removeprefix("v") for kernel in releases)
+        raise row.error("kernel", f"{text!r} is not known{hint or f'; known: {known} and patches'}")
     # Of two releases the difference of their numbers says more than that of their digits.
-    wanted = 1000 * int(release[1]) + int(release[2])
-    releases = [r for r in (re.fullmatch(r"([0-9]+)[.]([0-9]+)", name) for name in names) if r]
-    near = min(releases, key=lambda r: abs(1000 * int(r[1]) + int(r[2]) - wanted))
-    raise row.error("kernel", f"{release[0]!r} is not known (nearest: {near[0]})")
+    near = min(releases, key=lambda kernel: abs(releases[kernel] - wanted))
+    raise row.error("kernel", f"{text!r} is not known (nearest: {near.removeprefix('v')})")
+
+
+# v6.12 as 6012; None for what is no release.
+def _release(kernel: str) -> int | None:
+    release = re.fullmatch(r"v([0-9]{1,3})[.]([0-9]{1,3})", kernel)
+    return None if release is None else 1000 * int(release[1]) + int(release[2])
 
 
 def _phases(rows: Sequence[Row]) -> Iterator[CountedPhase]:

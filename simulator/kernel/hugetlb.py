@@ -51,7 +51,7 @@ class Hugetlb(HugetlbVmemmap, Workqueue):
     ) -> None:
         super().__init__(engine, platform, memory, config)
         k.hpage_freelist: list[Folio] = []  # its head is the end
-        k.free_hpage_work = WorkStruct(k.free_hpage_workfn)
+        k.free_hpage_work = WorkStruct(type(k).free_hpage_workfn)
 
     # --- entry points: each is the body of a task --------------------------------------
 

@@ -180,7 +180,11 @@ class VmemmapRemapWalk:
 
 @dataclass(slots=True)
 class WorkStruct:
-    """struct work_struct; ``runs_on`` is the CPU whose kworker is at it."""
+    """
+    struct work_struct; ``runs_on`` is the CPU whose kworker is at it.
+
+    ``func`` is called with the kernel, which it does not hold: a run would outlive its use.
+    """
 
     func: Callable[..., Any]
     pending: bool = False

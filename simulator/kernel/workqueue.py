@@ -48,6 +48,6 @@ class Workqueue(KernelBase):
             work = worklist.popleft()
             work.pending = False
             work.runs_on = task.cpu.number
-            yield from work.func(task)
+            yield from work.func(k, task)
             yield from k.clock(task)
             work.runs_on = None

@@ -51,7 +51,7 @@ WRONG = [
         "line 2: kernel: '6.13' is not known (nearest: 6.12)",
     ),
     (f"{HEADER}\n6.2,2,on,2048,1,alloc,1,1\n", "kernel: '6.2' is not known (nearest: 6.1)"),
-    (f"{HEADER}\nlinux,2,on,2048,1,alloc,1,1\n", "kernel: 'linux' is not known; known: 6.1,"),
+    (f"{HEADER}\nlinux,2,on,2048,1,alloc,1,1\n", "kernel: 'linux' is not known; known: "),
     (f"{HEADER}\n6.1,two,on,2048,1,alloc,1,1\n", "vcpus: 'two' is not a whole number, 1 or more"),
     (f"{HEADER}\n6.1,0,on,2048,1,alloc,1,1\n", "vcpus: 0 is below 1"),
     (f"{HEADER}\n6.1,9,on,2048,1,alloc,1,1\n", "vcpus: 9 is more than the 8 CPUs of laptop-8"),
