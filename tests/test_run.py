@@ -200,10 +200,12 @@ def test_without_interrupts_off_nothing_is_added_to_acknowledgements(machine, pr
     off = flushed(machine, but(0.0), 64)
     assert on.cpus["irqs_off_delay_ns"].sum() > 0
     assert off.cpus["irqs_off_delay_ns"].sum() == 0
-    assert flush_ns(on).max() > flush_ns(off).max()
+    # Flush by flush: the costs of a flush do not depend on when it begins.
+    assert (flush_ns(on) >= flush_ns(off)).all()
     assert total(on, "flush_ns") > total(off, "flush_ns")
-    ack = [r.latency[r.latency["what"] == "ack"]["high_ns"].max() for r in (on, off)]
-    assert ack[0] > ack[1]
+    acks = [r.latency[r.latency["what"] == "ack"] for r in (on, off)]
+    waited_ns = [(ack["high_ns"] * ack["count"]).sum() for ack in acks]
+    assert waited_ns[0] > waited_ns[1]
 
 
 def test_interrupts_off_delay_the_share_of_interrupts_that_their_share_of_time_is():
@@ -249,6 +251,8 @@ def steady(machine, keep=()):
             cost["spread"] = cost["quantiles"] = None
             if "value" not in cost:
                 del cost["quantiles"]
+    # Nor does it matter how long ago a folio was last worked on: nothing stays cached.
+    data["memory"]["last_level_cache"].update(value=64, unit="bytes", range=[64, 64])
     return Machine.model_validate_json(json.dumps(data))
 
 

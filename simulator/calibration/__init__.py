@@ -10,7 +10,7 @@ simulation, is :mod:`simulator.analysis.calibrate`.
 
 from __future__ import annotations
 
-from simulator.calibration.cells import Cells, Check, Setting, sizes
+from simulator.calibration.cells import Cells, Check, Setting, sizes, with_cache_for
 from simulator.calibration.fitting import Calibrated, Cell, FittedStep, calibrate, fitted_timings
 from simulator.calibration.parameters import Step, default_steps, parse_steps
 from simulator.calibration.profile import inherits_from, profile_text
@@ -30,4 +30,5 @@ __all__ = (
     "parse_steps",
     "profile_text",
     "sizes",
+    "with_cache_for",
 )

@@ -6,8 +6,10 @@ The simulated times of measured cells
 A fit asks for the same cells again and again, with other costs.  A cell of half
 a million folios is simulated with a few thousand and extrapolated.
 
-Modelled: what a folio costs does not depend on how many there are.  Two runs
-differ by whole blocks, a block being one PMD's worth of folios on every NUMA
+Modelled: what a folio costs depends on how many there are only by what is still
+cached when the kernel comes back to it.  The last-level cache of a run of fewer
+folios is as much smaller as they are fewer, but holds what is done to one folio of
+every node.  Two runs differ by whole blocks, a block being one PMD's worth of folios on every NUMA
 node, so that splits, nodes and the rest of the division are those of the full
 size; the time per block of their difference is added up.  What happens once
 (static keys, grace periods) is in both and cancels.  Costs of work are taken at
@@ -39,11 +41,12 @@ from simulator.scenario import Scenario
 if TYPE_CHECKING:
     from simulator.analysis.timings import PageSize
 
-__all__ = ("Cells", "Check", "Setting", "sizes")
+__all__ = ("Cells", "Check", "Setting", "sizes", "with_cache_for")
 
 # Folios between the two runs. 2M: about 0.3 s of host time with 252 CPUs and a flush for each.
 _FOLIOS = {"2M": 4096, "1G": 64}
 _FOLIOS_OF_A_PMD = {"2M": 64, "1G": 1}
+_STRUCT_PAGES_BYTES = {"2M": 512 * 64, "1G": 512 * 512 * 64}
 _CHECK = 4  # times as many folios
 _PILOT = 5  # replications that show how much they differ
 _WANTED_ERROR = 0.002
@@ -172,8 +175,10 @@ class Cells:
         means = _at_means(machine)
         if wanted <= long:
             return dict(self._simulated(setting, means, wanted, replication))
-        less = self._simulated(setting, means, short, replication)
-        more = self._simulated(setting, means, long, replication)
+        less, more = (
+            self._simulated(setting, with_cache_for(n, setting, means, wanted), n, replication)
+            for n in (short, long)
+        )
         return {
             phase: less[phase] + (more[phase] - less[phase]) * (wanted - short) / (long - short)
             for phase in less
@@ -220,6 +225,19 @@ def sizes(setting: Setting, machine: Machine) -> tuple[int, int]:
     short = setting.pages % block + block
     long = short + between
     return (short, long) if long < setting.pages else (setting.pages, setting.pages)
+
+
+def with_cache_for(pages: int, setting: Setting, machine: Machine, wanted: int) -> Machine:
+    """Return a machine whose last-level cache is to ``pages`` what its own is to ``wanted``."""
+    cache = machine.memory.last_level_cache
+    scaled = int(cache.exact_bytes) * pages // wanted
+    least = machine.nr_nodes * 2 * _STRUCT_PAGES_BYTES[setting.page_size]
+    nr_bytes = float(min(max(scaled, least), int(cache.exact_bytes)))
+    smaller = cache.model_copy(
+        update={"value": nr_bytes, "unit": "bytes", "range": (nr_bytes, nr_bytes)}
+    )
+    memory = machine.memory.model_copy(update={"last_level_cache": smaller})
+    return machine.model_copy(update={"memory": memory})
 
 
 def _at_means(machine: Machine) -> Machine:

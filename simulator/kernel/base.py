@@ -9,8 +9,8 @@ one add what Linux does, one class per source file, and a version is a subclass
 that replaces functions.  Functions call each other through ``k``.
 
 Page-table stores, barriers and struct-page writes go through the functions
-below (as ranges, never per PTE), so that a checker can attach there by
-replacing them.
+below and in :mod:`simulator.kernel.cache` (as ranges, never per PTE), so that a
+checker can attach there by replacing them.
 """
 
 from __future__ import annotations
@@ -118,11 +118,6 @@ class KernelBase:
         """Order earlier stores before later ones; a compiler barrier on x86."""
         if k.cost.smp_wmb.each_ns:
             task.work("barrier", k.cost.smp_wmb.ns(nr))
-
-    def copy_page(k, task: Task, folio: Folio, nr: int = 1) -> None:
-        """Copy ``nr`` pages of vmemmap on the folio's node."""
-        near = k.config.node_of[task.cpu.number] == folio.nid
-        task.work("page_copy", nr * k.draw("page_copy_near" if near else "page_copy_far", folio))
 
     def set_vmemmap_optimized(k, folio: Folio, optimized: bool) -> None:
         """Set or clear HPageVmemmapOptimized."""

@@ -161,7 +161,7 @@ class Hugetlb(HugetlbVmemmap, Workqueue):
 
     def enqueue_hugetlb_folio(k, task: Task, folio: Folio) -> None:
         """Put a folio into the pool; under hugetlb_lock."""
-        task.work("bookkeeping", k.cost.pool_add.each_ns)
+        task.work("bookkeeping", k.cost.pool_add.each_ns + k.head_ns(task, folio))
         k.h.hugepage_freelists[folio.nid].append(folio)
         k.h.nr_huge_pages += 1
 
@@ -183,7 +183,7 @@ class Hugetlb(HugetlbVmemmap, Workqueue):
             if k.h.hugepage_freelists[nid]:
                 folio = k.h.hugepage_freelists[nid].pop()
                 k.h.nr_huge_pages -= 1
-                task.work("bookkeeping", k.cost.pool_remove.each_ns)
+                task.work("bookkeeping", k.cost.pool_remove.each_ns + k.head_ns(task, folio))
                 return folio
         raise RuntimeError("the pool holds fewer folios than it counts")
 
@@ -229,13 +229,15 @@ class Hugetlb(HugetlbVmemmap, Workqueue):
         folio = Folio(k.nr_filled, pfn, nid)
         k.nr_filled += 1
         folio.begin(k.phase, task.number, start_ns)
-        task.work("huge_page_alloc", k.draw(k.huge_alloc, folio))
+        ns = k.draw(k.huge_alloc, folio) + k.struct_pages_ns(task, folio)
+        task.work("huge_page_alloc", ns)
         k.count("hugepage_allocs")
         return folio
 
     def free_huge_page(k, task: Task, folio: Folio) -> Steps:
         """Give a huge page back to the allocator; generator."""
-        task.work("huge_page_free", k.draw(k.huge_free, folio))
+        ns = k.draw(k.huge_free, folio) + k.struct_pages_ns(task, folio)
+        task.work("huge_page_free", ns)
         if not task.ready():
             yield from task.meet()
         now_ns = task.met_ns

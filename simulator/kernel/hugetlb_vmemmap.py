@@ -51,6 +51,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
         begin = task.met_ns, task.broadcast_ns
         yield from k.page_table_lock.cycle(task, "split", k.cost.pmd_check.each_ns)
         if not k.pmd_is_leaf(pmd):  # as seen under the lock
+            folio.pte_mapped = True
             return 0
         if not (yield from k.alloc_pages(task, "pte_page", category="pte_page_alloc")):
             return -ENOMEM
@@ -64,6 +65,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
         else:
             yield from k.pte_free_kernel(task)  # another task split it first
         yield from k.page_table_lock.release(task)
+        folio.pte_mapped = True
         folio.split_ns += k.work_ends(task, begin)[0]
         return 0
 
@@ -74,8 +76,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
     def vmemmap_remap_pte(k, task: Task, walk: VmemmapRemapWalk, nr: int) -> None:
         """Point PTEs at the reuse page, and put the pages they mapped on the list."""
         k.set_pte_range(task, "remap", walk.folio, walk.nr_walked, nr)
-        walk.vmemmap_pages.nr_pages += nr
-        walk.vmemmap_pages.nr_old += nr
+        task.work("remap", k.list_pages_ns(task, walk.folio, walk.vmemmap_pages, nr))
         k.hold(nr)
 
     def vmemmap_restore_pte(k, task: Task, walk: VmemmapRemapWalk, nr: int) -> None:
@@ -141,6 +142,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
         k, task: Task, folio: Folio, vmemmap_pages: VmemmapPages, flags: int = 0
     ) -> Steps:
         """Move the vmemmap pages of a folio to a list; returns 0 or -ENOMEM; generator."""
+        task.work("bookkeeping", k.head_ns(task, folio))
         if not k.vmemmap_should_optimize(folio):
             return 0
         yield from k.static_branch_inc(task, k.hugetlb_optimize_vmemmap_key)
@@ -181,6 +183,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
         """Give the pages of a list back, one by one, and empty it; generator."""
         if not vmemmap_pages.nr_pages:
             return
+        task.work("page_free", k.unlist_pages_ns(task, vmemmap_pages))
         yield from k.free_pages(task, vmemmap_pages.nr_pages)
         k.count("vmemmap_pages_freed", vmemmap_pages.nr_pages)
         k.hold(-vmemmap_pages.nr_old)
@@ -191,6 +194,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
 
     def hugetlb_vmemmap_restore(k, task: Task, folio: Folio, flags: int = 0) -> Steps:
         """Give one folio its vmemmap pages back; returns 0 or -ENOMEM; generator."""
+        task.work("bookkeeping", k.head_ns(task, folio))
         if not folio.hugetlb_vmemmap_optimized:
             return 0
         ret = yield from k.vmemmap_remap_alloc(task, folio, flags)
@@ -202,7 +206,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
     def vmemmap_remap_alloc(k, task: Task, folio: Folio, flags: int) -> Steps:
         """Allocate a folio's vmemmap pages and remap; returns 0 or -ENOMEM; generator."""
         begin = k.work_begins(task)
-        vmemmap_pages = VmemmapPages()
+        vmemmap_pages = VmemmapPages(nid=folio.nid)
         ret = yield from k.alloc_vmemmap_page_list(task, vmemmap_pages)
         if not ret:
             walk = VmemmapRemapWalk(folio, k.vmemmap_restore_pte, vmemmap_pages, flags, "restore")
@@ -214,7 +218,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
     def alloc_vmemmap_page_list(k, task: Task, vmemmap_pages: VmemmapPages) -> Steps:
         """Take all pages but one of a folio's vmemmap; returns 0 or -ENOMEM; generator."""
         nr_pages = k.h.nr_vmemmap_pages - 1
-        got = yield from k.alloc_pages(task, "restore_page", nr_pages)
+        got = yield from k.alloc_pages(task, "restore_page", nr_pages, nid=vmemmap_pages.nid)
         k.count("vmemmap_pages_allocated_restore", got)
         if got < nr_pages:
             yield from k.free_pages(task, got)

@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 
 __all__ = (
     "ENOMEM",
+    "NEVER",
     "PFNS_PER_PMD",
     "PTRS_PER_PTE",
     "Folio",
@@ -38,6 +39,8 @@ __all__ = (
 )
 
 ENOMEM: Final = 12
+#: When something was touched that nobody touched so far.
+NEVER: Final = -(1 << 62)
 PTRS_PER_PTE: Final = 512
 #: Page frames whose struct pages one vmemmap PMD maps.
 PFNS_PER_PMD: Final = PTRS_PER_PTE * 4096 // 64
@@ -70,8 +73,9 @@ class Folio:
     """
 
     __slots__ = (
-        "end_ns", "flush_ns", "hugetlb_vmemmap_optimized", "nid", "number", "pfn", "phase",
-        "remap_ns", "restore_ns", "split_ns", "start_ns", "task",
+        "cache", "end_ns", "flush_ns", "head_at", "hugetlb_vmemmap_optimized", "nid", "number",
+        "pages_at", "pfn", "phase", "pte_mapped", "remap_ns", "restore_ns", "split_ns",
+        "start_ns", "task",
     )  # fmt: skip
 
     def __init__(self, number: int, pfn: int, nid: int) -> None:
@@ -80,6 +84,11 @@ class Folio:
         self.nid = nid
         self.hugetlb_vmemmap_optimized = False
         self.phase = -1
+        #: The cache that its struct pages are in, if any; whether PTEs map them.
+        self.cache: object = None
+        self.pte_mapped = False
+        # What that CPU had touched when it touched the head and all of the pages last.
+        self.head_at = self.pages_at = NEVER
 
     def begin(self, phase: int, task: int, start_ns: int) -> None:
         """Start the record of a phase."""
@@ -158,11 +167,16 @@ class VmemmapPages:
     A list of vmemmap pages to be freed, as a count of pages.
 
     ``nr_old`` of them were mapped until a PTE was rewritten; the rest are new
-    head pages that did not get there.
+    head pages that did not get there.  The list began when its CPU had touched
+    ``listed_at`` bytes; ``nr_far`` of its pages are of other nodes; ``nid`` is the
+    node of the folio last put on it.
     """
 
     nr_pages: int = 0
     nr_old: int = 0
+    nr_far: int = 0
+    nid: int = 0
+    listed_at: int = 0
 
 
 @dataclass(slots=True)

@@ -99,6 +99,9 @@ class Costs:
     irq_save: LoweredCost
     mutex_wakeup: LoweredCost
     pte_page_fill: LoweredCost
+    memory_near: LoweredCost
+    memory_far: LoweredCost
+    page_copy_hot: LoweredCost
     page_copy_near: LoweredCost
     page_copy_far: LoweredCost
     page_alloc: LoweredCost
@@ -144,6 +147,8 @@ class Platform:
     socket_of: tuple[int, ...]
     apic_id: tuple[int, ...]
     node_memory_bytes: int
+    llc_bytes: int
+    outstanding_lines: int
     distance: npt.NDArray[np.int8]
     costs: Costs
     spells: Spells
@@ -209,6 +214,8 @@ def lower(machine: Machine, nr_cpus: int, noise: Noise, seed: int, replication: 
         node_of=tuple(place.node for place in at),
         apic_id=tuple(place.apic_id for place in at),
         node_memory_bytes=int(machine.memory.node_memory.exact_bytes),
+        llc_bytes=int(machine.memory.last_level_cache.exact_bytes),
+        outstanding_lines=machine.memory.outstanding_lines.value,
         distance=distances(machine.topology, at),
         costs=Costs(
             **{f.name: _cost(f.name, getattr(machine.costs, f.name)) for f in fields(Costs)}

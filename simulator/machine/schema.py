@@ -62,6 +62,7 @@ _LONGEST_NS = 10**10
 _LONGEST_FRAME_NS = 2**32 - 1
 # How far the mean of explicit quantiles may be from the value that it restates.
 _MEAN_TOLERANCE = 0.02
+_LINE_BYTES = 64
 
 
 class Strict(BaseModel):
@@ -267,8 +268,11 @@ class Costs(Strict):
     irq_save: Cost = Field(description="local_irq_save and local_irq_restore")
     mutex_wakeup: Cost = Field(description="wake-up of a sleeping mutex or rwsem waiter")
     pte_page_fill: Cost = Field(description="512 PTEs written to a new page")
-    page_copy_near: Cost = Field(description="copy of 4 KiB within a node")
-    page_copy_far: Cost = Field(description="copy of 4 KiB between nodes")
+    memory_near: Cost = Field(description="one cache line from memory of the CPU's own node")
+    memory_far: Cost = Field(description="one cache line from memory of another node, on average")
+    page_copy_hot: Cost = Field(description="copy of 4 KiB, all of it cached")
+    page_copy_near: Cost = Field(description="copy of 4 cached KiB to uncached memory of the node")
+    page_copy_far: Cost = Field(description="copy of 4 cached KiB to uncached memory elsewhere")
     page_alloc: Cost = Field(description="allocation of an order-0 page")
     page_free: Cost = Field(description="release of an order-0 page")
     huge_alloc_2m: Cost = Field(description="2 MiB folio from the buddy allocator, HVO apart")
@@ -333,9 +337,25 @@ class Topology(Strict):
 
 
 class Memory(Strict):
-    """Memory that huge pages may come from."""
+    """Memory that huge pages may come from, and what a CPU keeps of it."""
 
     node_memory: Size
+    last_level_cache: Size
+    outstanding_lines: Fact[int]
+
+    @field_validator("last_level_cache")
+    @classmethod
+    def _whole_lines(cls, size: Size) -> Size:
+        if size.exact_bytes < _LINE_BYTES:
+            raise ValueError(f"is {size.value:g} {size.unit}, but a line has {_LINE_BYTES} bytes")
+        return size
+
+    @field_validator("outstanding_lines")
+    @classmethod
+    def _at_least_one(cls, lines: Fact[int]) -> Fact[int]:
+        if not 1 <= lines.value <= 1024:
+            raise ValueError(f"is {lines.value}, but must be 1 to 1024")
+        return lines
 
 
 class Ipi(Strict):

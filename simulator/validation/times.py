@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from simulator.analysis.frames import records
 from simulator.analysis.stats import Estimate, mean_interval
 from simulator.analysis.table import phase_order
-from simulator.calibration import Setting, sizes
+from simulator.calibration import Setting, sizes, with_cache_for
 from simulator.calibration.fitting import is_unmodified
 from simulator.errors import InputError
 from simulator.experiment import check_replications
@@ -136,7 +136,7 @@ def plan_times(
             loaded[name] = _machine(group[0])
         whole = _whole(group, machine or loaded[name], seed)
         pages = sizes(setting, whole.machine_model) if quick else (whole.pages,)
-        run = [whole.replace(pages=n) for n in dict.fromkeys(pages)]
+        run = [_part(whole, n, setting) for n in dict.fromkeys(pages)]
         for timing in group:
             runs[timing.line] = tuple(
                 tuple(s.replace(replication=nth) for s in run) for nth in range(replications)
@@ -167,6 +167,13 @@ def _whole(group: Sequence[Timing], machine: Machine, seed: int) -> Scenario:
         )
     except InputError as error:
         raise InputError(f"times: line {first.line}: {error}") from None
+
+
+def _part(whole: Scenario, pages: int, setting: Setting) -> Scenario:
+    if pages == whole.pages:
+        return whole
+    machine = with_cache_for(pages, setting, whole.machine_model, whole.pages)
+    return whole.replace(pages=pages, machine=machine)
 
 
 # A line through two runs; what happens once is in both.

@@ -23,7 +23,7 @@ def test_one_cost_is_a_value_in_nanoseconds_within_its_range():
     inject = group("inject", GUEST)
     p = inject.parameter()
     assert inject.unit == "ns"
-    assert (p.start, p.low, p.high) == pytest.approx((936, 500, 1100))
+    assert (p.start, p.low, p.high) == pytest.approx((938, 500, 1100))
     assert inject.values_ns(700) == {"costs.inject": 700}
 
 

@@ -83,7 +83,7 @@ class V6_12(V6_7, Rcu):
     def vmemmap_remap_alloc(k, task: Task, folio: Folio, flags: int) -> Steps:
         """Allocate a folio's vmemmap pages and remap; returns 0 or -ENOMEM; generator."""
         begin = k.work_begins(task)
-        vmemmap_pages = VmemmapPages()
+        vmemmap_pages = VmemmapPages(nid=folio.nid)
         ret = yield from k.alloc_vmemmap_page_list(task, vmemmap_pages)
         if not ret:
             walk = VmemmapRemapWalk(folio, k.vmemmap_restore_pte, vmemmap_pages, flags, "restore")
@@ -105,6 +105,7 @@ class V6_12(V6_7, Rcu):
         k, task: Task, folio: Folio, vmemmap_pages: VmemmapPages, flags: int = 0
     ) -> Steps:
         """Move the vmemmap pages of a folio to a list; returns 0 or -ENOMEM; generator."""
+        task.work("bookkeeping", k.head_ns(task, folio))
         if not k.vmemmap_should_optimize(folio):
             return 0
         yield from k.static_branch_inc(task, k.hugetlb_optimize_vmemmap_key)
@@ -162,6 +163,8 @@ class V6_12(V6_7, Rcu):
                 if ret:
                     break
                 restored += 1
+            else:
+                task.work("bookkeeping", k.head_ns(task, folio))
             non_hvo_folios.append(folio_list.popleft())  # list_move() puts it at the head
         if restored:
             yield from k.flush_tlb_all(task, "batch_restore")

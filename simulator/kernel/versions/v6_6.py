@@ -40,7 +40,7 @@ class V6_6(V6_1):
     ) -> Steps:
         """Remap a folio's vmemmap to a new head page; returns 0 or -ENOMEM; generator."""
         walk = VmemmapRemapWalk(folio, k.vmemmap_remap_pte, vmemmap_pages, flags)
-        if (yield from k.alloc_pages(task, "head_page")):
+        if (yield from k.alloc_pages(task, "head_page", nid=folio.nid)):
             # Without a new page the present head page is shared, as before v6.2.
             walk.reuse_page = True
             k.copy_page(task, folio)
@@ -79,5 +79,6 @@ class V6_6(V6_1):
     def clear_hugetlb_destructor(k, task: Task, folios: list[Folio]) -> Steps:
         """Make folios ordinary compound pages, in one cycle of hugetlb_lock; generator."""
         yield from k.hugetlb_lock.acquire(task)
-        task.work("bookkeeping", k.cost.clear_hugetlb.ns(len(folios)))
+        ns = sum([k.head_ns(task, folio) for folio in folios])
+        task.work("bookkeeping", ns + k.cost.clear_hugetlb.ns(len(folios)))
         yield from k.hugetlb_lock.release(task)

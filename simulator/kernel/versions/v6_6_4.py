@@ -55,6 +55,8 @@ class V6_6_4(V6_6_3):
                 if ret:
                     return ret
                 restored += 1
+            else:
+                task.work("bookkeeping", k.head_ns(task, folio))
             non_hvo_folios.append(folio_list.popleft())  # list_move() puts it at the head
         return restored
 

@@ -39,6 +39,7 @@ class V6_6_6(V6_6_5):
         begin = task.met_ns, task.broadcast_ns
         yield from k.page_table_lock.cycle(task, "split", k.cost.pmd_check.each_ns)
         if not k.pmd_is_leaf(pmd):  # as seen under the lock
+            folio.pte_mapped = True
             return 0
         if not (yield from k.alloc_pages(task, "pte_page", category="pte_page_alloc")):
             return -ENOMEM
@@ -53,6 +54,7 @@ class V6_6_6(V6_6_5):
         else:
             yield from k.pte_free_kernel(task)  # another task split it first
         yield from k.page_table_lock.release(task)
+        folio.pte_mapped = True
         folio.split_ns += k.work_ends(task, begin)[0]
         return 0
 
@@ -87,6 +89,7 @@ class V6_6_6(V6_6_5):
 
     def hugetlb_vmemmap_split(k, task: Task, folio: Folio) -> Steps:
         """Split the PMDs of a folio that is going to be optimised; generator."""
+        task.work("bookkeeping", k.head_ns(task, folio))
         if not k.vmemmap_should_optimize(folio):
             return 0
         return (yield from k.vmemmap_remap_split(task, folio))

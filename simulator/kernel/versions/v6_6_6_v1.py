@@ -71,6 +71,7 @@ class V6_6_6_V1(V6_6_6, V6_6_5_V2):
 
     def hugetlb_vmemmap_split(k, task: Task, folio: Folio) -> Steps:
         """Split the PMDs of a folio that is going to be optimised; generator."""
+        task.work("bookkeeping", k.head_ns(task, folio))
         if not k.vmemmap_should_optimize(folio):
             return
         # Wrong: nothing is optimised yet, and nobody takes this one back.

@@ -44,6 +44,7 @@ class V6_6_7(V6_6_6):
         k, task: Task, folio: Folio, vmemmap_pages: VmemmapPages, flags: int = 0
     ) -> Steps:
         """Move the vmemmap pages of a folio to a list; returns 0 or -ENOMEM; generator."""
+        task.work("bookkeeping", k.head_ns(task, folio))
         if not k.vmemmap_should_optimize(folio):
             return 0
         yield from k.static_branch_inc(task, k.hugetlb_optimize_vmemmap_key)

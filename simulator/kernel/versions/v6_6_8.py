@@ -41,6 +41,8 @@ class V6_6_8(V6_6_7):
                 if ret:
                     break
                 restored += 1
+            else:
+                task.work("bookkeeping", k.head_ns(task, folio))
             non_hvo_folios.append(folio_list.popleft())  # list_move() puts it at the head
         if restored:
             yield from k.flush_tlb_all(task, "batch_restore")

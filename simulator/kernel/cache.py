@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: MIT
+"""
+What the kernel's work on struct pages costs
+--------------------------------------------
+
+A struct page is a cache line.  The unbatched kernel does all its work on a folio
+while its lines are cached; the batched one comes back to it in one pass over the
+list after another, and finds them cold once the passes in between have touched
+more than the last-level cache holds.  The functions here stand where the kernel
+touches that memory, beside the hooks of :class:`KernelBase`.
+
+Modelled: the reuse distance.  Every CPU counts the bytes that it touches; what it
+touched last is cached until the count has moved on by more than the last-level cache
+(``last_level_cache``), and what another CPU touched last is cold.  The heads of
+folios lie at the beginnings of pages, for which one set of the cache in 64 has room,
+so that a head counts as a page.
+
+The first of the cold lines that lie side by side costs the latency of their node
+(``memory_near``, ``memory_far``); so many are under way at once
+(``outstanding_lines``), that each further one costs that part of it.  A list is
+followed from folio to folio at full latency: what is done to a folio takes locked
+operations, over which no CPU looks ahead.
+
+==============================  ==================================================
+step                            cold lines
+==============================  ==================================================
+a list followed to a folio      1, its head; if PTEs map it, 1 of the page table on
+                                the task's own node
+a folio from or to the buddy    all its struct pages, 512 for 2 MB
+vmemmap pages put on the list   their struct pages, 8 for 2 MB
+that list given back            the same again
+order-0 pages taken             a struct page each
+a page copied                   64 to read; ``page_copy_near`` and ``page_copy_far``
+                                to a cold page, ``page_copy_hot`` to a cached one
+==============================  ==================================================
+
+What a CPU gave back while it was still cached it gets again, up to one batch of a
+per-CPU list (63 pages): without batching, the next folio's head page.  With it, and
+whenever a folio is restored, pages come from the buddy allocator, cold.
+
+Not modelled: smaller caches; other CPUs on the same last-level cache; bandwidth, and
+lines written back; TLB misses, but for the line of PTEs; a guest's second page walk;
+buddies met on the way, and what other order-0 pages share their lists; a huge page
+taken again while it is cached.
+
+Sources: prep_compound_tail(), free_pages_prepare(), rmqueue_bulk() and
+zone_batchsize() in mm/page_alloc.c of v6.6, mm/hugetlb_vmemmap.c and mm/hugetlb.c of
+v6.6 and v6.7; the costs are the machine's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simulator.engine import Engine, Task
+from simulator.kernel.base import KernelBase
+from simulator.kernel.memory import HugeMemory
+from simulator.kernel.structs import NEVER, Folio, KernelConfig, VmemmapPages
+from simulator.machine import Platform
+
+__all__ = ("Cache", "CpuCache")
+
+LINE_BYTES: Final = 64
+PAGE_BYTES: Final = 4096
+LINES_PER_PAGE: Final = PAGE_BYTES // LINE_BYTES
+#: zone_batchsize(): pages that a per-CPU list takes from the buddy allocator at a time.
+PCP_BATCH: Final = 63
+
+
+class CpuCache:
+    """
+    What one CPU has touched, and how far away the memory of each node is.
+
+    ``first_ns`` is the latency of a line by node, ``memory`` whether the node is
+    another one.
+    """
+
+    __slots__ = ("far", "first_ns", "free_at", "nr_cold_pages", "nr_free", "touched_bytes")
+
+    def __init__(self, nid: int, nr_nodes: int, near_ns: int, far_ns: int) -> None:
+        self.far = [node != nid for node in range(nr_nodes)]
+        self.first_ns = [far_ns if far else near_ns for far in self.far]
+        self.touched_bytes = 0
+        #: Pages taken from the buddy allocator that nothing was written to so far.
+        self.nr_cold_pages = 0
+        # Pages on the per-CPU list of each node that are still cached, and since when.
+        self.nr_free = [0] * nr_nodes
+        self.free_at = [0] * nr_nodes
+
+
+class Cache(KernelBase):
+    """Struct pages and page contents: cached, or as far away as their node."""
+
+    def __init__(
+        k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig
+    ) -> None:
+        super().__init__(engine, platform, memory, config)
+        near_ns, far_ns = k.cost.memory_near.each_ns, k.cost.memory_far.each_ns
+        k.caches = [CpuCache(nid, platform.nr_nodes, near_ns, far_ns) for nid in config.node_of]
+        k.llc_bytes = platform.llc_bytes
+        k.folio_bytes = k.h.nr_pfns * LINE_BYTES
+        k._pte_line_ns = near_ns
+        k._runs: dict[int, int] = {}
+
+    def line_run_ns(k, far: bool, nr_lines: int, first: bool = True) -> int:
+        """
+        Return the cost of cold lines side by side, in nanoseconds.
+
+        Without ``first`` the run goes on from a line that is there already.
+        """
+        key = nr_lines << 2 | far << 1 | first
+        ns = k._runs.get(key)
+        if ns is None:
+            latency_fp = (k.cost.memory_far if far else k.cost.memory_near).mean_fp[0]
+            depth = k.platform.outstanding_lines
+            # A whole latency for the first line; after that one line comes in for each part.
+            parts = nr_lines + depth - 1 if first and nr_lines else nr_lines
+            ns = k._runs[key] = (2 * latency_fp * parts // depth + 1024) // 2048
+        return ns
+
+    # Each of these touches memory and returns what that costs beyond a cached access, in
+    # nanoseconds; the caller adds it to the work that it is part of.
+
+    def head_ns(k, task: Task, folio: Folio) -> int:
+        """Follow a list to a folio: read its head."""
+        cache = k.caches[task.cpu.number]
+        touched = cache.touched_bytes
+        if folio.cache is cache:
+            if touched - folio.head_at <= k.llc_bytes:
+                folio.head_at = touched
+                return 0
+        else:
+            folio.cache = cache
+            folio.pages_at = NEVER
+        folio.head_at = touched
+        if folio.pte_mapped:
+            cache.touched_bytes = touched + PAGE_BYTES + LINE_BYTES
+            return cache.first_ns[folio.nid] + k._pte_line_ns
+        cache.touched_bytes = touched + PAGE_BYTES
+        return cache.first_ns[folio.nid]
+
+    def struct_pages_ns(k, task: Task, folio: Folio) -> int:
+        """Write all struct pages of a folio, one after another."""
+        cache = k.caches[task.cpu.number]
+        touched = cache.touched_bytes
+        ns = 0
+        if folio.cache is not cache or touched - folio.pages_at > k.llc_bytes:
+            head_is_cold = folio.cache is not cache or touched - folio.head_at > k.llc_bytes
+            ns = k.line_run_ns(cache.far[folio.nid], k.h.nr_pfns, head_is_cold)
+            folio.cache = cache
+        folio.pages_at = folio.head_at = touched
+        cache.touched_bytes = touched + k.folio_bytes
+        return ns
+
+    def list_pages_ns(k, task: Task, folio: Folio, vmemmap_pages: VmemmapPages, nr: int) -> int:
+        """Put ``nr`` vmemmap pages of a folio on a list, by way of their struct pages."""
+        cache = k.caches[task.cpu.number]
+        nid = folio.nid
+        far = cache.far[nid]
+        if not vmemmap_pages.nr_old:
+            vmemmap_pages.listed_at = cache.touched_bytes
+            vmemmap_pages.nr_far = 0
+        if far:
+            vmemmap_pages.nr_far += nr
+        vmemmap_pages.nid = nid
+        vmemmap_pages.nr_pages += nr
+        vmemmap_pages.nr_old += nr
+        cache.touched_bytes += nr * LINE_BYTES
+        return k.line_run_ns(far, nr)
+
+    def unlist_pages_ns(k, task: Task, vmemmap_pages: VmemmapPages) -> int:
+        """Go through a list of vmemmap pages to give them back."""
+        cache = k.caches[task.cpu.number]
+        nr = vmemmap_pages.nr_pages
+        touched = cache.touched_bytes
+        cache.touched_bytes = touched + nr * LINE_BYTES
+        distance = touched - vmemmap_pages.listed_at
+        if distance <= k.llc_bytes:
+            nid = vmemmap_pages.nid
+            cache.nr_free[nid] = min(PCP_BATCH, cache.nr_free[nid] + nr)
+            cache.free_at[nid] = touched
+            return 0
+        # The list is gone through from its newest end, which is still cached.
+        nr_cold = nr - nr * k.llc_bytes // distance
+        nr_far = nr_cold * vmemmap_pages.nr_far // nr
+        per_folio = k.h.nr_vmemmap_pages
+        near_ns, far_ns = (k.line_run_ns(far, per_folio) for far in (False, True))
+        return (near_ns * (nr_cold - nr_far) + far_ns * nr_far) // per_folio
+
+    def new_pages_ns(k, task: Task, nid: int, nr: int) -> int:
+        """Take ``nr`` order-0 pages of a node: the newest free ones may be cached."""
+        cache = k.caches[task.cpu.number]
+        nr_cold = nr
+        nr_free = cache.nr_free[nid]
+        if nr_free:
+            if cache.touched_bytes - cache.free_at[nid] > k.llc_bytes:
+                cache.nr_free[nid] = 0
+            else:
+                nr_cold = max(0, nr - nr_free)
+                cache.nr_free[nid] = nr_free - (nr - nr_cold)
+        cache.nr_cold_pages = nr_cold
+        if not nr_cold:
+            return 0
+        cache.touched_bytes += nr_cold * LINE_BYTES
+        return k.line_run_ns(cache.far[nid], nr_cold)
+
+    def copy_page(k, task: Task, folio: Folio, nr: int = 1) -> None:
+        """Copy a page of vmemmap to ``nr`` pages on the folio's node."""
+        cache = k.caches[task.cpu.number]
+        touched = cache.touched_bytes
+        far = cache.far[folio.nid]
+        ns = 0
+        if folio.cache is not cache or touched - folio.pages_at > k.llc_bytes:
+            ns = k.line_run_ns(far, LINES_PER_PAGE, False)
+            folio.cache = cache
+        nr_cold = cache.nr_cold_pages
+        if nr_cold:
+            nr_cold = min(nr_cold, nr)
+            cache.nr_cold_pages -= nr_cold
+            ns += nr_cold * k.draw("page_copy_far" if far else "page_copy_near", folio)
+        if nr_cold < nr:
+            ns += k.cost.page_copy_hot.ns(nr - nr_cold)
+        task.work("page_copy", ns)
+        folio.pages_at = folio.head_at = touched
+        cache.touched_bytes = touched + (nr + 1) * PAGE_BYTES
