@@ -9,9 +9,9 @@ a million folios is simulated with a few thousand and extrapolated.
 Modelled: what a folio costs depends on how many there are only by what is still
 cached when the kernel comes back to it.  The last-level cache of a run of fewer
 folios is as much smaller as they are fewer, but holds what is done to one folio of
-every node.  Two runs differ by whole blocks, a block being one PMD's worth of folios on every NUMA
-node, so that splits, nodes and the rest of the division are those of the full
-size; the time per block of their difference is added up.  What happens once
+every node.  Two runs differ by whole blocks, a block being one PMD's worth of folios
+on every NUMA node, so that splits, nodes and the rest of the division are those of
+the full size; the time per block of their difference is added up.  What happens once
 (static keys, grace periods) is in both and cancels.  Costs of work are taken at
 their means, which is what they add up to over many folios of one task.
 

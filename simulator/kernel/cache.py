@@ -71,8 +71,8 @@ class CpuCache:
     """
     What one CPU has touched, and how far away the memory of each node is.
 
-    ``first_ns`` is the latency of a line by node, ``memory`` whether the node is
-    another one.
+    By node: ``far`` is whether it is another one, ``first_ns`` the latency of its
+    memory.
     """
 
     __slots__ = ("far", "first_ns", "free_at", "nr_cold_pages", "nr_free", "touched_bytes")

@@ -13,7 +13,8 @@ the error of the model nor that of its costs.  With ``quick`` a time is
 extrapolated from two runs of fewer pages, by what each further page takes, as
 :mod:`simulator.calibration.cells` does.
 
-Not modelled: what sets in above the sizes of the two runs.
+Not modelled: what sets in above the sizes of the two runs, but for what the full
+number of pages finds no longer cached.
 """
 
 from __future__ import annotations
