@@ -204,6 +204,13 @@ def test_a_head_that_ptes_map_costs_a_line_of_the_page_table_too():
     assert probed(EVERYTHING, probe) == 2 * 160
 
 
+@pytest.mark.parametrize("kernel", ["v5.14", "v6.1"])
+def test_the_heads_of_optimised_folios_are_mapped_by_ptes(kernel):
+    # They are read twice, to detach a folio and to restore it.
+    result = both(kernel, NOTHING, 2)
+    assert spent(result, "bookkeeping", "free") == 2 * 2 * (160 + 160)
+
+
 # --- the sources of the profiles -------------------------------------------------------------
 
 

@@ -59,6 +59,7 @@ class V5_14(V6_1):
 
     def vmemmap_pmd_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
         """Walk the PMDs of a range of vmemmap pages, none of them a leaf; generator."""
+        walk.folio.pte_mapped = True
         for _, nr in k.pmds_of(walk.folio, nr_pages):
             k.vmemmap_pte_range(task, walk, nr)
         return DONE
