@@ -50,6 +50,7 @@ v6.6 and v6.7; the costs are the machine's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from simulator.engine import Engine, Task
@@ -57,6 +58,7 @@ from simulator.kernel.base import KernelBase
 from simulator.kernel.memory import HugeMemory
 from simulator.kernel.structs import NEVER, Folio, KernelConfig, VmemmapPages
 from simulator.machine import Platform
+from simulator.machine.platform import LoweredCost
 
 __all__ = ("Cache", "CpuCache")
 
@@ -67,19 +69,41 @@ LINES_PER_PAGE: Final = PAGE_BYTES // LINE_BYTES
 PCP_BATCH: Final = 63
 
 
+class LineRuns(dict[int, int]):
+    """
+    The cost of cold lines side by side in nanoseconds, by their number.
+
+    ``first`` is False if they go on from a line that is there already.
+    """
+
+    def __init__(self, latency: LoweredCost, outstanding: int, first: bool) -> None:
+        self._latency_fp = latency.mean_fp[0]
+        self._outstanding = outstanding
+        self._first = first
+
+    def __missing__(self, nr_lines: int) -> int:
+        # A whole latency for the first line; after that one line comes in for each part.
+        parts = nr_lines + self._outstanding - 1 if self._first and nr_lines else nr_lines
+        ns = self[nr_lines] = (2 * self._latency_fp * parts // self._outstanding + 1024) // 2048
+        return ns
+
+
 class CpuCache:
     """
     What one CPU has touched, and how far away the memory of each node is.
 
-    By node: ``far`` is whether it is another one, ``first_ns`` the latency of its
-    memory.
+    By node: ``far`` is whether it is another one, ``runs`` what cold lines of its
+    memory cost, and ``rests`` those that go on from another line.
     """
 
-    __slots__ = ("far", "first_ns", "free_at", "nr_cold_pages", "nr_free", "touched_bytes")
+    __slots__ = ("far", "free_at", "nr_cold_pages", "nr_free", "rests", "runs", "touched_bytes")
 
-    def __init__(self, nid: int, nr_nodes: int, near_ns: int, far_ns: int) -> None:
+    def __init__(
+        self, nid: int, nr_nodes: int, runs: Sequence[LineRuns], rests: Sequence[LineRuns]
+    ) -> None:
         self.far = [node != nid for node in range(nr_nodes)]
-        self.first_ns = [far_ns if far else near_ns for far in self.far]
+        self.runs = [runs[far] for far in self.far]
+        self.rests = [rests[far] for far in self.far]
         self.touched_bytes = 0
         #: Pages taken from the buddy allocator that nothing was written to so far.
         self.nr_cold_pages = 0
@@ -95,28 +119,17 @@ class Cache(KernelBase):
         k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig
     ) -> None:
         super().__init__(engine, platform, memory, config)
-        near_ns, far_ns = k.cost.memory_near.each_ns, k.cost.memory_far.each_ns
-        k.caches = [CpuCache(nid, platform.nr_nodes, near_ns, far_ns) for nid in config.node_of]
+        k.runs, rests = (
+            [
+                LineRuns(latency, platform.outstanding_lines, first)
+                for latency in (k.cost.memory_near, k.cost.memory_far)
+            ]
+            for first in (True, False)
+        )
+        k.caches = [CpuCache(nid, platform.nr_nodes, k.runs, rests) for nid in config.node_of]
         k.llc_bytes = platform.llc_bytes
         k.folio_bytes = k.h.nr_pfns * LINE_BYTES
-        k._pte_line_ns = near_ns
-        k._runs: dict[int, int] = {}
-
-    def line_run_ns(k, far: bool, nr_lines: int, first: bool = True) -> int:
-        """
-        Return the cost of cold lines side by side, in nanoseconds.
-
-        Without ``first`` the run goes on from a line that is there already.
-        """
-        key = nr_lines << 2 | far << 1 | first
-        ns = k._runs.get(key)
-        if ns is None:
-            latency_fp = (k.cost.memory_far if far else k.cost.memory_near).mean_fp[0]
-            depth = k.platform.outstanding_lines
-            # A whole latency for the first line; after that one line comes in for each part.
-            parts = nr_lines + depth - 1 if first and nr_lines else nr_lines
-            ns = k._runs[key] = (2 * latency_fp * parts // depth + 1024) // 2048
-        return ns
+        k._pte_line_ns = k.runs[False][1]
 
     # Each of these touches memory and returns what that costs beyond a cached access, in
     # nanoseconds; the caller adds it to the work that it is part of.
@@ -135,9 +148,9 @@ class Cache(KernelBase):
         folio.head_at = touched
         if folio.pte_mapped:
             cache.touched_bytes = touched + PAGE_BYTES + LINE_BYTES
-            return cache.first_ns[folio.nid] + k._pte_line_ns
+            return cache.runs[folio.nid][1] + k._pte_line_ns
         cache.touched_bytes = touched + PAGE_BYTES
-        return cache.first_ns[folio.nid]
+        return cache.runs[folio.nid][1]
 
     def struct_pages_ns(k, task: Task, folio: Folio) -> int:
         """Write all struct pages of a folio, one after another."""
@@ -146,7 +159,7 @@ class Cache(KernelBase):
         ns = 0
         if folio.cache is not cache or touched - folio.pages_at > k.llc_bytes:
             head_is_cold = folio.cache is not cache or touched - folio.head_at > k.llc_bytes
-            ns = k.line_run_ns(cache.far[folio.nid], k.h.nr_pfns, head_is_cold)
+            ns = (cache.runs if head_is_cold else cache.rests)[folio.nid][k.h.nr_pfns]
             folio.cache = cache
         folio.pages_at = folio.head_at = touched
         cache.touched_bytes = touched + k.folio_bytes
@@ -156,17 +169,16 @@ class Cache(KernelBase):
         """Put ``nr`` vmemmap pages of a folio on a list, by way of their struct pages."""
         cache = k.caches[task.cpu.number]
         nid = folio.nid
-        far = cache.far[nid]
         if not vmemmap_pages.nr_old:
             vmemmap_pages.listed_at = cache.touched_bytes
             vmemmap_pages.nr_far = 0
-        if far:
+        if cache.far[nid]:
             vmemmap_pages.nr_far += nr
         vmemmap_pages.nid = nid
         vmemmap_pages.nr_pages += nr
         vmemmap_pages.nr_old += nr
         cache.touched_bytes += nr * LINE_BYTES
-        return k.line_run_ns(far, nr)
+        return cache.runs[nid][nr]
 
     def unlist_pages_ns(k, task: Task, vmemmap_pages: VmemmapPages) -> int:
         """Go through a list of vmemmap pages to give them back."""
@@ -184,7 +196,7 @@ class Cache(KernelBase):
         nr_cold = nr - nr * k.llc_bytes // distance
         nr_far = nr_cold * vmemmap_pages.nr_far // nr
         per_folio = k.h.nr_vmemmap_pages
-        near_ns, far_ns = (k.line_run_ns(far, per_folio) for far in (False, True))
+        near_ns, far_ns = (runs[per_folio] for runs in k.runs)
         return (near_ns * (nr_cold - nr_far) + far_ns * nr_far) // per_folio
 
     def new_pages_ns(k, task: Task, nid: int, nr: int) -> int:
@@ -202,7 +214,7 @@ class Cache(KernelBase):
         if not nr_cold:
             return 0
         cache.touched_bytes += nr_cold * LINE_BYTES
-        return k.line_run_ns(cache.far[nid], nr_cold)
+        return cache.runs[nid][nr_cold]
 
     def copy_page(k, task: Task, folio: Folio, nr: int = 1) -> None:
         """Copy a page of vmemmap to ``nr`` pages on the folio's node."""
@@ -211,7 +223,7 @@ class Cache(KernelBase):
         far = cache.far[folio.nid]
         ns = 0
         if folio.cache is not cache or touched - folio.pages_at > k.llc_bytes:
-            ns = k.line_run_ns(far, LINES_PER_PAGE, False)
+            ns = cache.rests[folio.nid][LINES_PER_PAGE]
             folio.cache = cache
         nr_cold = cache.nr_cold_pages
         if nr_cold:
