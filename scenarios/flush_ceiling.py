@@ -86,7 +86,7 @@ def main(argv: Sequence[str]) -> tuple[int, str]:
             command=shlex.join(["python", f"scenarios/{Path(__file__).name}", *argv]),
             ceiling=ceiling,
         )
-        (folder / "report.txt").write_text(text, encoding="utf-8")
+        (folder / "flush-ceiling.txt").write_text(text, encoding="utf-8")
     return 0, text
 
 

@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> tuple[int, str]:
         # Report
         command = shlex.join(["python", f"scenarios/{Path(__file__).name}", *argv])
         text = ipi_report(runs, published, command=command)
-        (folder / "report.txt").write_text(text, encoding="utf-8")
+        (folder / "ipi-benchmark.txt").write_text(text, encoding="utf-8")
     return 0, text
 
 

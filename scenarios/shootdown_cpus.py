@@ -91,7 +91,7 @@ def main(argv: Sequence[str]) -> tuple[int, str]:
         text = shootdown_report(
             runs, published, published_figures("victim"), command=command, ends=ends
         )
-        (folder / "report.txt").write_text(text, encoding="utf-8")
+        (folder / "shootdown-cpus.txt").write_text(text, encoding="utf-8")
     return 0, text
 
 

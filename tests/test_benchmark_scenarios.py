@@ -80,8 +80,9 @@ def test_report_fits_a_mail_says_simulated_and_is_also_a_file(reports, name):
     # A folder that pytest names is as long as it likes.
     lines = [line for line in text.splitlines() if "/" not in line]
     assert max(map(len, lines)) <= 72
-    assert (folder / "report.txt").read_text(encoding="utf-8") == text
-    assert {p.name for p in folder.iterdir()} == {"report.txt", PLOTS[name]}
+    report = PLOTS[name].replace(".png", ".txt")
+    assert (folder / report).read_text(encoding="utf-8") == text
+    assert {p.name for p in folder.iterdir()} == {report, PLOTS[name]}
 
 
 @pytest.mark.parametrize("name", PLOTS)

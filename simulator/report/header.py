@@ -124,7 +124,7 @@ def cited_kernels(results: Sequence[ResultTotals]) -> list[str]:
     width = max(map(len, lines), default=0)
     labels = ["kernels", *[""] * len(lines)]
     return [
-        wrapped(cited, f"{label:<11}{name:<{width}}  ", MAIL_WIDTH)
+        wrapped(cited, f"{label:<11}{name:<{width}}  ")
         for label, (name, cited) in zip(labels, lines.items(), strict=False)
     ]
 
