@@ -28,6 +28,7 @@ from simulator.report.header import (
 from simulator.report.text import (
     command_line,
     format_count,
+    format_error,
     format_memory,
     format_ns,
     format_ratio,
@@ -186,7 +187,7 @@ def _groups(
 def _published_cells(row: Row, measured: PublishedTime | None) -> tuple[str, str]:
     if measured is None:
         return "", ""
-    error = f"{100 * (row['elapsed_ns'] / measured.elapsed_ns - 1):+.1f}%"
+    error = format_error(row["elapsed_ns"] / measured.elapsed_ns - 1)
     # The blank keeps the digits of both kinds below each other.
     return format_ns(measured.elapsed_ns, 4), f"({error})" if measured.fitted else f"{error} "
 

@@ -12,7 +12,14 @@ from collections.abc import Sequence
 
 from simulator.analysis.frames import ResultTotals, name_of
 from simulator.report.header import machine_title, trust_text, version_text
-from simulator.report.text import command_line, format_count, format_ns, underlined, wrapped
+from simulator.report.text import (
+    command_line,
+    format_count,
+    format_error,
+    format_ns,
+    underlined,
+    wrapped,
+)
 
 __all__ = ("against", "benchmark_header", "notes")
 
@@ -52,8 +59,7 @@ def against(published_ns: float | None, simulated_ns: float, fitted: bool) -> tu
     simulated = format_ns(round(simulated_ns))
     if published_ns is None:
         return "-", simulated, "", ""
-    # Adding zero makes the one that is negative positive.
-    error = f"{round(100 * (simulated_ns / published_ns - 1), 1) + 0.0:+.1f}%"
+    error = format_error(simulated_ns / published_ns - 1)
     published = format_ns(round(published_ns))
     if fitted:
         return published, simulated, f"({error})", "fitted"

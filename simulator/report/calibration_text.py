@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.analysis.calibrate import Estimated
 from simulator.report.text import (
     format_count,
+    format_error,
     format_ns,
     format_ns_range,
     format_table,
@@ -144,7 +145,7 @@ def _cells(cells: Sequence[Cell]) -> str:
     rows = []
     for cell in cells:
         t = cell.timing
-        error = f"{100 * cell.error:+.1f}%"
+        error = format_error(cell.error)
         rows.append(
             (
                 t.kernel,

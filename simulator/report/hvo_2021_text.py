@@ -18,6 +18,7 @@ from simulator.report.text import (
     bar,
     command_line,
     format_count,
+    format_error,
     format_ns,
     format_table,
     underlined,
@@ -89,7 +90,7 @@ def _role(p: PublishedHistogram) -> str:
 def _time_cells(p: PublishedHistogram, result: ResultFrames) -> tuple[str, str, str, str]:
     summary = result.summary[result.summary["phase"] == p.phase]
     page_ns = float(summary["elapsed_ns"].iloc[0]) / result.scenario.pages
-    error = f"{100 * (page_ns / p.page_ns - 1):+.1f}%"
+    error = format_error(page_ns / p.page_ns - 1)
     return format_ns(p.elapsed_ns), format_ns(p.page_ns), format_ns(page_ns), error
 
 

@@ -23,6 +23,7 @@ __all__ = (
     "bar",
     "command_line",
     "format_count",
+    "format_error",
     "format_interval",
     "format_memory",
     "format_ns",
@@ -118,6 +119,17 @@ def format_share(fraction: float | None) -> str:
     if fraction is None or math.isnan(fraction):
         return _MISSING
     return "<0.1%" if 0 < fraction < 0.0005 else f"{100 * fraction:.1f}%"
+
+
+def format_error(error: float) -> str:
+    """
+    Return a relative error (simulated over measured, less 1) as a signed percentage.
+
+    >>> [format_error(x) for x in (-0.0001, 0.015, -0.245)]
+    ['+0.0%', '+1.5%', '-24.5%']
+    """
+    # Adding zero makes a zero that is negative positive.
+    return f"{round(100 * error, 1) + 0.0:+.1f}%"
 
 
 def format_ratio(ratio: float | None) -> str:

@@ -21,6 +21,7 @@ from simulator.report.benchmark_text import against
 from simulator.report.header import version_text
 from simulator.report.text import (
     format_count,
+    format_error,
     format_interval,
     format_ns,
     format_table,
@@ -194,7 +195,7 @@ def _row(check: TimeCheck) -> tuple[str, ...]:
         format_ns(check.timing.elapsed_ns, 4),
         format_ns(estimate.mean, 4),
         format_interval(estimate.low, estimate.high, lambda ns: format_ns(ns, 4)) or "-",
-        f"{100 * check.error:+.1f}%",
+        format_error(check.error),
         "fitted" if check.fitted else "predicted",
     )
 
