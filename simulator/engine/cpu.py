@@ -76,6 +76,14 @@ class Cpu:
             deferred, self._deferred = self._deferred, None
             deferred.succeed(now_ns)
 
+    def sleep(self, now_ns: int) -> None:
+        """Go idle: the task sleeps."""
+        self.idle_from_ns = now_ns
+
+    def wake(self, now_ns: int) -> None:  # noqa: ARG002 - as other CPUs
+        """Go on with the task."""
+        self.idle_from_ns = -1
+
     def leave(self, now_ns: int) -> None:
         """Go on without the task, which has ended."""
         self.task = None

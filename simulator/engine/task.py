@@ -41,13 +41,14 @@ class TaskCpu(Protocol):
 
     number: int
     irqs_off: bool
-    idle_from_ns: int  # since when its task sleeps; -1: it is awake
 
     @property
     def busy_until_ns(self) -> int: ...
     @property
     def stolen_ns(self) -> int: ...
     def enable_irqs(self, now_ns: int) -> None: ...
+    def sleep(self, now_ns: int) -> None: ...
+    def wake(self, now_ns: int) -> None: ...
     def leave(self, now_ns: int) -> None: ...
 
 
@@ -202,11 +203,11 @@ class Task:
         """Sleep until a time, the CPU idle meanwhile; the task has met; generator."""
         self.fall_asleep()
         yield from self.wait_until(t_ns, category)
-        self.cpu.idle_from_ns = -1
+        self.cpu.wake(self.met_ns)
 
     def fall_asleep(self) -> None:
         """Leave the CPU idle from now on; the task has met."""
-        self.cpu.idle_from_ns = self.now_ns
+        self.cpu.sleep(self.now_ns)
 
     def local_irq_disable(self) -> Steps:
         """Turn interrupts off on this CPU; generator."""

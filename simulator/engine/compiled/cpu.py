@@ -20,12 +20,17 @@ class OnlyCpu:
     number: int
     busy_until_ns: int
     irqs_off: bool = False
-    idle_from_ns: int = -1
     stolen_ns: int = 0
 
     def enable_irqs(self, now_ns: int) -> None:  # noqa: ARG002 - as other CPUs
         """Turn interrupts on."""
         self.irqs_off = False
+
+    def sleep(self, now_ns: int) -> None:
+        """Go idle, which nobody sees."""
+
+    def wake(self, now_ns: int) -> None:
+        """Go on with the task."""
 
     def leave(self, now_ns: int) -> None:
         """Go on without the task, which has ended."""

@@ -3,8 +3,8 @@
 Where everything lies in the flat arrays
 ----------------------------------------
 
-Compiled code sees the machine and the state of the lazy CPUs as two flat arrays
-of int64 (more arguments would cost more than what they hold).  This module names
+Compiled code sees the machine and the state of its CPUs as two flat arrays of int64
+(more arguments would cost more than what they hold).  This module names
 the offsets and makes the arrays.
 """
 
@@ -60,15 +60,17 @@ NR_WALKING: Final = 22
 KEYS: Final = 23
 TASKS: Final = 24  # WORDS of simulator.engine.compiled.task_words a slot
 BY_TIME: Final = 25  # slots in the order of their registered times, for a moment
-# How the CPUs of tasks took interrupts that found kernel code in between broadcasts: what a
-# replay has to be told.  FOUND_WORDS each: slot, arrival, state and start of the handler.
-FOUND: Final = 26
-NR_FOUND: Final = 27
-REPLAYS: Final = 28  # whether this is a replay, which reads them
-HEADER_WORDS: Final = 30
+# What kernel code did to the CPUs of tasks in between broadcasts, for a replay, which has none:
+# TOLD_WORDS each, the slot, a time, one of SLEEPS to DEFERS, and the start of a handler.
+TOLD: Final = 26
+REPLAYS: Final = 27  # whether this is a replay
+HEADER_WORDS: Final = 28
 
-FOUND_WORDS: Final = 4
-MAX_FOUND: Final = 1024  # kept here until they are taken away
+TOLD_WORDS: Final = 4
+SLEEPS: Final = 0
+WAKES: Final = 1
+ENDS: Final = 2
+DEFERS: Final = 3  # an interrupt that came at the time, with interrupts off, was taken later
 
 NEVER: Final = (1 << 63) - 1
 
@@ -249,7 +251,7 @@ def flatten(platform: FlatPlatform) -> Int64s:
     )
 
 
-def new_state(nr_cpus: int, nr_slots: int, max_found: int = MAX_FOUND) -> Int64s:
+def new_state(nr_cpus: int, nr_slots: int, nr_told: int = 0) -> Int64s:
     """Return the state of CPUs that have done nothing, with room for the tasks of a phase."""
     words = _Words(HEADER_WORDS)
     rows = nr_slots * nr_cpus
@@ -283,7 +285,7 @@ def new_state(nr_cpus: int, nr_slots: int, max_found: int = MAX_FOUND) -> Int64s
             TASKS: zeros(of.WORDS * nr_slots),
             NR_SLOTS: nr_slots,
             OFF_BEGIN: -(1 << 62),
-            FOUND: zeros(FOUND_WORDS * max_found),  # the last: its length may differ
+            TOLD: zeros(TOLD_WORDS * nr_told),  # the last: only replays have any
         }
     )
 

@@ -4,14 +4,15 @@ Replaying broadcasts of several tasks
 -------------------------------------
 
 Kernel code cannot be taken back to an earlier time, but what it did to the CPUs
-can be told: when each broadcast began, which the table of flushes has, and how
-interrupts found the CPUs of tasks that were in none (asleep, interrupts off, or
-ended).  :class:`SharedCheckpoints` keep the latter, and the flat state now and
-then, and replay any broadcast of a phase from there.
+can be told: when each broadcast began, which the table of flushes has; when tasks
+slept, woke and ended; and which interrupts they held back, with interrupts off.
+:class:`SharedCheckpoints` keep the latter, and the flat state now and then, and
+replay any broadcast of a phase from there.
 """
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -34,11 +35,11 @@ _EVERY = 512  # broadcasts of each task
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Checkpoint:
-    # Before a broadcast: the state but for its histograms, and how much of `found` was known.
+    # Before a broadcast: the state but for its histograms, and how many rows had been told.
     flush: int
     before_histograms: at.Int64s
     after_histograms: at.Int64s
-    nr_found: int
+    nr_told: int
 
 
 class SharedCheckpoints:
@@ -49,18 +50,12 @@ class SharedCheckpoints:
         self._state = state
         self._distance = distance
         self._kept: list[_Checkpoint] = []
-        self._found: list[at.Int64s] = []
-        self._nr_found = 0
+        self._told = array("q")  # rows of TOLD_WORDS
         self._calls: dict[tuple[str, int], Call] = {}  # by function and pages
 
-    def take_found(self) -> None:
-        """Take away from the state how interrupts found CPUs."""
-        nr = int(self._state[at.NR_FOUND])
-        first = int(self._state[at.FOUND])
-        rows = self._state[first : first + nr * at.FOUND_WORDS].copy()
-        self._found.append(rows.reshape(nr, at.FOUND_WORDS))
-        self._nr_found += nr
-        self._state[at.NR_FOUND] = 0
+    def tell(self, slot: int, at_ns: int, what: int, start_ns: int = -1) -> None:
+        """Note what kernel code did to the CPU of a task (``TOLD``)."""
+        self._told.extend((slot, at_ns, what, start_ns))
 
     def keep(self, flush: int, call: Call) -> None:
         """Keep the state before a broadcast, if the last one kept is too old, and its call."""
@@ -68,10 +63,10 @@ class SharedCheckpoints:
         state = self._state
         if self._kept and flush - self._kept[-1].flush < _EVERY * state[at.NR_SLOTS]:
             return
-        self.take_found()
         before = state[: state[at.ACK_HIST]].copy()
-        after = state[state[at.EXECUTED] : state[at.FOUND]].copy()
-        self._kept.append(_Checkpoint(flush, before, after, self._nr_found))
+        after = state[state[at.EXECUTED] : state[at.TOLD]].copy()
+        nr_told = len(self._told) // at.TOLD_WORDS
+        self._kept.append(_Checkpoint(flush, before, after, nr_told))
 
     def replay(self, wanted: Iterable[int], recorder: Recorder) -> Iterator[at.Int64s]:
         """Yield the IPIs of broadcasts of this phase as rows."""
@@ -106,7 +101,7 @@ class SharedCheckpoints:
                 # A task may begin a broadcast in the moment in which its last one ends.
                 until_key = (start_ns << KEY_BITS | Order.MEETING | cpu) + 1
             else:
-                until_key = at.NEVER
+                cpu, until_key = -1, at.NEVER
             slot = advance(m, s, distance, until_key)
             if slot >= 0:
                 ended = under_way.pop(slot)
@@ -114,6 +109,8 @@ class SharedCheckpoints:
                     wanted.remove(ended)
                     yield ipi_rows(s, n, slot, int(self._cpus(s)[slot]), ended)
                 continue
+            if cpu < 0:
+                raise RuntimeError("a replayed broadcast does not end")
             slot = slot_of[cpu]
             call = self._calls[FUNCTIONS[kind], pages]
             words = int(s[at.TASKS]) + of.WORDS * slot
@@ -140,27 +137,25 @@ class SharedCheckpoints:
         return found
 
     def _restored(self, checkpoint: _Checkpoint) -> at.Int64s:
-        # Kernel code is not there: nobody is asleep, ended, or turns interrupts off.
-        self.take_found()
-        found = np.concatenate(self._found)[checkpoint.nr_found :]
-        found = found[np.argsort(found[:, 0], kind="stable")]
+        told = np.array(self._told, dtype=np.int64).reshape(-1, at.TOLD_WORDS)
+        told = told[checkpoint.nr_told :]
+        told = told[np.argsort(told[:, 0], kind="stable")]
         state = self._state
-        s = at.new_state(int(self._machine[at.NR_CPUS]), int(state[at.NR_SLOTS]), len(found))
+        s = at.new_state(int(self._machine[at.NR_CPUS]), int(state[at.NR_SLOTS]), len(told))
         s[: s[at.ACK_HIST]] = checkpoint.before_histograms
-        s[s[at.EXECUTED] : s[at.FOUND]] = checkpoint.after_histograms
-        s[s[at.FOUND] :] = found.reshape(-1)
+        s[s[at.EXECUTED] : s[at.TOLD]] = checkpoint.after_histograms
+        s[s[at.TOLD] :] = told.reshape(-1)
         s[at.REPLAYS] = 1
         for slot in range(int(s[at.NR_SLOTS])):
             words = int(s[at.TASKS]) + of.WORDS * slot
-            s[words + of.NEXT_FOUND] = np.searchsorted(found[:, 0], slot)
-            s[words + of.END_FOUND] = np.searchsorted(found[:, 0], slot + 1)
-            s[words + of.IDLE_FROM] = -1
-            s[words + of.ENDED] = 0
+            s[words + of.NEXT_TOLD] = np.searchsorted(told[:, 0], slot)
+            s[words + of.END_TOLD] = np.searchsorted(told[:, 0], slot + 1)
             if s[words + of.STAGE] != of.NONE:
                 continue
+            # Kernel code, which turns interrupts off and on, is not there: one that waits
+            # comes again, and it is told when it is taken.
             s[words + of.IRQS_OFF] = 0
             if s[words + of.HANDLER] == of.DEFERRED:
-                # It comes again, and is then told when it is taken.
                 cpu = int(s[words + of.CPU])
                 arrive_ns = int(s[s[at.CPUS] + at.CPU_WORDS * cpu + at.ARRIVE])
                 s[words + of.HANDLER] = of.COMING

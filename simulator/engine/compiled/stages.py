@@ -165,24 +165,27 @@ def _enter(m: Int64s, s: Int64s, slot: int, state: int, start_ns: int) -> None:
 
 
 @compiled
-def _note_found(s: Int64s, slot: int, arrive_ns: int, state: int, start_ns: int) -> None:
-    # Kernel code, or the end of the task, decided how an interrupt found its CPU.
-    row = s[at.FOUND] + at.FOUND_WORDS * s[at.NR_FOUND]
-    s[at.NR_FOUND] += 1
-    s[row] = slot
-    s[row + 1] = arrive_ns
-    s[row + 2] = state
-    s[row + 3] = start_ns
-
-
-@compiled
-def _told_found(s: Int64s, words: int, arrive_ns: int) -> int:
-    # In a replay: the row of FOUND that says how this interrupt found the CPU; -1: nothing special.
-    row = s[at.FOUND] + at.FOUND_WORDS * s[words + of.NEXT_FOUND]
-    if s[words + of.NEXT_FOUND] == s[words + of.END_FOUND] or s[row + 1] != arrive_ns:
-        return -1
-    s[words + of.NEXT_FOUND] += 1
-    return row
+def _catch_up(s: Int64s, words: int, line: int, arrive_ns: int) -> int:
+    # In a replay: do what kernel code did to the CPU before an interrupt came.  Returns when
+    # kernel code let it be taken; -1: nothing held it back.
+    while s[words + of.NEXT_TOLD] < s[words + of.END_TOLD]:
+        row = s[at.TOLD] + at.TOLD_WORDS * s[words + of.NEXT_TOLD]
+        told_ns = s[row + 1]
+        what = s[row + 2]
+        # An interrupt comes before what a task does in the same nanosecond.
+        if told_ns > arrive_ns or (told_ns == arrive_ns and what != at.DEFERS):
+            return -1
+        s[words + of.NEXT_TOLD] += 1
+        if what == at.DEFERS:
+            return s[row + 3]
+        if what == at.SLEEPS:
+            s[words + of.IDLE_FROM] = told_ns
+        elif what == at.WAKES:
+            s[words + of.IDLE_FROM] = -1
+        else:
+            s[words + of.ENDED] = 1
+            s[line + at.BUSY_UNTIL] = max(s[line + at.BUSY_UNTIL], told_ns)
+    return -1
 
 
 @compiled
@@ -194,25 +197,24 @@ def _arrive(m: Int64s, s: Int64s, slot: int) -> None:
     arrive_ns = s[line + at.ARRIVE]
     state = at.RUNNING
     start_ns = arrive_ns
-    if s[line + at.BUSY_UNTIL] > arrive_ns:
+    held_until_ns = -1
+    if s[at.REPLAYS]:
+        held_until_ns = _catch_up(s, words, line, arrive_ns)
+    idle = _idle_state(m, s, words, line, arrive_ns)
+    if held_until_ns >= 0:
+        state = at.IRQS_OFF
+        start_ns = held_until_ns
+    elif s[words + of.ENDED]:
+        state, start_ns = answer(m, s, cpu, arrive_ns, s[words + of.POLLED] == 1)
+    elif s[line + at.BUSY_UNTIL] > arrive_ns:
+        # During a handler: taken when that one ends.
         if s[line + at.STATE] == at.IDLE:
             state = at.IDLE
         start_ns = s[line + at.BUSY_UNTIL]
-    told = _told_found(s, words, arrive_ns) if s[at.REPLAYS] else -1
-    idle = _idle_state(m, s, words, line, arrive_ns)
-    if told >= 0:
-        state = s[told + 2]
-        start_ns = s[told + 3]
-    elif s[words + of.ENDED]:
-        state, start_ns = answer(m, s, cpu, arrive_ns, s[words + of.POLLED] == 1)
-        _note_found(s, slot, arrive_ns, state, start_ns)
-    elif start_ns > arrive_ns:
-        pass  # during a handler: taken when that one ends
     elif idle >= 0:
         state = at.IDLE
         if not s[words + of.POLLED]:
             start_ns += m[m[at.IDLE_STATES] + 3 * idle]
-        _note_found(s, slot, arrive_ns, state, start_ns)
     elif s[words + of.IRQS_OFF]:
         s[words + of.HANDLER] = of.DEFERRED
         s[s[at.KEYS] + 2 * slot + 1] = at.NEVER
@@ -389,9 +391,6 @@ def begin(
 @compiled
 def irqs_on(m: Int64s, s: Int64s, slot: int, now_ns: int) -> None:
     """Turn interrupts on for a task that is in no broadcast; an interrupt has waited for it."""
-    words = s[at.TASKS] + of.WORDS * slot
-    line = s[at.CPUS] + s[words + of.CPU] * at.CPU_WORDS
-    _note_found(s, slot, s[line + at.ARRIVE], at.IRQS_OFF, now_ns)
     _irqs_on(m, s, slot, now_ns)
     _find_next(s)
 
@@ -402,11 +401,11 @@ def advance(m: Int64s, s: Int64s, distance: Int8s, until_key: int) -> int:
     Let happen what comes before a key.
 
     Returns early, with its slot, when a task is done with its broadcast; otherwise
-    -1, also when ``FOUND`` is full.  ``NEXT_KEY`` is then the key of what comes next.
+    -1.  ``NEXT_KEY`` is then the key of what comes next.
     """
     while True:
         found = _find_next(s)
-        if s[at.NEXT_KEY] >= until_key or s[at.NR_FOUND] >= at.MAX_FOUND - 1:
+        if s[at.NEXT_KEY] >= until_key:
             return -1
         slot = found >> 1
         words = s[at.TASKS] + of.WORDS * slot

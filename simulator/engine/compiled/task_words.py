@@ -43,10 +43,10 @@ NR_SAVED: Final = 24
 WRITES: Final = 25
 SLOWEST: Final = 26
 OFF_MAX: Final = 27  # its longest time with interrupts off
-# What a replay is told: whether its only target polls, and its part of FOUND.
+# What a replay is told: whether its only target polls, and its part of TOLD.
 TARGET_POLLS: Final = 28
-NEXT_FOUND: Final = 29
-END_FOUND: Final = 30
+NEXT_TOLD: Final = 29
+END_TOLD: Final = 30
 WORDS: Final = 32
 
 # HANDLER: an interrupt comes, waits until interrupts are on, is handled but has not taken the list.

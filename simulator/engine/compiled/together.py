@@ -43,7 +43,7 @@ class InterruptedCpu:
         self.slot = slot
         together.words[self._words + of.CPU] = number
         together.words[self._line + at.EAGER] = slot + 1
-        self.idle_from_ns = -1
+        together.words[self._words + of.IDLE_FROM] = -1
 
     @property
     def stolen_word(self) -> int:
@@ -66,24 +66,31 @@ class InterruptedCpu:
     def irqs_off(self, off: bool) -> None:
         self._together.words[self._words + of.IRQS_OFF] = off
 
-    @property
-    def idle_from_ns(self) -> int:
-        return self._together.words[self._words + of.IDLE_FROM]
-
-    @idle_from_ns.setter
-    def idle_from_ns(self, from_ns: int) -> None:
-        self._together.words[self._words + of.IDLE_FROM] = from_ns
-
     def enable_irqs(self, now_ns: int) -> None:
         """Turn interrupts on; one that waits is taken now."""
         words = self._together.words
         if words[self._words + of.HANDLER] == of.DEFERRED:
+            arrive_ns = words[self._line + at.ARRIVE]
+            self._together.checkpoints.tell(self.slot, arrive_ns, at.DEFERS, now_ns)
             self._together.irqs_on(self.slot, now_ns)
         else:
             words[self._words + of.IRQS_OFF] = 0
 
+    def sleep(self, now_ns: int) -> None:
+        """Go idle: the task sleeps."""
+        # It says so a second time when it knows how long.
+        if self._together.words[self._words + of.IDLE_FROM] != now_ns:
+            self._together.words[self._words + of.IDLE_FROM] = now_ns
+            self._together.checkpoints.tell(self.slot, now_ns, at.SLEEPS)
+
+    def wake(self, now_ns: int) -> None:
+        """Go on with the task."""
+        self._together.words[self._words + of.IDLE_FROM] = -1
+        self._together.checkpoints.tell(self.slot, now_ns, at.WAKES)
+
     def leave(self, now_ns: int) -> None:
         """Go on without the task, which has ended."""
+        self._together.checkpoints.tell(self.slot, now_ns, at.ENDS)
         words = self._together.words
         words[self._words + of.ENDED] = 1
         words[self._line + at.BUSY_UNTIL] = max(words[self._line + at.BUSY_UNTIL], now_ns)
@@ -180,8 +187,6 @@ class Together:
         """Let compiled code do what comes before a key, or until a broadcast ends."""
         slot = advance(self._machine, self.state, self._distance, until_key)
         self.next_key = self.words[at.NEXT_KEY]
-        if self.words[at.NR_FOUND] > at.MAX_FOUND // 2:
-            self.checkpoints.take_found()
         if slot >= 0:
             words = self.words[at.TASKS] + of.WORDS * slot
             end_ns, cpu = self.words[words + of.END], self.words[words + of.CPU]
@@ -210,5 +215,3 @@ class Together:
         """Turn interrupts on, on the CPU of a slot; one has waited."""
         irqs_on(self._machine, self.state, slot, now_ns)
         self.next_key = self.words[at.NEXT_KEY]
-        if self.words[at.NR_FOUND] > at.MAX_FOUND // 2:
-            self.checkpoints.take_found()
