@@ -39,9 +39,10 @@ per-CPU list (63 pages): without batching, the next folio's head page.  With it,
 whenever a folio is restored, pages come from the buddy allocator, cold.
 
 Not modelled: smaller caches; other CPUs on the same last-level cache; bandwidth, and
-lines written back; TLB misses, but for the line of PTEs; a guest's second page walk;
-buddies met on the way, and what other order-0 pages share their lists; a huge page
-taken again while it is cached.
+lines written back; TLB misses, but for the line of PTEs; a guest's second page walk; a
+list of pages of several nodes that is still cached when they are given back, which all
+go to the node of the last; buddies met on the way, and what other order-0 pages share
+their lists; a huge page taken again while it is cached.
 
 Sources: prep_compound_tail(), free_pages_prepare(), rmqueue_bulk() and
 zone_batchsize() in mm/page_alloc.c of v6.6, mm/hugetlb_vmemmap.c and mm/hugetlb.c of
@@ -179,6 +180,15 @@ class Cache(KernelBase):
         vmemmap_pages.nr_old += nr
         cache.touched_bytes += nr * LINE_BYTES
         return cache.runs[nid][nr]
+
+    def take_from_list(k, task: Task, folio: Folio, vmemmap_pages: VmemmapPages, nr: int) -> int:
+        """Take ``nr`` pages for a folio from a list; return how many were mapped before."""
+        nr_old = min(nr, vmemmap_pages.nr_old)
+        vmemmap_pages.nr_pages -= nr
+        vmemmap_pages.nr_old -= nr_old
+        if k.caches[task.cpu.number].far[folio.nid]:
+            vmemmap_pages.nr_far -= min(nr_old, vmemmap_pages.nr_far)
+        return nr_old
 
     def unlist_pages_ns(k, task: Task, vmemmap_pages: VmemmapPages) -> int:
         """Go through a list of vmemmap pages to give them back."""

@@ -84,10 +84,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
         k.copy_page(task, walk.folio, nr)
         k.smp_wmb(task, nr)  # the copies become visible before the PTEs
         k.set_pte_range(task, "restore", walk.folio, walk.nr_walked, nr)
-        nr_old = min(nr, walk.vmemmap_pages.nr_old)
-        walk.vmemmap_pages.nr_pages -= nr
-        walk.vmemmap_pages.nr_old -= nr_old
-        k.hold(-nr_old)
+        k.hold(-k.take_from_list(task, walk.folio, walk.vmemmap_pages, nr))
 
     def vmemmap_pte_range(k, task: Task, walk: VmemmapRemapWalk, nr: int) -> None:
         """Walk ``nr`` PTEs, as one run."""

@@ -249,3 +249,26 @@ def test_with_hvo_off_the_unmodified_kernel_takes_what_was_published(machine, al
     # At the published size the heads are cold once more, when they are given back.
     latency_us = (ns_of(machine, "memory_near") + 7 * ns_of(machine, "memory_far")) / 8 / 1000
     assert free_us - latency_us <= took_us[1] <= free_us
+
+
+@pytest.mark.parametrize("kernel", ["v6.6+5", "v6.7"])
+def test_pages_that_go_back_from_a_list_are_no_longer_on_it_wherever_they_lie(kernel):
+    found = []
+
+    class Watched(load_kernel(kernel)):
+        def unlist_pages_ns(k, task, vmemmap_pages):
+            found.append((vmemmap_pages.nr_far, vmemmap_pages.nr_old))
+            return super().unlist_pages_ns(task, vmemmap_pages)
+
+    # Of the 8 PMDs of each 1 GB page the fifth cannot be split: four go back.
+    run(
+        Watched,
+        machine=load_machine("epyc-7j13-vm252"),
+        pages=16,
+        page_size="1G",
+        cpus=2,
+        faults={"pte_page": [*range(5, 80, 5)]},
+        phases=("alloc",),
+    )
+    assert found
+    assert all(0 <= nr_far <= nr_old for nr_far, nr_old in found)
