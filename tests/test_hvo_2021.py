@@ -126,10 +126,23 @@ def test_the_script_prints_times_and_histograms_beside_the_published(script, tmp
         assert [n for n in counts["published"] if n] == p.histogram.count.tolist()
         assert sum(counts["simulated"]) == script.NR_PAGES_QUICK
     assert text.count("fitted to it") == 3
+    assert "last-level cache as much smaller" in text
     assert text.count("not: predicted") == 1
     pixels = imread(tmp_path / "hvo-2021.png")
     assert min(pixels.shape[:2]) > 200
     assert len(np.unique(pixels[:, :, 0])) > 10
+
+
+def test_fewer_pages_take_as_long_each_as_all_of_them(script, runs):
+    # Or --quick would print an error that is of the cache, not of the model.
+    off, on, _ = map(simulate, script.scenarios(script.parse(["--quick"]), 10240))
+    for hvo, quick in ((False, off), (True, on)):
+        assert quick.scenario.pages == script.NR_PAGES_QUICK
+        for phase in ("alloc", "free"):
+            whole_ns = elapsed(runs[hvo], phase) / 10240
+            assert elapsed(quick, phase) / script.NR_PAGES_QUICK == pytest.approx(
+                whole_ns, rel=0.02
+            )
 
 
 def test_the_default_is_the_published_size(script):

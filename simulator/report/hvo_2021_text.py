@@ -37,6 +37,7 @@ def hvo_2021_report(
     published: Sequence[PublishedHistogram],
     *,
     command: str,
+    remark: str = "",
 ) -> str:
     """
     Return times and histograms as plain text, at most 72 columns wide.
@@ -44,6 +45,7 @@ def hvo_2021_report(
     :param results: the run with HVO off and the one with HVO on.
     :param variants: further runs with HVO on, by what is different in them.
     :param command: what to type to get the same text again.
+    :param remark: in what the simulated machine differs from its profile.
     """
     on = results[True]
     s = on.scenario
@@ -54,6 +56,7 @@ def hvo_2021_report(
         wrapped(version_text(on.provenance), "version    "),
         wrapped(machine_title(on), "machine    "),
         wrapped(f"{name_of(s.kernel)}; {request}", "simulated  "),
+        *([wrapped(remark, "           ")] if remark else []),
         wrapped(f"{name_of(s.noise)}; seed {s.seed}", "noise      "),
         wrapped(trust_text(on.provenance), "model      "),
     ]
