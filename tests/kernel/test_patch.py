@@ -104,9 +104,14 @@ def test_a_patch_of_another_version_inherits_its_functions(tmp_path):
     [
         ("x = 1\n", "must define one kernel class, not 0"),
         (PATCH + PATCH.replace("SkipFlush", "Other"), "must define one kernel class, not 2"),
-        ("def broken(:\n", "SyntaxError"),
-        ("import nothing_of_this_name\n", "ModuleNotFoundError"),
-        ("class Mine(V6_7): pass\n", "NameError"),
+        ("def broken(:\n", r"bad\.py, line 1: SyntaxError: "),
+        ("import nothing_of_this_name\n", r"bad\.py, line 1: ModuleNotFoundError: "),
+        ("class Mine(V6_7): pass\n", r"bad\.py, line 1: NameError: "),
+        ("\nraise ValueError('x')\n", r"bad\.py, line 2: ValueError: x$"),
+        ("import json\njson.loads('{')\n", r"bad\.py, line 2: JSONDecodeError: "),
+        ("raise KeyError\n", r"bad\.py, line 1: KeyError$"),
+        ("raise SystemExit(0)\n", r"bad\.py, line 1: SystemExit: 0$"),
+        ("raise ValueError('two\\nlines')\n", r"bad\.py, line 1: ValueError: two$"),
     ],
 )
 def test_a_file_that_is_no_patch_gets_one_line(tmp_path, text, message):
