@@ -46,6 +46,8 @@ class IpiWriter:
         names = {"flush": pa.uint32(), "cpu": pa.uint16(), "sent": pa.bool_()}
         names["state"] = pa.dictionary(pa.int8(), pa.string())
         self._schema = pa.schema([(name, names.get(name, pa.int64())) for name in IPI_COLUMNS])
+        if path.is_dir():
+            raise InputError(f"ipis: cannot write {path}: Is a directory")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(

@@ -17,6 +17,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -178,13 +179,17 @@ class Result:
         ``arrive_ns``, ``start_ns``, ``end_ns``: csd released, ``ack_ns``: seen by the
         initiator; ``state`` in which it found the CPU: ``running``, ``irqs_off``,
         ``idle``, ``preempted``; ``sent``: False where the queue was not empty or the
-        CPU polled.  Raises InputError for a number that is no flush.
+        CPU polled.  Raises InputError for what is no number of a flush.
         """
         known = len(self.flushes)
-        for flush in flushes:
+        try:
+            numbers = frozenset(index(flush) for flush in flushes)
+        except TypeError:
+            raise InputError(f"flushes: {flushes!r} is not a list of numbers of flushes") from None
+        for flush in numbers:
             if not 0 <= flush < known:
                 raise InputError(f"flushes: {flush} is not 0 to {known - 1}")
-        log = IpiLog(frozenset(int(flush) for flush in flushes))
+        log = IpiLog(numbers)
         self._replay(log)
         return _to_frame(ipi_columns(log))
 

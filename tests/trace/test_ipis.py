@@ -70,3 +70,17 @@ def test_an_unwritable_parquet_file_is_one_line_and_leaves_nothing(tmp_path):
         result.write_ipis(tmp_path / "file" / "ipis.parquet")
     assert "\n" not in str(error.value)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_parquet_file_that_is_a_folder_is_one_line_and_leaves_nothing(tmp_path):
+    result = sim.simulate(sim.Scenario(machine="laptop-8", pages=1, cpus=2))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="folder: Is a directory$"):
+        result.write_ipis(tmp_path / "folder")
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("flushes", [5, None, ["a"], [1.5]])
+def test_flushes_that_are_no_numbers_are_one_line(pair, flushes):
+    with pytest.raises(InputError, match=r"^flushes: .* is not a list of numbers of flushes$"):
+        pair[1].ipis(flushes)
