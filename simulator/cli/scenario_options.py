@@ -56,7 +56,13 @@ def _pfn(text: str) -> object:
 def _noise(text: str) -> object:
     if "=" not in text:
         return text
-    return dict(_pair("noise", part, "KEY=VALUE") for part in text.split(","))
+    found: dict[str, Any] = {}
+    for part in text.split(","):
+        key, value = _pair("noise", part, "a preset or like preset=busy,idle_share=0.1")
+        if key in found:
+            raise InputError(f"noise: {key!r} is there twice")
+        found[key] = value
+    return found
 
 
 def _pair(field: str, text: str, form: str) -> tuple[str, Any]:
@@ -78,7 +84,7 @@ _VARIED: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
     ("cpus", _number_or_all, "N|all", "only the first N CPUs of the machine (default all)"),
     ("placement", _placement, "WHERE", "aligned, random, pmds=S[,T,...], or PFNs: 512,1024,..."),
     ("free_pages", number, "N", "free base pages (default: more than needed)"),
-    ("noise", _noise, "NOISE", "a preset, a TOML file, or KEY=VALUE,... (see: tlbsim noises)"),
+    ("noise", str, "NOISE", "a preset, a TOML file, or KEY=VALUE,... (see: tlbsim noises)"),
 )
 
 
@@ -121,6 +127,8 @@ def scenarios(args: Namespace) -> list[Scenario]:
         fixed["phases"] = _words(args.phases)
     varied = {field: getattr(args, field) for field, *_ in _VARIED}
     varied["pages"] = varied["pages"] or [_DEFAULT_PAGES]
+    # Not as a type of argparse, which puts its own words in place of an InputError.
+    varied["noise"] = [_noise(text) for text in varied["noise"] or ()]
     given = {field: values for field, values in varied.items() if values}
     return [
         _with_settings(Scenario(**fixed, **dict(zip(given, values, strict=True))), args.set)

@@ -53,6 +53,13 @@ class NoiseKey:
     #: Of what holds where nothing is set; empty: has to be set.
     default: str = ""
 
+    def problem(self, name: str, value: float) -> str:
+        """Return what is wrong with a value, or an empty text."""
+        if self.low <= value <= self.high:
+            return ""
+        near = self.low if value < self.low else self.high
+        return f"{name} is {value:g}, but must be {self.low:g} to {self.high:g} (nearest: {near:g})"
+
 
 #: Every key of a noise.
 NOISE_KEYS: Mapping[str, NoiseKey] = {
@@ -146,12 +153,8 @@ class Noise(Strict):
     def _in_bounds(self) -> Noise:
         for name, key in NOISE_KEYS.items():
             value = getattr(self, name)
-            if value is not None and not key.low <= value <= key.high:
-                near = key.low if value < key.low else key.high
-                raise ValueError(
-                    f"{name} is {value:g}, but must be {key.low:g} to {key.high:g}"
-                    f" (nearest: {near:g})"
-                )
+            if value is not None and (problem := key.problem(name, value)):
+                raise ValueError(problem)
         if self.irqs_off_tail_share and self.irqs_off_max_ns is None:
             raise ValueError("irqs_off_tail_share needs irqs_off_max_ns, the longest section")
         return self
@@ -202,6 +205,8 @@ def _own(given: Mapping[str, Any], name: str, reasons: Mapping[str, Any]) -> Noi
         why = base.reasons.model_dump() | why
     for key in _REQUIRED:
         if key not in own:
+            # A wrong value comes before a missing one: it is what the user wrote.
+            _check_values(own)
             raise InputError(f"noise: missing {key!r} (or a 'preset' to take it from)")
     return _build({"name": name, **own, "reasons": why})
 
@@ -210,6 +215,14 @@ def _check_keys(given: Mapping[str, Any], known: Any, where: str = "") -> None:
     for key in given:
         if key not in known:
             raise InputError(f"noise: {where}unknown key {str(key)!r}{nearest(str(key), known)}")
+
+
+def _check_values(given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise InputError(f"noise: {name}: must be a number, not {value!r}")
+        if problem := NOISE_KEYS[name].problem(name, value):
+            raise InputError(f"noise: {problem}")
 
 
 def _plain(value: object) -> str:
