@@ -26,19 +26,20 @@ __all__ = ("Row", "phase_order", "read_table")
 
 _PAGE_SIZES = {"2048": "2M", "1048576": "1G"}
 _MAX_DIGITS = 18
+_END_S = 10**9  # in nanoseconds that fits 64 bits
 
 
 class Row:
     """A row of a table: its fields by column, and the line on which it ends."""
 
     def __init__(self, where: str, line: int, fields: Mapping[str, str]) -> None:
-        self._where = where
+        self.where = f"{where}, line {line}"
         self.line = line
         self.fields = fields
 
     def error(self, column: str, problem: str) -> InputError:
         """Return what is wrong with a field of this row."""
-        return InputError(f"{self._where}, line {self.line}: {column}: {problem}")
+        return InputError(f"{self.where}: {column}: {problem}")
 
     def text(self, column: str) -> str:
         """Return a field as it is."""
@@ -83,8 +84,10 @@ class Row:
             seconds = Decimal(value)
         except InvalidOperation:
             raise self.error(column, f"{_shown(value)} is not a number of seconds") from None
-        if not (seconds.is_finite() and 0 < seconds < 10**9):
+        if not (seconds.is_finite() and seconds > 0):
             raise self.error(column, f"{_shown(value)} is not a time above 0 s")
+        if seconds >= _END_S:
+            raise self.error(column, f"{_shown(value)} is not a time below {_END_S:,} s")
         return int(seconds * 10**9)
 
     def phase(self, column: str) -> str:

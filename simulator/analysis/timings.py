@@ -18,8 +18,10 @@ Sources: whatever a row of the file names as its own.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from importlib import resources
 from pathlib import Path
 from typing import Literal, cast
@@ -35,6 +37,9 @@ _PUBLISHED = "published_times.csv"
 COLUMNS = ("machine", "kernel", "hvo", "phase", "n_pages", "page_kb", "real_s", "source")
 _REQUIRED, _OPTIONAL = COLUMNS[:-1], COLUMNS[-1:]
 
+# Names this alike are one name, misspelt: two letters of eight swapped give 0.875.
+_MISSPELT = 0.8
+
 # What was measured, by the name that it has here.
 _RELEASES = {"next-20230824": "v6.6", "next-20230824+batching": "v6.6+8"}
 
@@ -45,7 +50,7 @@ class Timing:
     How long one phase took on a real machine.
 
     ``kernel`` is the name of the kernel here, ``release`` what the file calls it; ``line`` is
-    the line of the file.
+    the line of the file, and ``where`` says both in an error.
     """
 
     machine: str
@@ -58,6 +63,7 @@ class Timing:
     elapsed_ns: int
     source: str
     line: int
+    where: str = "times"
 
     @property
     def cell(self) -> tuple[str, str, bool, str, int, PageSize]:
@@ -86,20 +92,38 @@ def read_timings(path: Path | None = None) -> tuple[Timing, ...]:
     return found
 
 
-def of_machine(timings: Sequence[Timing], machine: str) -> tuple[Timing, ...]:
+def of_machine(
+    timings: Sequence[Timing], machine: str, times_of: str | None = None
+) -> tuple[Timing, ...]:
     """
-    Return the timings of one machine.
+    Return the timings of one machine: that which the user asked for, or the one simulated.
 
-    A file that knows one machine only is about that one, whatever it is called.
+    A file that knows one machine only is about that one, whatever it is called, unless its
+    name is all but the one simulated: then one of the two is misspelt.
+
+    :param machine: the name of the machine simulated.
+    :param times_of: the name that the file must have, if the user gave one.
     """
     names = tuple(dict.fromkeys(t.machine for t in timings))
-    if machine not in names and len(names) > 1:
-        hint = nearest(machine, names)
-        raise InputError(
-            f"times: no row is of {machine!r}, only of {', '.join(names)}{hint};"
-            " --times-of says which"
-        )
-    wanted = machine if machine in names else names[0]
+    wanted = machine if times_of is None else times_of
+    if wanted not in names:
+        if times_of is not None:
+            raise InputError(
+                f"times-of: no row is of {wanted!r}, only of {', '.join(names)}"
+                f"{nearest(wanted, names)}"
+            )
+        if len(names) > 1:
+            hint = nearest(wanted, names)
+            raise InputError(
+                f"times: no row is of {wanted!r}, only of {', '.join(names)}{hint};"
+                " --times-of says which"
+            )
+        if SequenceMatcher(None, wanted, names[0]).ratio() >= _MISSPELT:
+            raise InputError(
+                f"{timings[0].where}: machine: {names[0]!r} is not {wanted!r} (did you mean"
+                f" {wanted!r}?); if it is another one: --times-of {shlex.quote(names[0])}"
+            )
+        wanted = names[0]
     return tuple(t for t in timings if t.machine == wanted)
 
 
@@ -118,6 +142,7 @@ def _timing(row: Row, name: str) -> Timing:
         elapsed_ns=row.nanoseconds("real_s"),
         source=row.fields.get("source", "") or name,
         line=row.line,
+        where=row.where,
     )
 
 

@@ -95,9 +95,11 @@ class Cells:
         progress: Callable[[], object] | None = None,
     ) -> None:
         self._wanted: dict[Setting, list[str]] = {}
+        self._where: dict[Setting, str] = {}
         for timing in timings:
             setting = _setting(timing)
             self._wanted.setdefault(setting, [])
+            self._where.setdefault(setting, timing.where)
             if timing.phase not in self._wanted[setting]:
                 self._wanted[setting].append(timing.phase)
         self._noise = noise
@@ -207,7 +209,7 @@ class Cells:
         try:
             return scenario.replace(pages=pages)
         except InputError as error:
-            raise InputError(f"times: {error}") from None
+            raise InputError(f"{self._where[setting]}: {error}") from None
 
 
 def _setting(timing: Timing) -> Setting:

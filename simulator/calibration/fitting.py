@@ -209,5 +209,5 @@ def _check_kernel(timing: Timing) -> None:
     except InputError:
         hint = nearest(timing.kernel, kernels())
         raise InputError(
-            f"times: line {timing.line}: there is no kernel {timing.release!r} here{hint}"
+            f"{timing.where}: there is no kernel {timing.release!r} here{hint}"
         ) from None

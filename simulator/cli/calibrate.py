@@ -83,7 +83,7 @@ def run(args: Namespace) -> tuple[int, str]:
 
     machine = load_machine(args.machine)
     timings = read_timings(args.times)
-    timings = of_machine(timings, args.times_of or machine.name)
+    timings = of_machine(timings, machine.name, args.times_of)
     allowed = fitted_timings(timings, args.fit_on)
     steps = parse_steps(args.fit, machine) if args.fit else default_steps(machine, allowed)
     bar = progress_bar(None, "simulations")

@@ -143,9 +143,8 @@ def _times(args: Namespace) -> Callable[[], Found]:
         check_jobs(args.jobs)
     timings = read_timings(Path(args.times) if args.times else None)
     machine = None if args.machine is None else load_machine(args.machine)
-    of = args.times_of or (None if machine is None else machine.name)
-    if of is not None:
-        timings = of_machine(timings, of)
+    if machine is not None or args.times_of is not None:
+        timings = of_machine(timings, machine.name if machine else "", args.times_of)
     plan = plan_times(timings, machine, args.replications, args.seed, args.quick)
     jobs = args.jobs or default_jobs(plan.scenarios)
 

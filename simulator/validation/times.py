@@ -150,7 +150,7 @@ def _machine(timing: Timing) -> Machine:
         return load_machine(timing.machine)
     except InputError as error:
         hint = "--machine names a profile to take"
-        raise InputError(f"times: line {timing.line}: {error}; {hint}") from None
+        raise InputError(f"{timing.where}: {error}; {hint}") from None
 
 
 def _whole(group: Sequence[Timing], machine: Machine, seed: int) -> Scenario:
@@ -167,7 +167,7 @@ def _whole(group: Sequence[Timing], machine: Machine, seed: int) -> Scenario:
             seed=seed,
         )
     except InputError as error:
-        raise InputError(f"times: line {first.line}: {error}") from None
+        raise InputError(f"{first.where}: {error}") from None
 
 
 def _part(whole: Scenario, pages: int, setting: Setting) -> Scenario:

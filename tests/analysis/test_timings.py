@@ -58,6 +58,8 @@ WRONG = [
     ((HEADER, ROW.replace("0.1234567", "2m27s")), "real_s: '2m27s' is not a number of seconds"),
     ((HEADER, ROW.replace("0.1234567", "-1")), "real_s: '-1' is not a time above 0 s"),
     ((HEADER, ROW.replace("0.1234567", "nan")), "real_s: 'nan' is not a time above 0 s"),
+    ((HEADER, ROW.replace("0.1234567", "inf")), "real_s: 'inf' is not a time above 0 s"),
+    ((HEADER, ROW.replace("0.1234567", "1e9")), "real_s: '1e9' is not a time below 1,000,000,000"),
     ((HEADER, ROW.replace("6.1", "")), "line 2: kernel: is empty"),
     ((HEADER, 'a,"b'), "line 2: unexpected end of data"),
 ]
@@ -86,3 +88,12 @@ def test_a_file_of_one_machine_is_about_that_one(tmp_path):
     assert [t.line for t in of_machine(two, "rack")] == [3]
     with pytest.raises(InputError, match="no row is of 'laptop-8', only of box, rack"):
         of_machine(two, "laptop-8")
+
+
+def test_a_machine_that_is_all_but_the_one_asked_for_is_misspelt(tmp_path):
+    timings = read(tmp_path, HEADER, ROW.replace("box", "laptpo-8"))
+    with pytest.raises(InputError, match=r"line 2: .*'laptpo-8' .*did you mean 'laptop-8'\?"):
+        of_machine(timings, "laptop-8")
+    assert of_machine(timings, "laptop-8", "laptpo-8") == timings
+    with pytest.raises(InputError, match=r"times-of: no row is of 'laptop-8'"):
+        of_machine(timings, "laptpo-8", "laptop-8")

@@ -125,12 +125,15 @@ def test_wrong_input_is_one_line_and_status_2(tlbsim, times, argv, message, monk
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("box,v6.66,off,alloc,4096,2048,1", "times: line 2: there is no kernel 'v6.66' here"),
+        ("box,v6.66,off,alloc,4096,2048,1", "times.csv, line 2: there is no kernel 'v6.66' here"),
         (
             "box,v6.7,off,alloc,4096,2048,1",
             "times: no row is of an unmodified kernel, only of v6.7",
         ),
+        ("box,v6.6,off,alloc,40960,2048,1", "times.csv, line 2: pages: 40960 pages of 2M"),
         ("box,v6.6,off,alloc,40960,2048,1", "do not fit the memory of laptop-8; 16384 fit"),
+        ("box,v6.6,off,alloc,100000000,2048,1", "times.csv, line 2: pages: must be 1 to 16777216"),
+        ("laptpo-8,v6.6,off,alloc,4096,2048,1", "(did you mean 'laptop-8'?)"),
         ("box,v6.6,off,alloc,40960,2048,1 s", "line 2: real_s: '1 s' is not a number of seconds"),
     ],
 )

@@ -223,7 +223,7 @@ def test_an_interrupt_leaves_what_was_finished(tlbsim, monkeypatch, times):
         (("--times", "no/such.csv"), "times: cannot read no/such.csv: No such file"),
         (("--times", "--replications", "0"), "replications: must be 1 to"),
         (("--times", "--jobs", "0"), "jobs: must be 1 to"),
-        (("--times", "--times-of", "epyc"), "times: no row is of 'epyc'"),
+        (("--times", "--times-of", "epyc"), "times-of: no row is of 'epyc'"),
         (("--times", "--machine", "laptop-8"), "times: no row is of 'laptop-8'"),
         (("--seed", "-1"), "seed: must be 0 to"),
         (("--time",), "unknown option '--time' (did you mean '--times'?)"),

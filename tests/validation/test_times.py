@@ -111,7 +111,7 @@ def test_what_cannot_be_simulated_is_named_with_its_line(tmp_path, row, message)
     rows = timings(tmp_path, row)
     with pytest.raises(InputError) as error:
         plan_times(rows)
-    assert str(error.value).startswith("times: line 2: ")
+    assert str(error.value).startswith(f"times: {tmp_path / 'times.csv'}, line 2: ")
     assert message in str(error.value)
 
 
