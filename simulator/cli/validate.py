@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from simulator.cli.output import complain, json_text, progress_bar
 from simulator.cli.parser import number
 from simulator.cli.process import INTERRUPTED
+from simulator.errors import InputError
 
 if TYPE_CHECKING:
     from simulator.analysis.frames import Totals
@@ -29,6 +30,14 @@ EXAMPLE = "tlbsim validate --counts"
 _MISMATCH = 1
 _COUNTS_MACHINE = "epyc-7j13-vm252"
 _CALLS, _CALLS_QUICK = 2000, 200
+_REPLICATIONS = 3
+_SEED = 1
+# Which part has a use for which option.
+_USES = {
+    "counts": ("machine",),
+    "times": ("machine", "times_of", "quick", "replications", "seed", "jobs"),
+    "benchmarks": ("quick", "seed"),
+}
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -75,10 +84,14 @@ def configure(parser: ArgumentParser) -> None:
         "--replications",
         metavar="N",
         type=number,
-        default=3,
-        help="times: simulations of each, for the interval (default 3)",
+        help=f"times: simulations of each, for the interval (default {_REPLICATIONS})",
     )
-    option("--seed", metavar="N", type=number, default=1, help="seed of draws (default 1)")
+    option(
+        "--seed",
+        metavar="N",
+        type=number,
+        help=f"times, benchmarks: seed of draws (default {_SEED})",
+    )
     option(
         "--jobs",
         metavar="N",
@@ -94,17 +107,35 @@ def run(args: Namespace) -> tuple[int, str]:
         "times": args.times is not None,
         "benchmarks": args.benchmarks,
     }
+    names = [name for name in asked if asked[name] or not any(asked.values())]
+    _nothing_unused(args, names)
     prepare = {"counts": _counts, "times": _times, "benchmarks": _benchmarks}
     # What is wrong with either file comes out before anything is simulated.
-    parts = {
-        name: make(args) for name, make in prepare.items() if asked[name] or not any(asked.values())
-    }
+    parts = {name: prepare[name](args) for name in names}
     found = {name: part() for name, part in parts.items()}
     status = max(status for status, _, _ in found.values())
     if args.json:
         values = {name: value for name, (_, value, _) in found.items()}
         return status, json_text(values if len(values) > 1 else next(iter(values.values())))
     return status, "\n\n".join(text for _, _, text in found.values())
+
+
+def _nothing_unused(args: Namespace, names: Sequence[str]) -> None:
+    used = {option for name in names for option in _USES[name]}
+    for option in dict.fromkeys(option for options in _USES.values() for option in options):
+        value = getattr(args, option)
+        if option not in used and value is not None and value is not False:
+            takers = " or ".join(f"--{name}" for name in _USES if option in _USES[name])
+            asked = " and ".join(f"--{name}" for name in names)
+            given = option.replace("_", "-")
+            raise InputError(f"{given}: not used by {asked}, only by {takers}; leave it out")
+
+
+def _seed(args: Namespace) -> int:
+    from simulator.scenario import Scenario
+
+    # For what is wrong with it.
+    return Scenario(pages=1, seed=_SEED if args.seed is None else args.seed).seed
 
 
 #: Exit status, what to print as JSON, and as text.
@@ -145,14 +176,16 @@ def _times(args: Namespace) -> Callable[[], Found]:
     machine = None if args.machine is None else load_machine(args.machine)
     if machine is not None or args.times_of is not None:
         timings = of_machine(timings, machine.name if machine else "", args.times_of)
-    plan = plan_times(timings, machine, args.replications, args.seed, args.quick)
+    seed = _seed(args)
+    replications = _REPLICATIONS if args.replications is None else args.replications
+    plan = plan_times(timings, machine, replications, seed, args.quick)
     jobs = args.jobs or default_jobs(plan.scenarios)
 
     def found() -> Found:
         status, results = _simulated(plan, jobs)
         checks = plan.checks(results)
         source = ", ".join(dict.fromkeys(timing.source for timing in timings))
-        text = times_text(checks, source=source, seed=args.seed, provenance=results[0].provenance)
+        text = times_text(checks, source=source, seed=seed, provenance=results[0].provenance)
         return status, times_json(checks), text
 
     return found
@@ -160,11 +193,9 @@ def _times(args: Namespace) -> Callable[[], Found]:
 
 def _benchmarks(args: Namespace) -> Callable[[], Found]:
     from simulator.report.validate_text import benchmarks_json, benchmarks_text
-    from simulator.scenario import Scenario
     from simulator.validation import check_benchmarks
 
-    # For what is wrong with the seed.
-    seed = Scenario(pages=1, seed=args.seed).seed
+    seed = _seed(args)
     ntimes = _CALLS_QUICK if args.quick else _CALLS
 
     def found() -> Found:

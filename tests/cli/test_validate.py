@@ -225,7 +225,20 @@ def test_an_interrupt_leaves_what_was_finished(tlbsim, monkeypatch, times):
         (("--times", "--jobs", "0"), "jobs: must be 1 to"),
         (("--times", "--times-of", "epyc"), "times-of: no row is of 'epyc'"),
         (("--times", "--machine", "laptop-8"), "times: no row is of 'laptop-8'"),
-        (("--seed", "-1"), "seed: must be 0 to"),
+        (("--seed", "-1"), ": seed: must be 0 to"),
+        (("--times", "--seed", "-1"), ": seed: must be 0 to"),
+        (
+            ("--benchmarks", "--machine", "laptop-8"),
+            "machine: not used by --benchmarks, only by --",
+        ),
+        (("--benchmarks", "--times-of", "foo"), "times-of: not used by --benchmarks, only by --"),
+        (("--counts", "--quick"), "quick: not used by --counts, only by --times or --benchm"),
+        (("--counts", "--replications", "0"), "replications: not used by --counts, only by --"),
+        (("--counts", "--seed", "1"), "seed: not used by --counts, only by --"),
+        (
+            ("--counts", "--benchmarks", "--jobs", "2"),
+            "jobs: not used by --counts and --benchmarks, only by --times",
+        ),
         (("--time",), "unknown option '--time' (did you mean '--times'?)"),
     ],
 )
