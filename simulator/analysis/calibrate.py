@@ -142,6 +142,15 @@ class Fit:
         """The fitted values."""
         return tuple(e.value for e in self.estimated)
 
+    @property
+    def decided(self) -> int:
+        """
+        How many values, or combinations of some, the data decide.
+
+        A value at the end of its range is not one: the end of the range decides it.
+        """
+        return len(self.residuals) - self.degrees_of_freedom
+
 
 def fit(
     model: Model,

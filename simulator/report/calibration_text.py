@@ -109,7 +109,7 @@ def _step(nth: int, step: FittedStep) -> str:
     values = ", ".join(f"{value:.2g}" for value in found.singular_values)
     lines.append(
         wrapped(
-            f"The timings decide {found.rank} of {len(found.estimated)} (singular values over"
+            f"The timings decide {found.decided} of {len(found.estimated)} (singular values over"
             f" the plausible ranges: {values}); {found.degrees_of_freedom} left over to judge by."
         )
     )
@@ -222,6 +222,7 @@ def _step_json(step: FittedStep) -> dict[str, Any]:
         ],
         "singular_values": list(found.singular_values),
         "rank": found.rank,
+        "decided": found.decided,
         "degrees_of_freedom": found.degrees_of_freedom,
         "covariance": None if found.covariance is None else [list(r) for r in found.covariance],
         "converged": found.converged,

@@ -119,6 +119,13 @@ def test_a_value_that_cannot_be_reached_stops_at_the_end_of_its_range():
     slope = X / times
     assert b.value == pytest.approx(slope @ (1 - 25.0 / times) / (slope @ slope), rel=1e-4)
     assert b.standard_error is not None
+    assert (found.rank, found.decided, found.degrees_of_freedom) == (2, 1, len(X) - 1)
+
+
+def test_a_timing_out_of_reach_decides_nothing_and_is_left_over():
+    found = fit(lambda v: [v[0]], [Parameter("a", 20.0, 0.0, 25.0)], [100.0])
+    assert found.estimated[0].bound == "high"
+    assert (found.decided, found.degrees_of_freedom) == (0, 1)
 
 
 def test_a_model_in_steps_is_fitted_across_the_steps():

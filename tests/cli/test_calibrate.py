@@ -210,3 +210,13 @@ def test_what_was_measured_is_reported_and_written(tlbsim, tmp_path, monkeypatch
     found_json = tlbsim("calibrate", "--here", "--json").json
     assert found_json["costs_ns"] == {"invlpg": 50.0}
     assert found_json["gaps"] == [{"what": "shootdowns", "why": "no interrupts seen"}]
+
+
+def test_a_cost_at_the_end_of_its_range_is_not_counted_as_decided(tlbsim, tmp_path):
+    # A time that no cost of the laptop explains: 0.1 s for 1024 pages.
+    (tmp_path / "times.csv").write_text(f"{HEADER}\nbox,v6.6,off,alloc,1024,2048,0.1\n")
+    argv = ("calibrate", "--machine", "laptop-8", "--times", tmp_path / "times.csv")
+    text = tlbsim(*argv, "--fit", "huge_alloc_2m").out
+    assert "at the high end of its range" in text
+    assert "The timings decide 0 of 1 " in text
+    assert "1 left over to judge by" in " ".join(text.split())
