@@ -247,16 +247,13 @@ def _provenance(scenario: Scenario) -> dict[str, Any]:
         "replication": scenario.replication,
         "costs": sum(kinds.values()),
         "assumed_costs": kinds["assumed"],
-        "fitted": _fitted(machine, patched=False),
-        "fitted_to_patched": _fitted(machine, patched=True),
+        "set": machine.changed(),
+        "fitted": list(machine.fitted(patched=False)),
+        "fitted_to_patched": list(machine.fitted(patched=True)),
         "notes": _notes(scenario),
         "python": host.python_version(),
         "packages": {name: metadata.version(name) for name in _PACKAGES},
     }
-
-
-def _fitted(machine: Machine, *, patched: bool) -> list[str]:
-    return [name for f in machine.calibration if f.patched is patched for name in f.parameters]
 
 
 def _commit() -> str | None:

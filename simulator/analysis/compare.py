@@ -88,7 +88,7 @@ def compare_results(results: Sequence[Sequence[ResultFrames]], level: float = LE
     if not results or not results[0]:
         raise ValueError("nothing to compare")
     _check_pairs(results)
-    labels, common = _labels([runs[0].scenario for runs in results])
+    labels, common = _labels([_described(runs[0]) for runs in results])
     values = [[_by_phase(run) for run in runs] for runs in results]
     rows = [
         _row(label, phase, metric, runs, values[0], level)
@@ -136,8 +136,13 @@ def _scenario_key(run: ResultFrames) -> tuple[str, ...]:
     return tuple(name_of(fields[name]) for name in fields if name not in _REPLICATION_FIELDS)
 
 
-def _labels(scenarios: Sequence[object]) -> tuple[tuple[str, ...], dict[str, str]]:
-    named = [{key: name_of(v) for key, v in fields_of(s).items()} for s in scenarios]
+def _described(run: ResultFrames) -> dict[str, str]:
+    # A machine keeps its name when values of it are set.
+    fields = fields_of(run.scenario) | {"set": run.provenance.get("set", {})}
+    return {key: name_of(value) for key, value in fields.items()}
+
+
+def _labels(named: Sequence[Mapping[str, str]]) -> tuple[tuple[str, ...], dict[str, str]]:
     names = [name for name in named[0] if name not in _REPLICATION_FIELDS]
     differing = [name for name in names if len({fields[name] for fields in named}) > 1]
     labels: list[str] = []

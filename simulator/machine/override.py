@@ -4,8 +4,8 @@ Values changed by the user
 --------------------------
 
 What ``--set KEY=VALUE`` does to a machine: the value changes, its kind becomes
-``assumed`` and its source ``set by the user``, so that a report can say so.  A
-range that does not hold the new value is widened to it.
+``assumed`` and its source ``set by the user``, by which :func:`changed` finds it
+again, so that a report can say so.  A range that does not hold the new value is widened to it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pydantic import BaseModel
 
 from simulator.errors import InputError, nearest
 from simulator.machine.load import build
-from simulator.machine.schema import Fact, IdleState, Machine, Quantity, Size
+from simulator.machine.schema import Fact, IdleState, Machine, Quantity, Size, Time
 from simulator.machine.units import SIZE_UNITS, TIME_UNITS
 
-__all__ = ("keys", "with_values")
+__all__ = ("changed", "fitted", "keys", "with_values")
 
 _SOURCE = "set by the user"
 
@@ -29,6 +29,24 @@ _SOURCE = "set by the user"
 def keys(machine: Machine) -> tuple[str, ...]:
     """Return the dotted names of all values of `machine` that can be set."""
     return tuple(_leaves(machine))
+
+
+def changed(machine: Machine) -> dict[str, str]:
+    """Return what the user set, see :meth:`Machine.changed`."""
+    return {key: _text(leaf) for key, leaf in _leaves(machine).items() if leaf.source == _SOURCE}
+
+
+def fitted(machine: Machine, *, patched: bool) -> tuple[str, ...]:
+    """Return which values were fitted, see :meth:`Machine.fitted`."""
+    leaves = _leaves(machine)
+    found: list[str] = []
+    for fit in machine.calibration:
+        for name in fit.parameters if fit.patched is patched else ():
+            # A parameter may be a table of values, of which the user set one.
+            below = [key for key in leaves if key == name or key.startswith(name + ".")]
+            kept = [key for key in below if leaves[key].source != _SOURCE]
+            found += [name] if kept == below else kept
+    return tuple(found)
 
 
 def with_values(machine: Machine, values: Mapping[str, bool | float | str]) -> Machine:
@@ -45,7 +63,7 @@ def with_values(machine: Machine, values: Mapping[str, bool | float | str]) -> M
         else:
             table["value"] = _fact(key, leaf.value, value)
         table.update(kind="assumed", source=_SOURCE, note="", machine="", date="")
-    return build(data, "set by the user")
+    return build(data, _SOURCE)
 
 
 def _leaves(machine: Machine) -> dict[str, Quantity | Fact[Any]]:
@@ -67,6 +85,12 @@ def _leaves(machine: Machine) -> dict[str, Quantity | Fact[Any]]:
 
     walk("", machine)
     return found
+
+
+def _text(leaf: Quantity | Fact[Any]) -> str:
+    if isinstance(leaf, Size | Time):
+        return f"{leaf.value:.12g} {leaf.unit}"
+    return str(leaf.value).lower() if isinstance(leaf.value, bool) else str(leaf.value)
 
 
 def _unknown(key: str, leaves: Mapping[str, object]) -> str:

@@ -508,6 +508,26 @@ class Machine(Strict):
 
         return with_values(self, values)
 
+    def changed(self) -> dict[str, str]:
+        """
+        Return what :meth:`with_values` changed: texts with units, by dotted name.
+
+        A value that was set to what it had been counts.
+        """
+        from simulator.machine.override import changed
+
+        return changed(self)
+
+    def fitted(self, *, patched: bool) -> tuple[str, ...]:
+        """
+        Return the dotted names of the values that were fitted, and not changed since.
+
+        To cells of a patched kernel, or to unmodified ones.
+        """
+        from simulator.machine.override import fitted
+
+        return fitted(self, patched=patched)
+
     # pickle cannot name the classes that pydantic makes of Fact[int] and its like.
     def __reduce__(self) -> tuple[Callable[[str], Machine], tuple[str]]:
         return (Machine.model_validate_json, (self.model_dump_json(),))

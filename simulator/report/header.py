@@ -19,6 +19,7 @@ __all__ = (
     "header_lines",
     "machine_title",
     "request_text",
+    "set_text",
     "trust_text",
     "version_text",
 )
@@ -59,6 +60,19 @@ def version_text(provenance: Mapping[str, object]) -> str:
     return f"{version}, commit {str(commit)[:12]}" if commit else version
 
 
+def set_text(provenance: Mapping[str, object]) -> str:
+    """
+    Return which values of the machine the user set; empty if none.
+
+    >>> set_text({"set": {"costs.inject": "900 ns", "ipi.mode": "physical"}})
+    'costs.inject=900 ns, ipi.mode=physical'
+    """
+    values = provenance.get("set")
+    if not isinstance(values, Mapping):
+        return ""
+    return ", ".join(f"{key}={value}" for key, value in values.items())
+
+
 def trust_text(provenance: Mapping[str, object]) -> str:
     """
     Return how many values of the machine are assumed, and which were fitted.
@@ -94,6 +108,7 @@ def header_lines(result: ResultTotals) -> list[str]:
         ("noise", name_of(s.noise)),
         ("seed", f"{s.seed}, replication {s.replication}"),
         *_further_fields(result),
+        *(("set", text) for text in [set_text(result.provenance)] if text),
         ("version", version_text(result.provenance)),
         ("model", trust_text(result.provenance)),
         *(("note", note) for note in _notes(result)),

@@ -125,6 +125,16 @@ def test_labels_name_just_the_fields_that_differ(run, fields, labels):
     assert "engine" not in comparison.common
 
 
+def test_values_set_of_a_machine_tell_it_from_one_of_the_same_name(run):
+    runs = [run(), run(), run(kernel="v6.7")]
+    runs[1].provenance["set"] = {"costs.send": "90 ns"}
+    assert compare_results([[r] for r in runs[:2]]).labels == ("set=none", "set=costs.send=90 ns")
+    runs[2].provenance["set"] = runs[1].provenance["set"]
+    comparison = compare_results([[r] for r in runs[1:]])
+    assert comparison.labels == ("v6.6", "v6.7")
+    assert comparison.common["set"] == "costs.send=90 ns"
+
+
 def test_identical_replications_are_refused(run):
     # Mesa's batch_run gave ten identical runs for one seed and ten iterations.
     with pytest.raises(ValueError, match="share seed and replication"):

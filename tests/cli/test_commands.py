@@ -81,6 +81,17 @@ def test_set_changes_values_of_the_machine():
     assert (costs.inject.kind, costs.inject.source) == ("assumed", "set by the user")
 
 
+def test_reports_say_what_was_set_and_no_longer_call_it_fitted(tlbsim):
+    options = ("--machine", "epyc-7j13-vm252", "--cpus", "8", "--pages", "1")
+    options += ("--set", "costs.inject=900", "--set", "noise.idle_share=0.3")
+    kernels = ("--kernel", "v6.6", "--kernel", "v6.7", "--replications", "1")
+    for out in (tlbsim("run", *options).out, tlbsim("compare", *options, *kernels).out):
+        head = " ".join(out.split("\n\n")[0].split())
+        assert " set costs.inject=900 ns " in head
+        assert "fitted to the unmodified kernel: costs.huge_alloc_2m, costs.huge_free_2m" in head
+        assert "noise quiet, idle_share=0.3" in head
+
+
 def test_set_changes_values_of_the_noise():
     setting = ("--set", "noise.idle_share=0.3", "--set", "noise.shootdowns_per_s=1e3")
     (s,) = fields("run", "--noise", "busy", *setting)

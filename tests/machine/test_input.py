@@ -332,6 +332,31 @@ def test_quantiles_keep_their_shape_when_their_mean_is_set():
 def test_nothing_set_is_the_same_machine():
     for name in machines():
         assert load_machine(name).with_values({}) == load_machine(name)
+        assert load_machine(name).changed() == {}
+
+
+def test_machine_knows_what_the_user_set_and_in_which_unit():
+    values = {"costs.inject": 900, "costs.send": "0.2us"}
+    machine = load_machine("epyc-7j13-vm252").with_values(values)
+    assert machine.changed() == {"costs.send": "0.2 us", "costs.inject": "900 ns"}
+    again = machine.with_values({"ipi.shorthand": False})
+    assert again.changed() == machine.changed() | {"ipi.shorthand": "false"}
+
+
+def test_value_set_by_the_user_is_no_longer_a_fitted_one():
+    machine = load_machine("epyc-7j13-vm252")
+    folio = ("costs.huge_alloc_2m", "costs.huge_free_2m")
+    assert machine.fitted(patched=False) == ("costs.inject", *folio)
+    assert machine.with_values({"costs.inject": 900}).fitted(patched=False) == folio
+    assert machine.fitted(patched=True) == ()
+
+
+def test_of_a_fitted_table_what_the_user_left_stays_fitted():
+    machine = load_machine("server-2021")
+    assert machine.fitted(patched=False)[:2] == ("costs.enqueue", "costs.ack")
+    changed = machine.with_values({"costs.enqueue.socket": 50})
+    left = ("costs.enqueue.core", "costs.enqueue.hop1")
+    assert changed.fitted(patched=False)[:3] == (*left, "costs.ack")
 
 
 @pytest.mark.parametrize("name", machines())

@@ -46,6 +46,14 @@ def test_header_names_faults_tunables_and_notes_only_where_there_are_any(result)
     assert "what if: HVO on a kernel that has none" in line(text, "note")
 
 
+def test_header_names_what_was_set_of_the_machine(result):
+    assert "\nset " not in run_report(result())
+    r = result()
+    r.provenance["set"] = {"costs.inject": "900 ns", "ipi.shorthand": "false"}
+    text = run_report(r)
+    assert line(text, "set") == "set        costs.inject=900 ns, ipi.shorthand=false"
+
+
 def test_numbers_are_those_of_the_summary(result):
     r = result(kernel="v6.7")
     text = run_report(r)

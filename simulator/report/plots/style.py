@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from simulator.analysis.frames import ResultTotals, name_of, nr_cpus, phases_of
-from simulator.report.header import machine_title, version_text
+from simulator.report.header import machine_title, set_text, version_text
 from simulator.report.text import TIME_UNITS, format_count
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def add_caption(figure: Figure, results: Sequence[ResultTotals], how_to_read: st
         each("CPUs", lambda r: format_count(nr_cpus(r))),
         each("noise", lambda r: name_of(r.scenario.noise)),
         each("seed", lambda r: str(r.scenario.seed)),
+        *distinct(f"set {text}" for r in results if (text := set_text(r.provenance))),
         *distinct(note for r in results for note in r.provenance.get("notes", ())),
         version_text(results[0].provenance),
     ]
