@@ -13,7 +13,7 @@ import json
 import platform as host
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -43,10 +43,10 @@ _PACKAGES = ("simpy", "numpy", "pandas", "scipy", "pydantic", "matplotlib")
 
 def simulate(scenario: Scenario) -> Result:
     """Run a scenario and return its result."""
-    engine = _run(scenario, None)
+    engine, kernel = _run(scenario, None)
     return Result(
         scenario,
-        _provenance(scenario),
+        _provenance(scenario, _unreached(scenario, kernel)),
         columns=partial(columns_of, engine.recorder),
         replay=partial(_replay, scenario, engine),
         describe=scenario.resolved,
@@ -67,10 +67,9 @@ def simulate_module(scenario: Scenario, module: Module) -> Result:
     for label, body in module.phases(kernel).items():
         now_ns = _run_phase(engine, kernel, label, now_ns, {cpu: body})
     note = f"kernel module {module.name} in place of the request for huge pages"
-    provenance = _provenance(scenario)
     return Result(
         scenario,
-        provenance | {"notes": [*provenance["notes"], note]},
+        _provenance(scenario, [note, *_unreached(scenario, kernel)]),
         columns=partial(columns_of, engine.recorder),
         replay=_no_replay,
         describe=lambda: scenario.resolved() | {"module": module.name},
@@ -96,7 +95,7 @@ def load_result(directory: str | Path) -> Result:
     )
 
 
-def _run(scenario: Scenario, ipis: IpiLog | None) -> Engine:
+def _run(scenario: Scenario, ipis: IpiLog | None) -> tuple[Engine, Kernel]:
     engine, kernel, machine = _boot(scenario, ipis)
     requests = Requests(kernel, scenario.path, scenario.pages, scenario.allocators)
     task_cpus = _task_cpus(scenario, machine)
@@ -106,7 +105,7 @@ def _run(scenario: Scenario, ipis: IpiLog | None) -> Engine:
         if phase == "alloc":
             kernel.memory.begin_fill(scenario.pages)
         now_ns = _run_phase(engine, kernel, label, now_ns, bodies)
-    return engine
+    return engine, kernel
 
 
 def _boot(scenario: Scenario, ipis: IpiLog | None) -> tuple[Engine, Kernel, Platform]:
@@ -227,7 +226,21 @@ def _notes(scenario: Scenario) -> list[str]:
             f"extrapolation: {kernel.name} allocates at boot with one thread;"
             " parallel allocation came in v6.9"
         )
+    machine, noise = scenario.machine_model, scenario.noise_model
+    if noise.asks_for_preemption and not machine.virtual:
+        notes.append(f"noise {noise.name}: {machine.name} is bare metal, no CPU is preempted")
     return notes
+
+
+# Only a run tells how many allocations of a kind there are.
+def _unreached(scenario: Scenario, kernel: Kernel) -> list[str]:
+    parts = []
+    for kind, ordinals in scenario.faults.items():
+        tried = kernel.nr_allocs.get(kind, 0)
+        if left := [str(nth) for nth in ordinals if nth > tried]:
+            plural = "" if tried == 1 else "s"
+            parts.append(f"{kind} {','.join(left)} ({tried} allocation{plural})")
+    return [f"faults that {kernel.name} never reached: {'; '.join(parts)}"] if parts else []
 
 
 def _boots_parallel(scenario: Scenario) -> bool:
@@ -235,7 +248,7 @@ def _boots_parallel(scenario: Scenario) -> bool:
     return release is not None and (int(release[1]), int(release[2])) >= (6, 9)
 
 
-def _provenance(scenario: Scenario) -> dict[str, Any]:
+def _provenance(scenario: Scenario, notes: Sequence[str]) -> dict[str, Any]:
     machine = scenario.machine_model
     kinds = count_kinds(machine)
     return {
@@ -250,7 +263,7 @@ def _provenance(scenario: Scenario) -> dict[str, Any]:
         "set": machine.changed(),
         "fitted": list(machine.fitted(patched=False)),
         "fitted_to_patched": list(machine.fitted(patched=True)),
-        "notes": _notes(scenario),
+        "notes": [*_notes(scenario), *notes],
         "python": host.python_version(),
         "packages": {name: metadata.version(name) for name in _PACKAGES},
     }

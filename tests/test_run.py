@@ -33,9 +33,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pandas as pd
 import pytest
 
+from simulator.experiment import compare
 from simulator.kernel import load_kernel
 from simulator.machine import Machine, load_machine, load_noise, machines, noises
-from simulator.run import simulate
+from simulator.report import comparison_text, run_report
+from simulator.run import load_result, simulate
 from simulator.scenario import Scenario
 
 FRAMES = (
@@ -364,6 +366,49 @@ def test_without_its_spread_the_work_on_a_folio_always_takes_as_long(machine, co
 
     assert varies((cost,)) > 1
     assert varies(()) == 1
+
+
+@pytest.mark.parametrize("engine", ["events", "auto"])
+def test_faults_beyond_the_last_allocation_are_noted_with_its_number(engine, tmp_path):
+    # 64 aligned pages lie in one PMD of vmemmap, which is split once; each has a head page.
+    faults = {"pte_page": (1, 3), "head_page": (64, 70, 80), "restore_page": (2,)}
+    fields = {"pages": 64, "phases": ("alloc",), "kernel": "v6.7", "engine": engine}
+    without = simulate(small(**fields, faults={"pte_page": (1,), "head_page": (1,)}))
+    assert without.provenance["notes"] == []
+    result = simulate(small(**fields, faults={"pte_page": (3, 7)}))
+    note = "faults that v6.7 never reached: pte_page 3,7 (1 allocation)"
+    assert result.provenance["notes"] == [note]
+    assert f"note       {note}\n" in run_report(result)
+    result.save(tmp_path / "saved")
+    assert load_result(tmp_path / "saved").provenance["notes"] == [note]
+    (several,) = simulate(small(**fields, faults=faults)).provenance["notes"]
+    assert several.endswith(
+        ": head_page 70,80 (64 allocations); pte_page 3 (2 allocations);"
+        " restore_page 2 (0 allocations)"
+    )
+
+
+def test_comparison_names_the_kernel_that_never_reached_a_fault():
+    kernels = ("v6.6", "v6.7")
+    scenarios = [small(kernel=k, pages=2, cpus=2, faults={"pte_page": (9,)}) for k in kernels]
+    text = comparison_text(compare(scenarios, replications=1))
+    for kernel in kernels:
+        assert f"faults that {kernel} never reached: pte_page 9" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("machine", "noise", "noted"),
+    [
+        (LAPTOP, "overcommitted", True),
+        (LAPTOP, {"preset": "quiet", "preempted_share": 0.001}, True),
+        (LAPTOP, {"preset": "overcommitted", "preempted_share": 0.0}, False),
+        (LAPTOP, "busy", False),
+        ("epyc-7j13-vm252", "overcommitted", False),
+    ],
+)
+def test_noise_of_preempted_vcpus_is_noted_on_bare_metal_that_has_none(machine, noise, noted):
+    notes = simulate(small(machine=machine, noise=noise, pages=1, cpus=2)).provenance["notes"]
+    assert [("is bare metal, no CPU is preempted" in note) for note in notes] == [True] * noted
 
 
 @pytest.mark.parametrize(("kernel", "noted"), [("v6.6", 1), ("v6.7", 1), ("v6.12", 0)])

@@ -140,6 +140,16 @@ class Noise(Strict):
     shootdown_ns: float | None = None
     reasons: Reasons
 
+    @property
+    def asks_for_preemption(self) -> bool:
+        """
+        Whether preempted vCPUs are what the noise is about, or were set by the user.
+
+        Presets are for any machine, and most have just a little of it.
+        """
+        asked = self.reasons.preempted_share == _BY_USER
+        return self.preempted_share > (0 if asked else self.irqs_off_share)
+
     def with_values(self, values: Mapping[str, Any]) -> Noise:
         """Return a noise that differs in some values, see :data:`NOISE_KEYS`."""
         _check_keys(values, NOISE_KEYS)
