@@ -33,6 +33,8 @@ __all__ = ("IrqSpinLock", "Mutex", "RwSemaphore", "SpinLock")
 class _Line:
     # The cache line of a lock: where it is, and what it costs to get it.
 
+    __slots__ = ("_distance", "_transfer", "atomic_ns", "cpu")
+
     def __init__(self, platform: Platform) -> None:
         self._distance = platform.distance
         self.cpu = -1  # that had it last
@@ -67,8 +69,6 @@ class SpinLock:
         self._owner: Task | None = None
         self._waiters: deque[tuple[Task, Event]] = deque()
         self._since_ns = 0
-        self._irq = False  # whether it is for spin_lock_irq()
-        self._extra_ns = 0  # what taking it costs besides its line
         self.held_max_ns = 0
 
     def acquire(self, task: Task) -> Steps:
@@ -96,7 +96,6 @@ class SpinLock:
         if (
             line.cpu == task.cpu.number
             and self._owner is None
-            and not self._irq
             and task.passes(self._category, line.atomic_ns, category, ns)
         ):
             held_ns = line.atomic_ns + ns
@@ -107,27 +106,25 @@ class SpinLock:
 
     def _take(self, task: Task) -> None:
         # The task has met, and nobody has the lock.
-        if self._irq:
-            task.irqs_off()
         self._owner = task
         self._since_ns = task.met_ns
-        task.work(self._category, self._line.take(task.cpu.number) + self._extra_ns)
+        task.work(self._category, self._line.take(task.cpu.number))
 
     def _queue_up(self, task: Task) -> Steps:
         if not task.ready():
             yield from task.meet()
         if self._owner is None:
             self._take(task)
-            return
-        if self._irq:
-            task.irqs_off()
+        else:
+            yield from self._spin(task)
+
+    def _spin(self, task: Task) -> Steps:
         granted = Event(self._timeline)
         # Requests come in the order of their keys, since every one has met.
         self._waiters.append((task, granted))
         granted_ns = yield granted
         yield from task.wait_until(granted_ns, self._category)
         self._since_ns = task.met_ns
-        task.work(self._category, self._extra_ns)
 
     def _cycle(self, task: Task, category: str, ns: int) -> Steps:
         yield from self.acquire(task)
@@ -145,8 +142,6 @@ class SpinLock:
             granted.succeed(task.met_ns + hand_off_ns)
         else:
             self._owner = None
-        if self._irq:
-            task.irqs_on()
 
 
 class IrqSpinLock(SpinLock):
@@ -154,8 +149,26 @@ class IrqSpinLock(SpinLock):
 
     def __init__(self, timeline: Timeline, platform: Platform, category: str) -> None:
         super().__init__(timeline, platform, category)
-        self._irq = True
-        self._extra_ns = platform.costs["irq_save"].ns()
+        self._irq_save_ns = platform.costs["irq_save"].ns()
+
+    def cycle(self, task: Task, category: str, ns: int) -> Steps:
+        """Take the lock, work so long under it, and release it; for ``yield from``."""
+        return self._cycle(task, category, ns)
+
+    def _take(self, task: Task) -> None:
+        task.irqs_off()
+        self._owner = task
+        self._since_ns = task.met_ns
+        task.work(self._category, self._line.take(task.cpu.number) + self._irq_save_ns)
+
+    def _spin(self, task: Task) -> Steps:
+        task.irqs_off()
+        yield from super()._spin(task)
+        task.work(self._category, self._irq_save_ns)
+
+    def _hand_on(self, task: Task) -> None:
+        super()._hand_on(task)
+        task.irqs_on()
 
 
 class Mutex:
@@ -205,7 +218,8 @@ class RwSemaphore:
     def down_read(self, task: Task) -> Steps:
         """Enter as a reader; for ``yield from``."""
         if task.ready():
-            task.work(self._category, self._line.take(task.cpu.number))
+            line, cpu = self._line, task.cpu.number
+            task.work(self._category, line.atomic_ns if line.cpu == cpu else line.take(cpu))
             return DONE
         return task.meet_and(self._enter)
 

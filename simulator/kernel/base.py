@@ -16,6 +16,7 @@ checker can attach there by replacing them.
 from __future__ import annotations
 
 import inspect
+from array import array
 from collections import defaultdict, deque
 from collections.abc import Collection
 from pathlib import Path
@@ -95,7 +96,8 @@ class KernelBase:
         k.worklists: dict[int, deque[WorkStruct]] = defaultdict(deque)  # by CPU
         k.nr_tasks = 0  # of the present phase
         k.nr_allocs: dict[str, int] = defaultdict(int)
-        k._draws: dict[str, dict[int, list[int]]] = defaultdict(dict)  # by name and block
+        k.counts: dict[str, int] = k.recorder.counts  # of the present phase
+        k._draws: dict[str, array[int]] = {}  # by name, then by folio
         k._calls: dict[tuple[str, int | None], Call] = {}
 
     # --- hooks ----------------------------------------------------------------------
@@ -107,17 +109,17 @@ class KernelBase:
     def pmd_populate_kernel(k, task: Task, pmd: int) -> None:
         """Store a page table into a PMD."""
         k.split_pmds.add(pmd)
-        k.count("pmd_splits")
+        k.counts["pmd_splits"] += 1
         task.work("split", k.cost.pmd_split.each_ns)
 
     def set_pte_range(k, task: Task, category: str, folio: Folio, first: int, nr: int) -> None:
         """Store ``nr`` vmemmap PTEs of a folio, from its ``first`` on."""
-        task.work(category, k.cost.set_pte.ns(nr))
+        task.work(category, k.cost.set_pte.times[nr])
 
     def smp_wmb(k, task: Task, nr: int = 1) -> None:
         """Order earlier stores before later ones; a compiler barrier on x86."""
         if k.cost.smp_wmb.each_ns:
-            task.work("barrier", k.cost.smp_wmb.ns(nr))
+            task.work("barrier", k.cost.smp_wmb.times[nr])
 
     def set_vmemmap_optimized(k, folio: Folio, optimized: bool) -> None:
         """Set or clear HPageVmemmapOptimized."""
@@ -132,6 +134,7 @@ class KernelBase:
             k.nr_filled = 0  # a folio that could not be given back keeps its number
         k.nr_tasks = len(initiators)
         k.recorder.begin_phase(label, start_ns, initiators)
+        k.counts = k.recorder.counts
         k.recorder.phase.free_pages_min = k.nr_free_pages
         k.page_table_lock.held_max_ns = 0
 
@@ -139,20 +142,21 @@ class KernelBase:
         """Record the state at the end of a phase."""
         k.recorder.end_phase(end_ns)
         k.recorder.phase.ptl_held_max_ns = k.page_table_lock.held_max_ns
-        k.recorder.counts["pages_got"] = k.h.nr_huge_pages
+        k.counts["pages_got"] = k.h.nr_huge_pages
 
     def draw(k, name: str, folio: Folio) -> int:
         """Return the cost of some work on a folio, in nanoseconds; keyed by the folio."""
-        number = folio.number
-        draws = k._draws[name].get(number // _DRAWS_PER_BLOCK)
-        if draws is None:
-            draws = k._draw_block(name, number // _DRAWS_PER_BLOCK)
-        return draws[number % _DRAWS_PER_BLOCK]
+        try:
+            return k._draws[name][folio.number]
+        except (KeyError, IndexError):
+            return k._draw_up_to(name, folio.number)
 
-    def _draw_block(k, name: str, block: int) -> list[int]:
-        draws = k.platform.work_draws(name, block * _DRAWS_PER_BLOCK, _DRAWS_PER_BLOCK)
-        k._draws[name][block] = draws.tolist()
-        return k._draws[name][block]
+    def _draw_up_to(k, name: str, number: int) -> int:
+        # Folios are numbered without gaps: whole blocks, up to the one with this number.
+        draws = k._draws.setdefault(name, array("q"))
+        while len(draws) <= number:
+            draws.frombytes(k.platform.work_draws(name, len(draws), _DRAWS_PER_BLOCK).tobytes())
+        return draws[number]
 
     def clock(k, task: Task) -> Steps:
         """Return the task's time; generator."""
@@ -166,7 +170,3 @@ class KernelBase:
         phase = k.recorder.phase
         if k.nr_held_pages > phase.peak_held_pages:  # noqa: PLR1730 - max() is slower
             phase.peak_held_pages = k.nr_held_pages
-
-    def count(k, name: str, nr: int = 1) -> None:
-        """Add to a column of the ``counts`` frame."""
-        k.recorder.counts[name] += nr

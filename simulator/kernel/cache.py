@@ -241,7 +241,7 @@ class Cache(KernelBase):
             cache.nr_cold_pages -= nr_cold
             ns += nr_cold * k.draw("page_copy_far" if far else "page_copy_near", folio)
         if nr_cold < nr:
-            ns += k.cost.page_copy_hot.ns(nr - nr_cold)
+            ns += k.cost.page_copy_hot.times[nr - nr_cold]
         task.work("page_copy", ns)
         folio.pages_at = folio.head_at = touched
         cache.touched_bytes = touched + (nr + 1) * PAGE_BYTES

@@ -231,7 +231,7 @@ class Hugetlb(HugetlbVmemmap, Workqueue):
         folio.begin(k.phase, task.number, start_ns)
         ns = k.draw(k.huge_alloc, folio) + k.struct_pages_ns(task, folio)
         task.work("huge_page_alloc", ns)
-        k.count("hugepage_allocs")
+        k.counts["hugepage_allocs"] += 1
         return folio
 
     def free_huge_page(k, task: Task, folio: Folio) -> Steps:

@@ -66,7 +66,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
             yield from k.pte_free_kernel(task)  # another task split it first
         yield from k.page_table_lock.release(task)
         folio.pte_mapped = True
-        folio.split_ns += k.work_ends(task, begin)[0]
+        folio.split_ns += k.time_since(task, begin)
         return 0
 
     def pte_free_kernel(k, task: Task) -> Steps:
@@ -164,7 +164,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
     def vmemmap_remap_and_undo(k, task: Task, walk: VmemmapRemapWalk) -> Steps:
         """The walk of vmemmap_remap_free() and, if it fails, the way back; generator."""
         folio = walk.folio
-        begin = k.work_begins(task)
+        begin = task.met_ns, task.broadcast_ns
         yield from k.mmap_lock.down_read(task)
         ret = yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
         if ret and walk.nr_walked:
@@ -173,7 +173,9 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
                 folio, k.vmemmap_restore_pte, walk.vmemmap_pages, reason="enomem"
             )
             yield from k.vmemmap_remap_range(task, back, walk.nr_walked)
-        folio.remap_ns += yield from k.vmemmap_work_ends(task, folio, begin)
+        if not task.ready():
+            yield from task.meet()
+        folio.remap_ns += k.work_ends(task, folio, begin)
         return ret
 
     def free_vmemmap_page_list(k, task: Task, vmemmap_pages: VmemmapPages) -> Steps:
@@ -182,7 +184,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
             return
         task.work("page_free", k.unlist_pages_ns(task, vmemmap_pages))
         yield from k.free_pages(task, vmemmap_pages.nr_pages)
-        k.count("vmemmap_pages_freed", vmemmap_pages.nr_pages)
+        k.counts["vmemmap_pages_freed"] += vmemmap_pages.nr_pages
         k.hold(-vmemmap_pages.nr_old)
         vmemmap_pages.nr_pages = 0
         vmemmap_pages.nr_old = 0
@@ -202,21 +204,23 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
 
     def vmemmap_remap_alloc(k, task: Task, folio: Folio, flags: int) -> Steps:
         """Allocate a folio's vmemmap pages and remap; returns 0 or -ENOMEM; generator."""
-        begin = k.work_begins(task)
+        begin = task.met_ns, task.broadcast_ns
         vmemmap_pages = VmemmapPages(nid=folio.nid)
         ret = yield from k.alloc_vmemmap_page_list(task, vmemmap_pages)
         if not ret:
             walk = VmemmapRemapWalk(folio, k.vmemmap_restore_pte, vmemmap_pages, flags, "restore")
             yield from k.mmap_lock.down_read(task)
             yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
-        folio.restore_ns += yield from k.vmemmap_work_ends(task, folio, begin)
+        if not task.ready():
+            yield from task.meet()
+        folio.restore_ns += k.work_ends(task, folio, begin)
         return ret
 
     def alloc_vmemmap_page_list(k, task: Task, vmemmap_pages: VmemmapPages) -> Steps:
         """Take all pages but one of a folio's vmemmap; returns 0 or -ENOMEM; generator."""
         nr_pages = k.h.nr_vmemmap_pages - 1
         got = yield from k.alloc_pages(task, "restore_page", nr_pages, nid=vmemmap_pages.nid)
-        k.count("vmemmap_pages_allocated_restore", got)
+        k.counts["vmemmap_pages_allocated_restore"] += got
         if got < nr_pages:
             yield from k.free_pages(task, got)
             return -ENOMEM
@@ -225,22 +229,15 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
 
     # --- records --------------------------------------------------------------------
 
-    def work_begins(k, task: Task) -> tuple[int, int]:
-        """Return the time of the task's last meeting, and its time in broadcasts so far."""
-        return task.met_ns, task.broadcast_ns
-
-    def work_ends(k, task: Task, begin: tuple[int, int]) -> tuple[int, int]:
-        """Return the time since ``begin``, broadcasts apart, and that in broadcasts; it has met."""
+    def time_since(k, task: Task, begin: tuple[int, int]) -> int:
+        """Return the time since a meeting without broadcasts, of both of which ``begin`` tells."""
         begin_ns, broadcast_ns = begin
-        flush_ns = task.broadcast_ns - broadcast_ns
-        return task.met_ns - begin_ns - flush_ns, flush_ns
+        return task.met_ns - begin_ns - (task.broadcast_ns - broadcast_ns)
 
-    def vmemmap_work_ends(k, task: Task, folio: Folio, begin: tuple[int, int]) -> Steps:
-        """Record the end and the flushes of work on a folio; returns its time; generator."""
-        if not task.ready():
-            yield from task.meet()
+    def work_ends(k, task: Task, folio: Folio, begin: tuple[int, int]) -> int:
+        """Record the end and the flushes of work on a folio; return its time; it has met."""
+        begin_ns, broadcast_ns = begin
         folio.end_ns = end_ns = task.met_ns
-        begin_ns, broadcast_ns = begin
         flush_ns = task.broadcast_ns - broadcast_ns
         folio.flush_ns += flush_ns
         return end_ns - begin_ns - flush_ns

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from simulator.engine import Steps, Task
+from simulator.engine import DONE, Steps, Task
 from simulator.engine.calls import Call, Categories
 from simulator.kernel.base import KernelBase
 from simulator.kernel.structs import StaticKey
@@ -32,7 +32,15 @@ class JumpLabel(KernelBase):
     """static_branch_inc(), static_branch_dec() and code patching."""
 
     def static_branch_inc(k, task: Task, key: StaticKey) -> Steps:
-        """Count one more user of a key; the first one patches code; generator."""
+        """Count one more user of a key; the first one patches code; for ``yield from``."""
+        if key.enabled > 0 and task.ready():
+            task.work("static_key", k.cost.atomic.each_ns)
+            key.enabled += 1
+            return DONE
+        return k.static_key_slow_inc(task, key)
+
+    def static_key_slow_inc(k, task: Task, key: StaticKey) -> Steps:
+        """The same where others come first, or code is to be patched; generator."""
         if not task.ready():
             yield from task.meet()
         task.work("static_key", k.cost.atomic.each_ns)
@@ -47,7 +55,15 @@ class JumpLabel(KernelBase):
         yield from k.jump_label_mutex.release(task)
 
     def static_branch_dec(k, task: Task, key: StaticKey) -> Steps:
-        """Count one user less; the last one patches code; generator."""
+        """Count one user less; the last one patches code; for ``yield from``."""
+        if key.enabled > 1 and task.ready():
+            task.work("static_key", k.cost.atomic.each_ns)
+            key.enabled -= 1
+            return DONE
+        return k.static_key_slow_dec(task, key)
+
+    def static_key_slow_dec(k, task: Task, key: StaticKey) -> Steps:
+        """The same where others come first, or code is to be patched; generator."""
         if not task.ready():
             yield from task.meet()
         task.work("static_key", k.cost.atomic.each_ns)

@@ -51,7 +51,7 @@ class PageAlloc(Cache):
         phase = k.recorder.phase
         if k.nr_free_pages < phase.free_pages_min:  # noqa: PLR1730 - min() is slower
             phase.free_pages_min = k.nr_free_pages
-        ns = k.cost.page_alloc.ns(got)
+        ns = k.cost.page_alloc.times[got]
         task.work(category, ns if nid is None else ns + k.new_pages_ns(task, nid, got))
         return got
 
@@ -60,4 +60,4 @@ class PageAlloc(Cache):
         if not task.ready():
             yield from task.meet()
         k.nr_free_pages += nr_pages
-        task.work(category, k.cost.page_free.ns(nr_pages))
+        task.work(category, k.cost.page_free.times[nr_pages])

@@ -27,7 +27,7 @@ class Rcu(KernelBase):
 
     def synchronize_rcu(k, task: Task, folio: Folio) -> Steps:
         """Wait for a grace period, on behalf of a folio; generator."""
-        k.count("synchronize_rcu_calls")
+        k.counts["synchronize_rcu_calls"] += 1
         now_ns = yield from k.clock(task)
         # Keyed by the folio: with several tasks, which call is the first is not known before.
         yield from task.sleep_until(now_ns + k.draw("synchronize_rcu", folio), "rcu")

@@ -33,12 +33,12 @@ class Tlb(KernelBase):
 
     def flush_tlb_all(k, task: Task, reason: str) -> Steps:
         """Flush everything on every CPU; generator."""
-        k.count("flush_tlb_all_calls")
+        k.counts["flush_tlb_all_calls"] += 1
         return k.engine.on_each_cpu(task, k.flush_call(reason, None))
 
     def flush_tlb_kernel_range(k, task: Task, nr_pages: int | None, reason: str) -> Steps:
         """Flush a range of kernel addresses on every CPU; generator."""
-        k.count("flush_tlb_kernel_range_calls")
+        k.counts["flush_tlb_kernel_range_calls"] += 1
         return k.engine.on_each_cpu(task, k.flush_call(reason, nr_pages))
 
     def flush_call(k, reason: str, nr_pages: int | None) -> Call:

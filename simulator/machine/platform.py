@@ -40,6 +40,17 @@ _FP = 1024  # means are in 1/1024 ns
 _DRAW_SHIFT = 26  # 1/1024 ns times 1/65536
 
 
+class Multiples(dict[int, int]):
+    """A cost in nanoseconds by how many of it there are, at the least distance."""
+
+    def __init__(self, cost: LoweredCost) -> None:
+        self._cost = cost
+
+    def __missing__(self, n: int) -> int:
+        ns = self[n] = self._cost.ns(n)
+        return ns
+
+
 @dataclass(frozen=True, eq=False)
 class LoweredCost:
     """
@@ -47,7 +58,7 @@ class LoweredCost:
 
     `mean_fp` holds its mean in 1/1024 ns by :class:`Distance`, four times the
     same where distance does not matter.  `spread` is the unit-mean quantile
-    table, or None.
+    table, or None.  `times` has :meth:`ns` of the numbers that come again and again.
     """
 
     name: str
@@ -55,9 +66,11 @@ class LoweredCost:
     spread: Int64Array | None
     purpose: int
     each_ns: int = field(init=False)  # the mean of one at the least distance, rounded
+    times: Multiples = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "each_ns", self.ns())
+        object.__setattr__(self, "times", Multiples(self))
 
     def ns(self, n: int = 1, distance: int = 0) -> int:
         """Return `n` times the mean in nanoseconds, rounded half up once."""

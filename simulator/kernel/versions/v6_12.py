@@ -70,25 +70,29 @@ class V6_12(V6_7, Rcu):
     def vmemmap_remap_and_undo(k, task: Task, walk: VmemmapRemapWalk) -> Steps:
         """The walk of vmemmap_remap_free() and, if it fails, the way back; generator."""
         folio = walk.folio
-        begin = k.work_begins(task)
+        begin = task.met_ns, task.broadcast_ns
         ret = yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
         if ret and walk.nr_walked:
             back = VmemmapRemapWalk(
                 folio, k.vmemmap_restore_pte, walk.vmemmap_pages, reason="enomem"
             )
             yield from k.vmemmap_remap_range(task, back, walk.nr_walked)
-        folio.remap_ns += yield from k.vmemmap_work_ends(task, folio, begin)
+        if not task.ready():
+            yield from task.meet()
+        folio.remap_ns += k.work_ends(task, folio, begin)
         return ret
 
     def vmemmap_remap_alloc(k, task: Task, folio: Folio, flags: int) -> Steps:
         """Allocate a folio's vmemmap pages and remap; returns 0 or -ENOMEM; generator."""
-        begin = k.work_begins(task)
+        begin = task.met_ns, task.broadcast_ns
         vmemmap_pages = VmemmapPages(nid=folio.nid)
         ret = yield from k.alloc_vmemmap_page_list(task, vmemmap_pages)
         if not ret:
             walk = VmemmapRemapWalk(folio, k.vmemmap_restore_pte, vmemmap_pages, flags, "restore")
             yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
-        folio.restore_ns += yield from k.vmemmap_work_ends(task, folio, begin)
+        if not task.ready():
+            yield from task.meet()
+        folio.restore_ns += k.work_ends(task, folio, begin)
         return ret
 
     # --- optimise -------------------------------------------------------------------

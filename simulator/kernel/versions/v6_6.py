@@ -45,7 +45,7 @@ class V6_6(V6_1):
             walk.reuse_page = True
             k.copy_page(task, folio)
             vmemmap_pages.nr_pages += 1
-            k.count("vmemmap_head_pages_allocated")
+            k.counts["vmemmap_head_pages_allocated"] += 1
         return (yield from k.vmemmap_remap_and_undo(task, walk))
 
     def vmemmap_remap_pte(k, task: Task, walk: VmemmapRemapWalk, nr: int) -> None:
@@ -80,5 +80,5 @@ class V6_6(V6_1):
         """Make folios ordinary compound pages, in one cycle of hugetlb_lock; generator."""
         yield from k.hugetlb_lock.acquire(task)
         ns = sum([k.head_ns(task, folio) for folio in folios])
-        task.work("bookkeeping", ns + k.cost.clear_hugetlb.ns(len(folios)))
+        task.work("bookkeeping", ns + k.cost.clear_hugetlb.times[len(folios)])
         yield from k.hugetlb_lock.release(task)

@@ -55,7 +55,7 @@ class V6_6_6(V6_6_5):
             yield from k.pte_free_kernel(task)  # another task split it first
         yield from k.page_table_lock.release(task)
         folio.pte_mapped = True
-        folio.split_ns += k.work_ends(task, begin)[0]
+        folio.split_ns += k.time_since(task, begin)
         return 0
 
     def vmemmap_pmd_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
