@@ -20,6 +20,7 @@ from simulator.machine.schema import (
     Cost,
     CostByDistance,
     Costs,
+    Count,
     Fact,
     FittedValue,
     Length,
@@ -137,7 +138,7 @@ def _amount(value: Any) -> str:
 
 
 def _range(value: Sourced) -> str:
-    if not isinstance(value, Quantity):
+    if not isinstance(value, Quantity | Count):
         return ""
     low, high = value.range
     return f"{low:g} to {high:g}"

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from simulator.errors import InputError, nearest
 from simulator.machine.load import build
-from simulator.machine.schema import Fact, IdleState, Machine, Quantity, Size, Time
+from simulator.machine.schema import Count, Fact, IdleState, Machine, Quantity, Size, Time
 from simulator.machine.units import SIZE_UNITS, TIME_UNITS
 
 __all__ = ("changed", "fitted", "keys", "with_values")
@@ -62,6 +62,9 @@ def with_values(machine: Machine, values: Mapping[str, bool | float | str]) -> M
             _set_quantity(key, leaf, table, value)
         else:
             table["value"] = _fact(key, leaf.value, value)
+            if isinstance(leaf, Count):
+                low, high = leaf.range
+                table["range"] = (min(low, table["value"]), max(high, table["value"]))
         table.update(kind="assumed", source=_SOURCE, note="", machine="", date="")
     return build(data, _SOURCE)
 

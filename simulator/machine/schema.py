@@ -31,6 +31,7 @@ __all__ = (
     "Calibration",
     "Cost",
     "CostByDistance",
+    "Count",
     "Costs",
     "Fact",
     "FittedValue",
@@ -88,10 +89,32 @@ class Sourced(Strict):
         return source
 
 
+def _check_range(value: float, limits: tuple[float, float]) -> None:
+    low, high = limits
+    if low < 0 or low > high:
+        raise ValueError(f"range is [{low:g}, {high:g}], but must be [low, high] from 0 up")
+    if not low <= value <= high:
+        near = low if value < low else high
+        raise ValueError(
+            f"value {value:g} is outside its own range [{low:g}, {high:g}] (nearest: {near:g})"
+        )
+
+
 class Fact(Sourced, Generic[T]):
     """A structural value, without a unit: a count, a choice, a matrix."""
 
     value: T
+
+
+class Count(Fact[int]):
+    """A number of things, and its plausible range."""
+
+    range: tuple[int, int]
+
+    @model_validator(mode="after")
+    def _value_in_range(self) -> Count:
+        _check_range(self.value, self.range)
+        return self
 
 
 class Quantity(Sourced):
@@ -109,15 +132,7 @@ class Quantity(Sourced):
 
     @model_validator(mode="after")
     def _value_in_range(self) -> Quantity:
-        low, high = self.range
-        if low < 0 or low > high:
-            raise ValueError(f"range is [{low:g}, {high:g}], but must be [low, high] from 0 up")
-        if not low <= self.value <= high:
-            near = low if self.value < low else high
-            raise ValueError(
-                f"value {self.value:g} is outside its own range [{low:g}, {high:g}]"
-                f" (nearest: {near:g})"
-            )
+        _check_range(self.value, self.range)
         return self
 
 
@@ -341,7 +356,7 @@ class Memory(Strict):
 
     node_memory: Size
     last_level_cache: Size
-    outstanding_lines: Fact[int]
+    outstanding_lines: Count
 
     @field_validator("last_level_cache")
     @classmethod
@@ -352,7 +367,7 @@ class Memory(Strict):
 
     @field_validator("outstanding_lines")
     @classmethod
-    def _at_least_one(cls, lines: Fact[int]) -> Fact[int]:
+    def _at_least_one(cls, lines: Count) -> Count:
         if not 1 <= lines.value <= 1024:
             raise ValueError(f"is {lines.value}, but must be 1 to 1024")
         return lines

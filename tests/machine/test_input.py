@@ -63,6 +63,11 @@ CASES = {
         "[costs.send]\nvalue = 900\n",
         "mine.toml: costs.send: value 900 is outside its own range [30, 200] (nearest: 200)",
     ),
+    "count outside its range": (
+        "[memory.outstanding_lines]\nvalue = 9\n",
+        "mine.toml: memory.outstanding_lines: value 9 is outside its own range [10, 48]"
+        " (nearest: 10)",
+    ),
     "range upside down": (
         "[costs.send]\nrange = [200, 30]\n",
         "mine.toml: costs.send: range is [200, 30], but must be [low, high] from 0 up",
@@ -312,6 +317,8 @@ def test_value_set_by_the_user_may_name_its_unit():
     laptop = load_machine("laptop-8")
     for text in ("1.5us", "1.5 us", " 1500 ", "1500ns", "0.0015 ms"):
         assert laptop.with_values({"costs.send": text}).costs.send.exact_ns == 1500
+    wide = laptop.with_values({"memory.outstanding_lines": 60}).memory.outstanding_lines
+    assert (wide.value, wide.range) == (60, (10, 60))
     more = laptop.with_values({"memory.node_memory": "64 GiB", "idle_states.C6.exit_latency": 5})
     assert more.memory.node_memory.exact_bytes == 64 * 2**30
     assert more.idle_states[3].exit_latency.exact_ns == 5
