@@ -165,6 +165,8 @@ def _calibration(machine: Machine) -> Iterator[str]:
         yield from _wrap(f"      {fit.source}" + (f", {fit.date}" if fit.date else ""))
         if fit.note:
             yield from _wrap(f"      note: {fit.note}")
+    if machine.hindsight:
+        yield from _wrap(f"  in hindsight: {machine.hindsight}", "    ")
 
 
 def _fitted(value: FittedValue) -> str:

@@ -479,7 +479,12 @@ class Calibration(Strict):
 
 
 class Machine(Strict):
-    """A machine, as a profile describes it."""
+    """
+    A machine, as a profile describes it.
+
+    `hindsight` says what of it was chosen again after a prediction had been compared with a
+    published figure: such a figure is not fitted, but no blind test either.
+    """
 
     name: str
     title: str
@@ -494,6 +499,7 @@ class Machine(Strict):
     idle_states: tuple[IdleState, ...]
     spells: SpellClasses
     calibration: tuple[Calibration, ...] = ()
+    hindsight: str = ""
 
     @property
     def nr_cpus(self) -> int:
