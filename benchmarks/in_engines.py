@@ -20,7 +20,9 @@ from benchmarks.work import THINK_NS, Int64s, Outcome, Prepared, Work, checksum
 from simulator.engine import EventsEngine
 from simulator.engine.compiled import CompiledEngine
 from simulator.engine.compiled import layout as at
+from simulator.engine.compiled import task_words as of
 from simulator.engine.compiled.broadcast import broadcast_alone
+from simulator.engine.compiled.calls import call_words
 from simulator.engine.compiled.jit import HAS_NUMBA, compiled
 from simulator.engine.task import Steps, Task
 from simulator.trace.ipis import IPI_COLUMNS, IpiLog
@@ -89,17 +91,15 @@ class Bare:
 
     def prepare(self, work: Work, *, checked: bool) -> Prepared:
         del checked  # times of release stay where they are
-        machine, state, distance, me, line_ns = _flat(work)
-        run_ns, refill_ns = work.call.run_ns, work.call.refill_ns
+        machine, state, distance, me = _flat(work)
+        refill_ns = work.call.refill_ns
         latencies = [0] * work.flushes
 
         def run() -> None:
             end_ns = 0
             for nth in range(work.flushes):
                 start_ns = end_ns + THINK_NS
-                end_ns = broadcast_alone(
-                    machine, state, distance, me, nth, start_ns, run_ns, refill_ns, line_ns, False
-                )[3]
+                end_ns = broadcast_alone(machine, state, distance, nth, start_ns)
                 latencies[nth] = end_ns - start_ns
                 end_ns += refill_ns
 
@@ -113,19 +113,15 @@ def _loop(
     m: Int64s,
     s: Int64s,
     distance: Int8s,
-    me: int,
     think_ns: int,
-    run_ns: int,
     refill_ns: int,
-    line_ns: int,
     latency_ns: Int64s,
 ) -> None:
     # All broadcasts of one task.
     end_ns = 0
     for nth in range(len(latency_ns)):
         start_ns = end_ns + think_ns
-        done = broadcast_alone(m, s, distance, me, nth, start_ns, run_ns, refill_ns, line_ns, False)
-        end_ns = done[3]
+        end_ns = broadcast_alone(m, s, distance, nth, start_ns)
         latency_ns[nth] = end_ns - start_ns
         end_ns += refill_ns
 
@@ -142,25 +138,26 @@ class OneCall:
 
     def prepare(self, work: Work, *, checked: bool) -> Prepared:
         del checked
-        machine, state, distance, me, line_ns = _flat(work)
+        machine, state, distance, me = _flat(work)
         latency_ns = np.zeros(work.flushes, dtype=np.int64)
-        times = (THINK_NS, work.call.run_ns, work.call.refill_ns, line_ns)
+        times = (THINK_NS, work.call.refill_ns)
         return Prepared(
-            lambda: _loop(machine, state, distance, me, *times, latency_ns),
+            lambda: _loop(machine, state, distance, *times, latency_ns),
             lambda: _in_state(state, latency_ns, work, me),
         )
 
 
-def _flat(work: Work) -> tuple[Int64s, Int64s, Int8s, int, int]:
-    # The arguments of a broadcast that remain the same.
+def _flat(work: Work) -> tuple[Int64s, Int64s, Int8s, int]:
+    # The arguments of a broadcast that remain the same, and the initiator.
     platform = work.platform
     (me,) = work.task_cpus
-    line_ns = 0
-    if work.cpus == 2:
-        distance = int(platform.distance[me, 1 - me])
-        line_ns = platform.costs["cache_line"].ns(distance=distance)
+    state = at.new_state(work.cpus, 1)
+    state[state[at.TASKS] + of.CPU] = me
+    state[state[at.TASKS] + of.NTH] = -1
+    first = int(state[at.CALLS])
+    state[first : first + at.CALL_WORDS] = call_words(work.call)
     distances = np.ascontiguousarray(platform.distance).reshape(-1)
-    return at.flatten(platform), at.new_state(work.cpus, 1), distances, me, line_ns
+    return at.flatten(platform), state, distances, me
 
 
 def _in_state(state: Int64s, latency_ns: Int64s, work: Work, me: int) -> Outcome:

@@ -22,11 +22,13 @@ __all__ = (
     "COUNTS",
     "FUNCTIONS",
     "KINDS",
+    "REASON",
     "REASONS",
     "STATUS",
     "STATUSES",
     "PhaseRecord",
     "Recorder",
+    "kind_of",
 )
 
 #: Columns of the ``counts`` frame after ``phase``.
@@ -72,10 +74,16 @@ CPU_COLUMNS: Final = (
     "phase", "cpu", "socket", "role", "ipis", "handler_ns", "refill_ns", "lost_ns", "idle_woken",
     "irqs_off_delay_ns",
 )  # fmt: skip
-_REASON = {name: i for i, name in enumerate(REASONS)}
+REASON: Final = {name: i for i, name in enumerate(REASONS)}
 STATUS: Final = {name: i for i, name in enumerate(STATUSES)}
 _NR_TOTALS = len(CPU_COLUMNS) - 4
 _CPU = {name: i for i, name in enumerate(CPU_COLUMNS)}
+
+
+def kind_of(function: str) -> int:
+    """Return the number of the kind of broadcast that runs a function."""
+    # Whatever else is called, by a module for one, is no flush.
+    return _KIND_OF.get(function, _NO_FLUSH)
 
 
 @dataclass(slots=True)
@@ -144,9 +152,12 @@ class Recorder:
         self, flush: int, reason: str, function: str, row: tuple[int, ...], task: int, cpu: int
     ) -> None:
         """Record a broadcast: its row is ``FLUSH_COLUMNS`` from ``pages`` on."""
-        # Whatever else is called, by a module for one, is no flush.
-        phase, kind = len(self.phases) - 1, _KIND_OF.get(function, _NO_FLUSH)
-        self.flushes.put(flush, (phase, flush, task, cpu, _REASON[reason], kind, *row))
+        phase, kind = len(self.phases) - 1, kind_of(function)
+        self.flushes.put(flush, (phase, flush, task, cpu, REASON[reason], kind, *row))
+
+    def broadcast_ended(self, flush: int, record: memoryview) -> None:
+        """Record a broadcast: its row is ``FLUSH_COLUMNS``, as int64."""
+        self.flushes.put_words(flush, record)
 
     # --- CPUs -----------------------------------------------------------------------
 

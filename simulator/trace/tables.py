@@ -55,7 +55,7 @@ class IntTable:
         self._pack_into = struct.Struct(f"{self._width}q").pack_into  # faster than item assignment
         self._row_bytes = 8 * self._width
         self._chunks: list[Int64s | _Packed] = []
-        self._last = np.zeros((0, self._width), dtype=np.int64).data
+        self._last = np.zeros(0, dtype=np.int64).data
         self._first = 0  # row of the last chunk
         self._rows = 0
 
@@ -88,6 +88,14 @@ class IntTable:
         chunk, at = divmod(row, _CHUNK_ROWS)
         self._pack_into(self._open(chunk).data, at * self._row_bytes, *values)
 
+    def put_words(self, row: int, words: memoryview) -> None:
+        """Write a row that lies in memory as int64 already."""
+        at = (row - self._first) * self._width
+        if at >= 0:
+            self._last[at : at + self._width] = words
+        else:
+            self.put(row, words)
+
     def increase(self, row: int, column: int, value: int) -> None:
         """Add to one cell."""
         chunk, at = divmod(row, _CHUNK_ROWS)
@@ -115,7 +123,7 @@ class IntTable:
             if not isinstance(full, _Packed):
                 self._chunks[-2] = _Packed(full)
         rows = np.zeros((_CHUNK_ROWS, self._width), dtype=np.int64)
-        self._last = rows.data
+        self._last = rows.reshape(-1).data
         self._first = self._rows
         self._chunks.append(rows)
 

@@ -91,7 +91,7 @@ BROKEN = (
     ("queues.py", "if 0 <= drain_ns <= t_ns:", "if 0 <= drain_ns <= t_ns - 50:"),
     ("queues.py", "max(s[line + at.REFILL], ", "(s[line + at.REFILL] + "),
     ("queues.py", "if s[i] >= from_ns:", "if s[i] > from_ns + 200:"),
-    ("queues.py", "s[s[at.SENT] + cell] = s[line + at.QUEUED] == 0", "s[s[at.SENT] + cell] = 1"),
+    ("queues.py", "SENT) + cell] = s[line + at.QUEUED] == 0", "SENT) + cell] = 1"),
     ("answers.py", "if busy_until_ns > arrive_ns:", "if busy_until_ns > arrive_ns + 10000:"),
     ("answers.py", "max(begin_ns, busy_until_ns)", "begin_ns"),
     ("stages.py", "end_ns + refill_ns + left_ns", "end_ns + left_ns"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 from simulator.engine.compiled import layout as at
 from simulator.engine.compiled.jit import compiled
 from simulator.engine.compiled.layout import Int8s, Int64s
+from simulator.engine.compiled.places import part
 from simulator.engine.compiled.sending import drawn, flush_key
 
 __all__ = ("BLOCKED", "DONE", "IN_SPIN", "IN_WORK", "acks")
@@ -52,7 +53,7 @@ def acks(
             cpu += 1
         if cpu >= n:
             return DONE, cpu, t_ns
-        released_ns = s[s[at.RELEASE] + row + cpu]
+        released_ns = s[part(s, at.RELEASE) + row + cpu]
         if released_ns < 0:
             if handler_ns >= 0:
                 return IN_SPIN, cpu, t_ns
@@ -62,6 +63,6 @@ def acks(
             if handler_ns >= 0 and handler_ns <= t_ns:
                 return IN_SPIN, cpu, t_ns
         t_ns += drawn(m, distance, at.ACK, me * n, key, cpu)
-        s[s[at.ACKED] + row + cpu] = t_ns
+        s[part(s, at.ACKED) + row + cpu] = t_ns
         spins = False
         cpu += 1

@@ -16,8 +16,12 @@ from simulator.engine.compiled import layout as at
 from simulator.engine.compiled.draws import below, mix64, quantile
 from simulator.engine.compiled.jit import compiled, inlined
 from simulator.engine.compiled.layout import Int64s
+from simulator.engine.compiled.places import index, line_of, part
 
-__all__ = ("answer", "close_handler", "count", "depth", "open_handler", "polls", "settle")
+__all__ = (
+    "answer", "close_handler", "count", "depth", "off_draw", "off_draws", "open_handler", "polls",
+    "settle",
+)  # fmt: skip
 
 _ONE = np.uint64(1)
 
@@ -53,7 +57,7 @@ def _spell_in(m: Int64s, kind: int, x: np.uint64) -> tuple[int, int]:
 @compiled
 def _look_up_idle(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
     # Idle spells are whole frames; one may have begun a frame earlier.
-    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    line = line_of(s, cpu)
     begin_ns, x = _frame(m, at.SPELL_IDLE, cpu, t_ns)
     frame_ns = m[at.SPELLS + at.SPELL_IDLE * at.SPELL_WORDS + at.FRAME]
     s[line + at.IDLE_KNOWN_UNTIL] = begin_ns + frame_ns
@@ -68,7 +72,7 @@ def _look_up_idle(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
 
 @compiled
 def _look_up_preempted(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
-    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    line = line_of(s, cpu)
     begin_ns, x = _frame(m, at.SPELL_PREEMPTED, cpu, t_ns)
     frame_ns = m[at.SPELLS + at.SPELL_PREEMPTED * at.SPELL_WORDS + at.FRAME]
     s[line + at.PREEMPTED_KNOWN_UNTIL] = begin_ns + frame_ns
@@ -93,7 +97,7 @@ def depth(m: Int64s, idle_ns: int) -> int:
 @inlined
 def _idle_state(m: Int64s, s: Int64s, cpu: int, t_ns: int, busy_until_ns: int) -> int:
     # The number of the C-state that a lazy CPU has reached; -1: it is not idle.
-    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    line = line_of(s, cpu)
     if t_ns >= s[line + at.IDLE_KNOWN_UNTIL]:
         _look_up_idle(m, s, cpu, t_ns)
     found = -1
@@ -103,35 +107,38 @@ def _idle_state(m: Int64s, s: Int64s, cpu: int, t_ns: int, busy_until_ns: int) -
     return found
 
 
+@inlined
+def off_draw(m: Int64s, cpu: int, t_ns: int) -> np.uint64:
+    """Return the draw (uint64) of the frame of irq-off spells that a time is in."""
+    _, x = _frame(m, at.SPELL_IRQS_OFF, cpu, t_ns)
+    return x
+
+
 @compiled
-def _find_off(m: Int64s, s: Int64s, since_ns: int) -> None:
-    # All CPUs are in one of two neighbouring frames: their phases are shorter than a frame.
-    row = at.SPELLS + at.SPELL_IRQS_OFF * at.SPELL_WORDS
-    frame = since_ns // m[row + at.FRAME]
-    key = np.uint64(m[row + at.KEY]) + np.uint64(frame)
-    s[at.OFF_BEGIN] = frame * m[row + at.FRAME]
-    s[at.OFF_KEY] = np.int64(mix64(key))
-    s[at.OFF_NEXT_KEY] = np.int64(mix64(key + _ONE))
+def off_draws(m: Int64s, s: Int64s, times: int, draws: int) -> None:
+    """Write the off_draw() of every CPU, each at its own time, both in rows of the state."""
+    frame_ns = np.float64(m[at.SPELLS + at.SPELL_IRQS_OFF * at.SPELL_WORDS + at.FRAME])
+    key = np.uint64(m[at.SPELLS + at.SPELL_IRQS_OFF * at.SPELL_WORDS + at.KEY])
+    n = m[at.NR_CPUS]
+    phases = m[at.PHASES] + at.SPELL_IRQS_OFF * n
+    phase_ns, t_ns, drawn = m[phases : phases + n], s[times : times + n], s[draws : draws + n]
+    for cpu in range(n):
+        # No integer division, which LLVM does not vectorise. Times are below 2**53, so that no
+        # quotient is rounded up to the next frame.
+        frame = np.int64(np.float64(t_ns[cpu] + phase_ns[cpu]) / frame_ns)
+        drawn[cpu] = np.int64(mix64(mix64(key + np.uint64(frame)) + np.uint64(cpu)))
 
 
 @inlined
-def _frame_off(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> tuple[int, np.uint64]:
-    # _frame() of irq-off spells, which every interrupt asks for, without division.
-    frame_ns = m[at.SPELLS + at.SPELL_IRQS_OFF * at.SPELL_WORDS + at.FRAME]
-    since_ns = t_ns + m[m[at.PHASES] + at.SPELL_IRQS_OFF * m[at.NR_CPUS] + cpu]
-    in_ns = since_ns - s[at.OFF_BEGIN]
-    if in_ns < 0 or in_ns >= 2 * frame_ns:
-        _find_off(m, s, since_ns)
-        in_ns = since_ns - s[at.OFF_BEGIN]
-    later = np.int64(in_ns >= frame_ns)
-    x = mix64(np.uint64(s[at.OFF_KEY + later]) + np.uint64(cpu))
-    return t_ns - in_ns + later * frame_ns, x
+def answer(
+    m: Int64s, s: Int64s, cpu: int, arrive_ns: int, off: np.uint64, polled: bool
+) -> tuple[int, int]:
+    """
+    Return the state in which an interrupt finds a lazy CPU, and when its handler starts.
 
-
-@inlined
-def answer(m: Int64s, s: Int64s, cpu: int, arrive_ns: int, polled: bool) -> tuple[int, int]:
-    """Return the state in which an interrupt finds a lazy CPU, and when its handler starts."""
-    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    ``off`` is the off_draw() of its arrival.
+    """
+    line = line_of(s, cpu)
     busy_until_ns = s[line + at.BUSY_UNTIL]
     state = at.RUNNING
     start_ns = arrive_ns
@@ -151,9 +158,10 @@ def answer(m: Int64s, s: Int64s, cpu: int, arrive_ns: int, polled: bool) -> tupl
             if s[line + at.PREEMPTED_BEGIN] <= arrive_ns < s[line + at.PREEMPTED_END]:
                 state = at.PREEMPTED
                 start_ns = s[line + at.PREEMPTED_END]
-            begin_ns, x = _frame_off(m, s, cpu, start_ns)
-            if _has_spell(m, at.SPELL_IRQS_OFF, x):
-                off_ns, on_ns = _spell_in(m, at.SPELL_IRQS_OFF, x)
+                off = off_draw(m, cpu, start_ns)
+            if _has_spell(m, at.SPELL_IRQS_OFF, off):
+                begin_ns, _ = _frame(m, at.SPELL_IRQS_OFF, cpu, start_ns)
+                off_ns, on_ns = _spell_in(m, at.SPELL_IRQS_OFF, off)
                 if begin_ns + off_ns <= start_ns < begin_ns + on_ns:
                     start_ns = begin_ns + on_ns
                     if state == at.RUNNING:
@@ -164,7 +172,7 @@ def answer(m: Int64s, s: Int64s, cpu: int, arrive_ns: int, polled: bool) -> tupl
 @inlined
 def polls(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> bool:
     """Return whether a lazy CPU idles polling at a time."""
-    busy_until_ns = s[s[at.CPUS] + cpu * at.CPU_WORDS + at.BUSY_UNTIL]
+    busy_until_ns = s[line_of(s, cpu) + at.BUSY_UNTIL]
     found = -1
     if busy_until_ns <= t_ns:
         found = _idle_state(m, s, cpu, t_ns, busy_until_ns)
@@ -175,11 +183,11 @@ def polls(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> bool:
 def count(s: Int64s, hist: int, ns: int) -> None:
     """Count a time in a log-linear histogram (buckets of simulator.trace.tables)."""
     if ns < 256:
-        s[hist + ns] += 1
+        s[hist + index(ns)] += 1
     else:
         # The exponent and the first 7 bits of the mantissa are the bucket, but for a constant.
-        bits = np.float64(ns).view(np.int64)
-        s[hist + (bits >> 45) - (1023 << 7) - 768] += 1
+        bits = int(np.float64(ns).view(np.int64))
+        s[hist + index((bits >> 45) - (1023 << 7) - 768)] += 1
 
 
 @inlined
@@ -188,7 +196,7 @@ def settle(s: Int64s, line: int, state: int, handler_ns: int, refill_ns: int, en
     s[line + at.BUSY_UNTIL] = end_ns
     s[line + at.STATE] = state
     s[line + at.HANDLER_NS] += handler_ns
-    count(s, s[at.HANDLER_HIST], handler_ns)
+    count(s, part(s, at.HANDLER_HIST), handler_ns)
     if state == at.IDLE:
         s[line + at.IDLE_WOKEN] += 1
         s[line + at.IDLE_NS] += handler_ns + refill_ns
@@ -206,7 +214,7 @@ def open_handler(
     polled: bool,
 ) -> None:
     """Note the handler of a lazy CPU that is going to take the CPU's list."""
-    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    line = line_of(s, cpu)
     s[line + at.STATE] = state
     s[line + at.ARRIVE] = arrive_ns
     s[line + at.START] = start_ns
@@ -223,7 +231,7 @@ def open_handler(
 @inlined
 def close_handler(s: Int64s, cpu: int) -> None:
     """Finish the handler of a lazy CPU, to whose list nothing can be added any more."""
-    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    line = line_of(s, cpu)
     end_ns = s[line + at.TAIL] + s[line + at.EXIT]
     refill_ns = s[line + at.REFILL]
     settle(s, line, s[line + at.STATE], end_ns - s[line + at.START], refill_ns, end_ns)

@@ -16,6 +16,7 @@ import numpy as np
 
 from simulator.engine.compiled.jit import inlined
 from simulator.engine.compiled.layout import Int64s
+from simulator.engine.compiled.places import index
 
 __all__ = ("below", "cost_ns", "mix64", "quantile")
 
@@ -45,13 +46,11 @@ def below(x: np.uint64, limit: int) -> np.int64:
 @inlined
 def quantile(m: Int64s, offset: int, x: np.uint64) -> int:
     """Return the quantile of the table at ``offset`` that a draw (uint64) selects."""
-    coarse = np.int64(x >> _S54)
-    if coarse == 1023:
-        at = offset + coarse + np.int64((x >> _S44) & _U10)
+    at = index(offset) + np.int64(x >> _S54)
+    fraction = np.int64((x >> _S38) & _U16)
+    if x >> _S54 == _U10:
+        at += np.int64((x >> _S44) & _U10)
         fraction = np.int64((x >> _S28) & _U16)
-    else:
-        at = offset + coarse
-        fraction = np.int64((x >> _S38) & _U16)
     low = m[at]
     return low + (((m[at + 1] - low) * fraction + 0x8000) >> 16)
 

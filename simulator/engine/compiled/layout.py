@@ -23,7 +23,7 @@ from simulator.trace.tables import NR_BUCKETS
 if TYPE_CHECKING:
     from simulator.engine.compiled.platform import FlatPlatform
 
-__all__ = ("Int8s", "Int64s", "flatten", "new_state")
+__all__ = ("Int8s", "Int64s", "flatten", "lines_in", "new_state")
 
 Int8s = npt.NDArray[np.int8]
 Int64s = npt.NDArray[np.int64]
@@ -32,7 +32,7 @@ Int64s = npt.NDArray[np.int64]
 CPUS: Final = 0  # CPU_WORDS for every CPU
 ACK_HIST: Final = 1
 HANDLER_HIST: Final = 2
-EXECUTED: Final = 3  # calls by function, then pages of ranged flushes
+EXECUTED: Final = 3  # calls by FUNCTION, and at PAGES those of ranged flushes
 ORDER: Final = 4  # the destinations of one broadcast, in the order of their interrupts
 BEGINS: Final = 5  # whether a write begins with a destination
 NEXT_KEY: Final = 6  # the first of KEYS
@@ -42,29 +42,30 @@ ENQUEUED: Final = 8
 RELEASE: Final = 9  # -1: not known yet
 SENT: Final = 10  # whether the CPU gets an IPI
 ACKED: Final = 11
-SEEN: Final = 12  # SEEN_WORDS a CPU
+SENT_NS: Final = 12  # when its IPI was sent; -1: it got none
 QUEUE: Final = 13  # by CPU: the slots in its list
 CALLS: Final = 14  # CALL_WORDS a slot
 UNRELEASED: Final = 15  # csds of a slot that are not known to be released
 NR_SLOTS: Final = 16
 ORDER_FOR: Final = 17  # the only task's CPU + 1, once the order of its interrupts is there
-# The frame of irq-off spells that was looked at last, with its phase: its begin, its key and
-# that of the next one.
-OFF_BEGIN: Final = 18
-OFF_KEY: Final = 19
-OFF_NEXT_KEY: Final = 20
-WALKING: Final = 21  # the slots that enqueue now, ascending
-NR_WALKING: Final = 22
+# What the only task has done to every other CPU alike, in this phase: interrupts, refills.
+ALIKE_IPIS: Final = 18
+ALIKE_REFILL_NS: Final = 19
+WALKING: Final = 20  # the slots that enqueue now, ascending
+NR_WALKING: Final = 21
 # Event keys, two a slot: the end of its broadcast's present stage, and what its CPU does next
 # about an interrupt (NEVER: nothing).
-KEYS: Final = 23
-TASKS: Final = 24  # WORDS of simulator.engine.compiled.task_words a slot
-BY_TIME: Final = 25  # slots in the order of their registered times, for a moment
+KEYS: Final = 22
+TASKS: Final = 23  # WORDS of simulator.engine.compiled.task_words a slot
+BY_TIME: Final = 24  # slots in the order of their registered times, for a moment
 # What kernel code did to the CPUs of tasks in between broadcasts, for a replay, which has none:
 # TOLD_WORDS each, the slot, a time, one of SLEEPS to DEFERS, and the start of a handler.
-TOLD: Final = 26
-REPLAYS: Final = 27  # whether this is a replay
-HEADER_WORDS: Final = 28
+TOLD: Final = 25
+REPLAYS: Final = 26  # whether this is a replay
+ARRIVED: Final = 27  # when the interrupt came whose handler took the csd,
+STARTED: Final = 28  # when that handler started,
+FOUND: Final = 29  # and the state in which it found the CPU
+HEADER_WORDS: Final = 30
 
 TOLD_WORDS: Final = 4
 SLEEPS: Final = 0
@@ -74,11 +75,14 @@ DEFERS: Final = 3  # an interrupt that came at the time, with interrupts off, wa
 
 NEVER: Final = (1 << 63) - 1
 
+# What a broadcast runs on every CPU.
 RUN_NS: Final = 0
 REFILL_OF_CALL: Final = 1
-FUNCTION: Final = 2
-PAGES: Final = 3
-CALL_WORDS: Final = 4
+FUNCTION: Final = 2  # the number of its kind, in KINDS of simulator.trace.recorder
+PAGES: Final = 3  # that each CPU flushes one by one
+REASON: Final = 4  # for the record, as the next one
+PAGES_ASKED: Final = 5
+CALL_WORDS: Final = 6
 
 # One CPU: three cache lines. One for every interrupt ...
 BUSY_UNTIL: Final = 0  # end of its last finished handler
@@ -121,12 +125,6 @@ DELIVER: Final = 2
 ENTRY: Final = 3
 EXIT_COST: Final = 4
 ACK: Final = 5
-# What is kept of an IPI in detail, beside its times of enqueue, release and acknowledgement.
-SEEN_SEND: Final = 0
-SEEN_ARRIVE: Final = 1
-SEEN_START: Final = 2
-SEEN_STATE: Final = 3
-SEEN_WORDS: Final = 4
 COST_WORDS: Final = 5  # table offset (-1: no spread), mean by distance
 
 # Spells: one row per class.
@@ -274,7 +272,7 @@ def new_state(nr_cpus: int, nr_slots: int, nr_told: int = 0) -> Int64s:
             RELEASE: zeros(rows),
             SENT: zeros(rows),
             ACKED: zeros(rows),
-            SEEN: zeros(SEEN_WORDS * rows),
+            **{row: zeros(rows) for row in (SENT_NS, ARRIVED, STARTED, FOUND)},
             QUEUE: zeros(rows),
             CALLS: zeros(CALL_WORDS * nr_slots),
             UNRELEASED: zeros(nr_slots),
@@ -284,10 +282,15 @@ def new_state(nr_cpus: int, nr_slots: int, nr_told: int = 0) -> Int64s:
             KEYS: words.add(np.full(2 * nr_slots, NEVER, dtype=np.int64)),
             TASKS: zeros(of.WORDS * nr_slots),
             NR_SLOTS: nr_slots,
-            OFF_BEGIN: -(1 << 62),
             TOLD: zeros(TOLD_WORDS * nr_told),  # the last: only replays have any
         }
     )
+
+
+def lines_in(state: Int64s, nr_cpus: int) -> Int64s:
+    """Return the words of all CPUs, as [nr_cpus, CPU_WORDS]."""
+    first = int(state[CPUS])
+    return state[first : first + nr_cpus * CPU_WORDS].reshape(nr_cpus, CPU_WORDS)
 
 
 def _next_in_cluster(apic_id: tuple[int, ...]) -> list[int]:

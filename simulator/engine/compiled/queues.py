@@ -32,9 +32,10 @@ from typing import Final
 from simulator.engine import keys
 from simulator.engine.compiled import layout as at
 from simulator.engine.compiled import task_words as of
-from simulator.engine.compiled.answers import answer, close_handler, count, open_handler
+from simulator.engine.compiled.answers import answer, close_handler, count, off_draw, open_handler
 from simulator.engine.compiled.jit import compiled, inlined
 from simulator.engine.compiled.layout import Int8s, Int64s
+from simulator.engine.compiled.places import line_of, part, words_of
 from simulator.engine.compiled.sending import drawn, flush_key, write_order
 
 __all__ = ("close_all", "commit", "drain", "send", "shift", "walk")
@@ -50,7 +51,7 @@ def walk(m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, st
     row = slot * n
     t_ns = start_ns + m[at.BASE_NS]
     key = flush_key(m, at.ENQUEUE, me, nth)
-    s[s[at.UNRELEASED] + slot] = n - 1
+    s[part(s, at.UNRELEASED) + slot] = n - 1
     place = s[at.WALKING] + s[at.NR_WALKING]
     s[at.NR_WALKING] += 1
     while place > s[at.WALKING] and s[place - 1] > slot:
@@ -60,8 +61,8 @@ def walk(m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, st
     for cpu in range(n):
         if cpu != me:
             t_ns += drawn(m, distance, at.ENQUEUE, me * n, key, cpu)
-            s[s[at.REG] + row + cpu] = t_ns
-            s[s[at.RELEASE] + row + cpu] = -1
+            s[part(s, at.REG) + row + cpu] = t_ns
+            s[part(s, at.RELEASE) + row + cpu] = -1
     return t_ns
 
 
@@ -77,34 +78,33 @@ def shift(m: Int64s, s: Int64s, slot: int, from_ns: int, by_ns: int) -> None:
 @inlined
 def _released(s: Int64s, line: int, cell: int, slot: int) -> None:
     # The next csd of the list of a lazy CPU's handler runs.
-    call = s[at.CALLS] + at.CALL_WORDS * slot
+    call = part(s, at.CALLS) + at.CALL_WORDS * slot
     s[line + at.TAIL] += s[call + at.RUN_NS]
     s[line + at.REFILL] = max(s[line + at.REFILL], s[call + at.REFILL_OF_CALL])
-    s[s[at.RELEASE] + cell] = s[line + at.TAIL]
-    s[s[at.UNRELEASED] + slot] -= 1
-    detail = s[at.SEEN] + at.SEEN_WORDS * cell
-    s[detail + at.SEEN_ARRIVE] = s[line + at.ARRIVE]
-    s[detail + at.SEEN_START] = s[line + at.START]
-    s[detail + at.SEEN_STATE] = s[line + at.STATE]
-    count(s, s[at.ACK_HIST], s[line + at.TAIL] - s[s[at.ENQUEUED] + cell])
-    s[s[at.EXECUTED] + s[call + at.FUNCTION]] += 1
-    s[s[at.EXECUTED] + at.PAGES] += s[call + at.PAGES]
+    s[part(s, at.RELEASE) + cell] = s[line + at.TAIL]
+    s[part(s, at.UNRELEASED) + slot] -= 1
+    s[part(s, at.ARRIVED) + cell] = s[line + at.ARRIVE]
+    s[part(s, at.STARTED) + cell] = s[line + at.START]
+    s[part(s, at.FOUND) + cell] = s[line + at.STATE]
+    count(s, part(s, at.ACK_HIST), s[line + at.TAIL] - s[part(s, at.ENQUEUED) + cell])
+    s[part(s, at.EXECUTED) + s[call + at.FUNCTION]] += 1
+    s[part(s, at.EXECUTED) + at.PAGES] += s[call + at.PAGES]
 
 
 @inlined
 def _enqueue(m: Int64s, s: Int64s, cpu: int, slot: int) -> None:
     # Commit one registered csd; all that comes before it on this CPU is committed.
-    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    line = line_of(s, cpu)
     cell = slot * m[at.NR_CPUS] + cpu
-    t_ns = s[s[at.REG] + cell]
-    s[s[at.REG] + cell] = -1
-    s[s[at.ENQUEUED] + cell] = t_ns
+    t_ns = s[part(s, at.REG) + cell]
+    s[part(s, at.REG) + cell] = -1
+    s[part(s, at.ENQUEUED) + cell] = t_ns
     drain_ns = s[line + at.DRAIN]
     if 0 <= drain_ns <= t_ns:
         close_handler(s, cpu)
-    s[s[at.SENT] + cell] = s[line + at.QUEUED] == 0
-    s[s[at.SEEN] + at.SEEN_WORDS * cell + at.SEEN_SEND] = -1
-    s[s[at.QUEUE] + cpu * s[at.NR_SLOTS] + s[line + at.QUEUED]] = slot
+    s[part(s, at.SENT) + cell] = s[line + at.QUEUED] == 0
+    s[part(s, at.SENT_NS) + cell] = -1
+    s[part(s, at.QUEUE) + cpu * s[at.NR_SLOTS] + s[line + at.QUEUED]] = slot
     s[line + at.QUEUED] += 1
     if s[line + at.DRAIN] >= 0:
         _released(s, line, cell, slot)
@@ -118,7 +118,7 @@ def _enqueue_before(m: Int64s, s: Int64s, cpu: int, until_ns: int, until_slot: i
     nr = 0
     # The slots that walk are in ascending order, and of equal times the lower slot comes first.
     for k in range(s[at.NR_WALKING]):
-        slot = s[s[at.WALKING] + k]
+        slot = s[part(s, at.WALKING) + k]
         t_ns = s[reg + slot * m[at.NR_CPUS]]
         if t_ns >= 0 and (t_ns < until_ns or (t_ns == until_ns and slot <= until_slot)):
             place = order + nr
@@ -137,14 +137,14 @@ def commit(m: Int64s, s: Int64s, slot: int, me: int) -> int:
     n = m[at.NR_CPUS]
     row = slot * n
     nr = 0
-    s[s[at.SENT] + row + me] = 0
+    s[part(s, at.SENT) + row + me] = 0
     for cpu in range(n):
         if cpu == me:
             continue
-        t_ns = s[s[at.REG] + row + cpu]
+        t_ns = s[part(s, at.REG) + row + cpu]
         if t_ns >= 0:
             _enqueue_before(m, s, cpu, t_ns, slot)
-        nr += s[s[at.SENT] + row + cpu]
+        nr += s[part(s, at.SENT) + row + cpu]
     # This one does not walk any more.
     s[at.NR_WALKING] -= 1
     for i in range(s[at.WALKING], s[at.WALKING] + s[at.NR_WALKING]):
@@ -175,36 +175,36 @@ def send(
     entry_key = flush_key(m, at.ENTRY, me, nth)
     exit_key = flush_key(m, at.EXIT_COST, me, nth)
     for i in range(nr):
-        cpu = s[s[at.ORDER] + i]
+        cpu = s[part(s, at.ORDER) + i]
         if polled:
-            s[s[at.SENT] + row + cpu] = 0
+            s[part(s, at.SENT) + row + cpu] = 0
             arrive_ns = t_ns + max(1, line_ns)
             entry_ns = m[at.POLL_WAKE_NS]
         else:
-            if s[s[at.BEGINS] + i]:
+            if s[part(s, at.BEGINS) + i]:
                 t_ns += m[at.SEND_NS]
                 writes += 1
             t_ns += drawn(m, distance, at.INJECT, near, inject_key, cpu)
             arrive_ns = t_ns + max(1, drawn(m, distance, at.DELIVER, near, deliver_key, cpu))
             entry_ns = max(1, drawn(m, distance, at.ENTRY, near, entry_key, cpu))
         exit_ns = drawn(m, distance, at.EXIT_COST, near, exit_key, cpu)
-        line = s[at.CPUS] + cpu * at.CPU_WORDS
+        line = line_of(s, cpu)
         send_ns = -1 if polled else t_ns
-        s[s[at.SEEN] + at.SEEN_WORDS * (row + cpu) + at.SEEN_SEND] = send_ns
+        s[part(s, at.SENT_NS) + row + cpu] = send_ns
         if s[line + at.EAGER]:
             s[line + at.ARRIVE] = arrive_ns
             s[line + at.EXIT] = exit_ns
             eager = s[line + at.EAGER] - 1
-            words = s[at.TASKS] + of.WORDS * eager
+            words = words_of(s, eager)
             s[words + of.ENTRY_NS] = entry_ns
             s[words + of.POLLED] = polled
             s[words + of.HANDLER] = of.COMING
-            s[s[at.KEYS] + 2 * eager + 1] = arrive_ns << _KEY_BITS | _ARRIVAL | cpu
+            s[part(s, at.KEYS) + 2 * eager + 1] = arrive_ns << _KEY_BITS | _ARRIVAL | cpu
             continue
-        state, begin_ns = answer(m, s, cpu, arrive_ns, polled)
+        state, begin_ns = answer(m, s, cpu, arrive_ns, off_draw(m, cpu, arrive_ns), polled)
         open_handler(s, cpu, state, arrive_ns, begin_ns, entry_ns, exit_ns, polled)
         for k in range(s[line + at.QUEUED]):
-            other = s[s[at.QUEUE] + cpu * s[at.NR_SLOTS] + k]
+            other = s[part(s, at.QUEUE) + cpu * s[at.NR_SLOTS] + k]
             _released(s, line, other * n + cpu, other)
     return t_ns, nr, writes
 
@@ -213,14 +213,14 @@ def send(
 def drain(m: Int64s, s: Int64s, cpu: int, drain_ns: int, state: int) -> None:
     """Let the handler of a CPU with a task take its list and run the calls (``TAIL``)."""
     _enqueue_before(m, s, cpu, drain_ns, -1)
-    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    line = line_of(s, cpu)
     s[line + at.TAIL] = drain_ns
     s[line + at.STATE] = state
     s[line + at.REFILL] = 0
     nr = s[line + at.QUEUED]
     s[line + at.QUEUED] = 0
     for k in range(nr):
-        slot = s[s[at.QUEUE] + cpu * s[at.NR_SLOTS] + k]
+        slot = s[part(s, at.QUEUE) + cpu * s[at.NR_SLOTS] + k]
         _released(s, line, slot * m[at.NR_CPUS] + cpu, slot)
 
 
@@ -228,5 +228,5 @@ def drain(m: Int64s, s: Int64s, cpu: int, drain_ns: int, state: int) -> None:
 def close_all(m: Int64s, s: Int64s) -> None:
     """Finish the handlers of all lazy CPUs: a phase has ended."""
     for cpu in range(m[at.NR_CPUS]):
-        if s[s[at.CPUS] + cpu * at.CPU_WORDS + at.DRAIN] >= 0:
+        if s[line_of(s, cpu) + at.DRAIN] >= 0:
             close_handler(s, cpu)

@@ -19,14 +19,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.engine.calls import Call
 from simulator.engine.compiled import layout as at
 from simulator.engine.compiled import task_words as of
+from simulator.engine.compiled.calls import Calls
 from simulator.engine.compiled.jit import wrapping
 from simulator.engine.compiled.replay import ipi_rows
 from simulator.engine.compiled.stages import advance, begin
 from simulator.engine.keys import KEY_BITS, Order
-from simulator.trace.recorder import FUNCTIONS, Recorder
+from simulator.trace.recorder import Recorder
 
 __all__ = ("SharedCheckpoints",)
 
@@ -45,28 +45,30 @@ class _Checkpoint:
 class SharedCheckpoints:
     """The state of a phase of several tasks, now and then."""
 
-    def __init__(self, machine: at.Int64s, state: at.Int64s, distance: at.Int8s) -> None:
+    def __init__(
+        self, machine: at.Int64s, state: at.Int64s, distance: at.Int8s, calls: Calls
+    ) -> None:
         self._machine = machine
         self._state = state
         self._distance = distance
         self._kept: list[_Checkpoint] = []
         self._told = array("q")  # rows of TOLD_WORDS
-        self._calls: dict[tuple[str, int], Call] = {}  # by function and pages
+        self._calls = calls
+        #: The number of the broadcast before which keep() is to be called next.
+        self.due = 0
 
     def tell(self, slot: int, at_ns: int, what: int, start_ns: int = -1) -> None:
         """Note what kernel code did to the CPU of a task (``TOLD``)."""
         self._told.extend((slot, at_ns, what, start_ns))
 
-    def keep(self, flush: int, call: Call) -> None:
-        """Keep the state before a broadcast, if the last one kept is too old, and its call."""
-        self._calls[call.function, call.pages] = call
+    def keep(self, flush: int) -> None:
+        """Keep the state before a broadcast."""
         state = self._state
-        if self._kept and flush - self._kept[-1].flush < _EVERY * state[at.NR_SLOTS]:
-            return
         before = state[: state[at.ACK_HIST]].copy()
         after = state[state[at.EXECUTED] : state[at.TOLD]].copy()
         nr_told = len(self._told) // at.TOLD_WORDS
         self._kept.append(_Checkpoint(flush, before, after, nr_told))
+        self.due = flush + _EVERY * int(state[at.NR_SLOTS])
 
     def replay(self, wanted: Iterable[int], recorder: Recorder) -> Iterator[at.Int64s]:
         """Yield the IPIs of broadcasts of this phase as rows."""
@@ -87,16 +89,14 @@ class SharedCheckpoints:
         slot_of = {cpu: slot for slot, cpu in enumerate(self._cpus(s))}
         table = recorder.flushes
         cpus = table.column("cpu")
-        columns = [
-            table.column(name)
-            for name in ("start_ns", "kind", "pages", "targets", "ipis", "ipis_saved")
-        ]
-        nth = {cpu: int(np.count_nonzero(cpus[: checkpoint.flush] == cpu)) for cpu in slot_of}
+        names = ("start_ns", "reason", "kind", "pages", "targets", "ipis", "ipis_saved")
+        columns = [table.column(name) for name in names]
         under_way: dict[int, int] = self._under_way(checkpoint, s, cpus)
         flush = checkpoint.flush
         while wanted:
             if flush < len(cpus):
-                start_ns, kind, pages, targets, ipis, saved = (int(c[flush]) for c in columns)
+                row = (int(column[flush]) for column in columns)
+                start_ns, reason, kind, pages, targets, ipis, saved = row
                 cpu = int(cpus[flush])
                 # A task may begin a broadcast in the moment in which its last one ends.
                 until_key = (start_ns << KEY_BITS | Order.MEETING | cpu) + 1
@@ -112,15 +112,12 @@ class SharedCheckpoints:
             if cpu < 0:
                 raise RuntimeError("a replayed broadcast does not end")
             slot = slot_of[cpu]
-            call = self._calls[FUNCTIONS[kind], pages]
+            call = int(s[at.CALLS]) + at.CALL_WORDS * slot
+            s[call : call + at.CALL_WORDS] = self._calls.recorded(reason, kind, pages)
             words = int(s[at.TASKS]) + of.WORDS * slot
             s[words + of.TARGET_POLLS] = ipis == 0 and saved == targets - 1
-            begin(
-                m, s, distance, slot, nth[cpu], start_ns, call.run_ns, call.refill_ns, kind,
-                pages if kind == 0 else 0,
-            )  # fmt: skip
+            begin(m, s, distance, slot, flush, start_ns)
             under_way[slot] = flush
-            nth[cpu] += 1
             flush += 1
 
     @staticmethod

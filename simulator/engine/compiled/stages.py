@@ -26,9 +26,11 @@ from simulator.engine import keys
 from simulator.engine.compiled import layout as at
 from simulator.engine.compiled import task_words as of
 from simulator.engine.compiled.acks import IN_WORK, acks
-from simulator.engine.compiled.answers import answer, depth, polls, settle
+from simulator.engine.compiled.answers import answer, depth, off_draw, polls, settle
+from simulator.engine.compiled.broadcast import begin_record
 from simulator.engine.compiled.jit import compiled, inlined
 from simulator.engine.compiled.layout import Int8s, Int64s
+from simulator.engine.compiled.places import line_of, part, words_of
 from simulator.engine.compiled.queues import commit, drain, send, shift, walk
 
 __all__ = ("advance", "begin", "irqs_on")
@@ -41,7 +43,7 @@ _KEY_BITS: Final = keys.KEY_BITS
 @inlined
 def _stage_ends(s: Int64s, slot: int, words: int) -> None:
     # The end of the present stage is a meeting of the task.
-    s[s[at.KEYS] + 2 * slot] = s[words + of.UNTIL] << _KEY_BITS | _MEETING | s[words + of.CPU]
+    s[part(s, at.KEYS) + 2 * slot] = s[words + of.UNTIL] << _KEY_BITS | _MEETING | s[words + of.CPU]
 
 
 @inlined
@@ -64,8 +66,8 @@ def _find_next(s: Int64s) -> int:
 @compiled
 def _plan(m: Int64s, s: Int64s, distance: Int8s, slot: int) -> None:
     # When the wait ends is known once all csds are released, unless a handler comes.
-    words = s[at.TASKS] + of.WORDS * slot
-    if s[s[at.UNRELEASED] + slot] == 0 and s[words + of.HANDLER] != of.ENTERED:
+    words = words_of(s, slot)
+    if s[part(s, at.UNRELEASED) + slot] == 0 and s[words + of.HANDLER] != of.ENTERED:
         _, _, done_ns = acks(
             m, s, distance, slot, s[words + of.CPU], s[words + of.NTH], s[words + of.WAIT_CPU],
             s[words + of.WAIT_NS], s[words + of.SPINS] == 1, -1,
@@ -78,8 +80,8 @@ def _plan(m: Int64s, s: Int64s, distance: Int8s, slot: int) -> None:
 def _plan_all(m: Int64s, s: Int64s, distance: Int8s) -> None:
     # Csds were released: whose wait will end?
     for slot in range(s[at.NR_SLOTS]):
-        waits = s[s[at.TASKS] + of.WORDS * slot + of.STAGE] == of.WAITING
-        if waits and s[s[at.KEYS] + 2 * slot] == at.NEVER:
+        waits = s[words_of(s, slot) + of.STAGE] == of.WAITING
+        if waits and s[part(s, at.KEYS) + 2 * slot] == at.NEVER:
             _plan(m, s, distance, slot)
 
 
@@ -88,7 +90,7 @@ def _interrupt_wait(
     m: Int64s, s: Int64s, distance: Int8s, slot: int, start_ns: int, end_ns: int, refill_ns: int
 ) -> None:
     # A handler has run while the initiator read its csds, or spun on one.
-    words = s[at.TASKS] + of.WORDS * slot
+    words = words_of(s, slot)
     me = s[words + of.CPU]
     what, cpu, left_ns = acks(
         m, s, distance, slot, me, s[words + of.NTH], s[words + of.WAIT_CPU],
@@ -103,7 +105,7 @@ def _interrupt_wait(
         last = cpu - 1 - (cpu - 1 == me)
         if last < 0:
             last = me
-        s[s[at.ACKED] + slot * m[at.NR_CPUS] + last] = s[words + of.WAIT_NS]
+        s[part(s, at.ACKED) + slot * m[at.NR_CPUS] + last] = s[words + of.WAIT_NS]
     else:
         s[words + of.WAIT_NS] = end_ns
         s[words + of.SPINS] = 1
@@ -124,8 +126,8 @@ def _idle_state(m: Int64s, s: Int64s, words: int, line: int, t_ns: int) -> int:
 @compiled
 def _polls(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> bool:
     # Whether a CPU, with a task or without, idles polling.
-    line = s[at.CPUS] + cpu * at.CPU_WORDS
-    words = s[at.TASKS] + of.WORDS * (s[line + at.EAGER] - 1)
+    line = line_of(s, cpu)
+    words = words_of(s, s[line + at.EAGER] - 1)
     if s[line + at.EAGER] == 0 or s[words + of.ENDED]:
         return polls(m, s, cpu, t_ns)
     found = _idle_state(m, s, words, line, t_ns)
@@ -136,7 +138,7 @@ def _polls(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> bool:
 @compiled
 def _steal(m: Int64s, s: Int64s, slot: int, from_ns: int, by_ns: int) -> None:
     # A handler takes time from the task.
-    words = s[at.TASKS] + of.WORDS * slot
+    words = words_of(s, slot)
     s[words + of.STOLEN] += by_ns
     stage = s[words + of.STAGE]
     if stage in (of.WALKING, of.BEFORE_LOCAL):
@@ -150,18 +152,18 @@ def _steal(m: Int64s, s: Int64s, slot: int, from_ns: int, by_ns: int) -> None:
 @compiled
 def _enter(m: Int64s, s: Int64s, slot: int, state: int, start_ns: int) -> None:
     # The handler starts; until it takes the list, its end is not known.
-    words = s[at.TASKS] + of.WORDS * slot
+    words = words_of(s, slot)
     cpu = s[words + of.CPU]
-    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    line = line_of(s, cpu)
     drain_ns = start_ns + s[words + of.ENTRY_NS]
     s[line + at.START] = start_ns
     s[line + at.BUSY_UNTIL] = drain_ns
     s[words + of.FOUND] = state
     s[words + of.HANDLER] = of.ENTERED
-    s[s[at.KEYS] + 2 * slot + 1] = drain_ns << _KEY_BITS | _HANDLER | cpu
+    s[part(s, at.KEYS) + 2 * slot + 1] = drain_ns << _KEY_BITS | _HANDLER | cpu
     _steal(m, s, slot, start_ns, s[words + of.ENTRY_NS])
     if s[words + of.STAGE] == of.WAITING:
-        s[s[at.KEYS] + 2 * slot] = at.NEVER
+        s[part(s, at.KEYS) + 2 * slot] = at.NEVER
 
 
 @compiled
@@ -191,9 +193,9 @@ def _catch_up(s: Int64s, words: int, line: int, arrive_ns: int) -> int:
 @compiled
 def _arrive(m: Int64s, s: Int64s, slot: int) -> None:
     # An interrupt reaches the CPU of a task.
-    words = s[at.TASKS] + of.WORDS * slot
+    words = words_of(s, slot)
     cpu = s[words + of.CPU]
-    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    line = line_of(s, cpu)
     arrive_ns = s[line + at.ARRIVE]
     state = at.RUNNING
     start_ns = arrive_ns
@@ -205,7 +207,8 @@ def _arrive(m: Int64s, s: Int64s, slot: int) -> None:
         state = at.IRQS_OFF
         start_ns = held_until_ns
     elif s[words + of.ENDED]:
-        state, start_ns = answer(m, s, cpu, arrive_ns, s[words + of.POLLED] == 1)
+        off = off_draw(m, cpu, arrive_ns)
+        state, start_ns = answer(m, s, cpu, arrive_ns, off, s[words + of.POLLED] == 1)
     elif s[line + at.BUSY_UNTIL] > arrive_ns:
         # During a handler: taken when that one ends.
         if s[line + at.STATE] == at.IDLE:
@@ -217,7 +220,7 @@ def _arrive(m: Int64s, s: Int64s, slot: int) -> None:
             start_ns += m[m[at.IDLE_STATES] + 3 * idle]
     elif s[words + of.IRQS_OFF]:
         s[words + of.HANDLER] = of.DEFERRED
-        s[s[at.KEYS] + 2 * slot + 1] = at.NEVER
+        s[part(s, at.KEYS) + 2 * slot + 1] = at.NEVER
         return
     _enter(m, s, slot, state, start_ns)
 
@@ -225,9 +228,9 @@ def _arrive(m: Int64s, s: Int64s, slot: int) -> None:
 @compiled
 def _take_list(m: Int64s, s: Int64s, distance: Int8s, slot: int, drain_ns: int) -> None:
     # The handler takes the list, and with it its end is known.
-    words = s[at.TASKS] + of.WORDS * slot
+    words = words_of(s, slot)
     cpu = s[words + of.CPU]
-    line = s[at.CPUS] + cpu * at.CPU_WORDS
+    line = line_of(s, cpu)
     state = s[words + of.FOUND]
     drain(m, s, cpu, drain_ns, state)
     start_ns = s[line + at.START]
@@ -240,7 +243,7 @@ def _take_list(m: Int64s, s: Int64s, distance: Int8s, slot: int, drain_ns: int) 
     if state == at.IRQS_OFF:
         s[line + at.IRQS_OFF_DELAY_NS] += start_ns - s[line + at.ARRIVE]
     s[words + of.HANDLER] = of.NONE
-    s[s[at.KEYS] + 2 * slot + 1] = at.NEVER
+    s[part(s, at.KEYS) + 2 * slot + 1] = at.NEVER
     _steal(m, s, slot, drain_ns, end_ns - drain_ns + refill_ns)
     if s[words + of.STAGE] == of.WAITING:
         _interrupt_wait(m, s, distance, slot, start_ns, end_ns, refill_ns)
@@ -251,17 +254,10 @@ def _take_list(m: Int64s, s: Int64s, distance: Int8s, slot: int, drain_ns: int) 
 
 
 @compiled
-def _irqs_off(s: Int64s, words: int, now_ns: int) -> None:
-    s[words + of.IRQS_OFF] = 1
-    s[words + of.OFF_SINCE] = now_ns
-
-
-@compiled
 def _irqs_on(m: Int64s, s: Int64s, slot: int, now_ns: int) -> None:
     # An interrupt that has waited is taken at once.
-    words = s[at.TASKS] + of.WORDS * slot
+    words = words_of(s, slot)
     s[words + of.IRQS_OFF] = 0
-    s[words + of.OFF_MAX] = max(s[words + of.OFF_MAX], now_ns - s[words + of.OFF_SINCE])
     if s[words + of.HANDLER] == of.DEFERRED:
         _enter(m, s, slot, at.IRQS_OFF, now_ns)
 
@@ -269,14 +265,14 @@ def _irqs_on(m: Int64s, s: Int64s, slot: int, now_ns: int) -> None:
 @compiled
 def _enqueued(m: Int64s, s: Int64s, distance: Int8s, slot: int, now_ns: int) -> None:
     # The walk has ended: send, if any queue was empty.
-    words = s[at.TASKS] + of.WORDS * slot
+    words = words_of(s, slot)
     me = s[words + of.CPU]
     n = m[at.NR_CPUS]
     nr_ipis = commit(m, s, slot, me)
     line_ns = -1  # no polling target
     if nr_ipis == 1:
         target = 0
-        while not s[s[at.SENT] + slot * n + target]:
+        while not s[part(s, at.SENT) + slot * n + target]:
             target += 1
         told = s[at.REPLAYS] == 1
         if (told and s[words + of.TARGET_POLLS]) or (not told and _polls(m, s, target, now_ns)):
@@ -284,7 +280,6 @@ def _enqueued(m: Int64s, s: Int64s, distance: Int8s, slot: int, now_ns: int) -> 
     s[words + of.NR_SAVED] = n - 1 - nr_ipis
     s[words + of.NR_IPIS] = 0
     s[words + of.WRITES] = 0
-    s[words + of.SEND_TOOK] = 0
     s[words + of.SEND_END] = now_ns
     if nr_ipis == 0:
         _call_locally(s, slot, now_ns)
@@ -295,17 +290,18 @@ def _enqueued(m: Int64s, s: Int64s, distance: Int8s, slot: int, now_ns: int) -> 
     else:
         s[words + of.NR_IPIS] = nr_ipis
         s[words + of.WRITES] = writes
-        s[words + of.SEND_TOOK] = end_ns - now_ns
+        s[words + of.SEND_TOOK] += end_ns - now_ns
         s[words + of.STAGE] = of.SENDING
         s[words + of.UNTIL] = end_ns
-        _irqs_off(s, words, now_ns)
+        s[words + of.IRQS_OFF] = 1
+        s[words + of.OFF_MAX] = max(s[words + of.OFF_MAX], end_ns - now_ns)
         _stage_ends(s, slot, words)
     _plan_all(m, s, distance)
 
 
 @compiled
 def _sent(m: Int64s, s: Int64s, slot: int, now_ns: int) -> None:
-    words = s[at.TASKS] + of.WORDS * slot
+    words = words_of(s, slot)
     s[words + of.SEND_END] = now_ns
     s[words + of.STAGE] = of.BEFORE_LOCAL
     _irqs_on(m, s, slot, now_ns)
@@ -315,42 +311,49 @@ def _sent(m: Int64s, s: Int64s, slot: int, now_ns: int) -> None:
 
 @compiled
 def _call_locally(s: Int64s, slot: int, now_ns: int) -> None:
-    words = s[at.TASKS] + of.WORDS * slot
+    words = words_of(s, slot)
+    call = part(s, at.CALLS) + at.CALL_WORDS * slot
+    run_ns = s[call + at.RUN_NS]
+    s[part(s, at.EXECUTED) + s[call + at.FUNCTION]] += 1
+    s[part(s, at.EXECUTED) + at.PAGES] += s[call + at.PAGES]
+    s[words + of.LOCAL_TOOK] += run_ns + s[call + at.REFILL_OF_CALL]
+    s[words + of.OFF_MAX] = max(s[words + of.OFF_MAX], run_ns)
     s[words + of.STAGE] = of.LOCAL
-    s[words + of.UNTIL] = now_ns + s[s[at.CALLS] + at.CALL_WORDS * slot + at.RUN_NS]
-    _irqs_off(s, words, now_ns)
+    s[words + of.UNTIL] = now_ns + run_ns
+    s[words + of.IRQS_OFF] = 1
     _stage_ends(s, slot, words)
 
 
 @compiled
 def _called(m: Int64s, s: Int64s, distance: Int8s, slot: int, now_ns: int) -> None:
     # The local call has ended: wait for the others.
-    words = s[at.TASKS] + of.WORDS * slot
+    words = words_of(s, slot)
     s[words + of.STAGE] = of.WAITING
     s[words + of.WAIT_CPU] = 0
     s[words + of.WAIT_NS] = now_ns
     s[words + of.SPINS] = 0
-    s[words + of.WAIT_TOOK] = s[words + of.INTERRUPTED] - now_ns
-    s[s[at.KEYS] + 2 * slot] = at.NEVER
+    s[words + of.WAIT_TOOK] += s[words + of.INTERRUPTED] - now_ns
+    s[part(s, at.KEYS) + 2 * slot] = at.NEVER
     _irqs_on(m, s, slot, now_ns)
     _plan(m, s, distance, slot)
 
 
 @compiled
 def _done(m: Int64s, s: Int64s, slot: int, now_ns: int) -> None:
-    words = s[at.TASKS] + of.WORDS * slot
+    words = words_of(s, slot)
     s[words + of.STAGE] = of.NONE
     s[words + of.END] = now_ns
     s[words + of.WAIT_TOOK] += now_ns - s[words + of.INTERRUPTED]
-    s[s[at.KEYS] + 2 * slot] = at.NEVER
+    s[part(s, at.KEYS) + 2 * slot] = at.NEVER
     last_ns = 0
     slowest = -1
-    release = s[at.RELEASE] + slot * m[at.NR_CPUS]
+    release = part(s, at.RELEASE) + slot * m[at.NR_CPUS]
     for cpu in range(m[at.NR_CPUS]):
         if s[release + cpu] > last_ns and cpu != s[words + of.CPU]:
             last_ns = s[release + cpu]
             slowest = cpu
-    s[words + of.LAST] = last_ns
+    s[words + of.LAST_ACK] = max(last_ns, s[words + of.SEND_END])
+    s[words + of.TARGETS] = m[at.NR_CPUS] - 1
     s[words + of.SLOWEST] = slowest
 
 
@@ -358,32 +361,14 @@ def _done(m: Int64s, s: Int64s, slot: int, now_ns: int) -> None:
 
 
 @compiled
-def begin(
-    m: Int64s,
-    s: Int64s,
-    distance: Int8s,
-    slot: int,
-    nth: int,
-    start_ns: int,
-    run_ns: int,
-    refill_ns: int,
-    function: int,
-    pages: int,
-) -> None:
-    """Begin a broadcast: the initiator's number ``nth``, of a call (``CALLS``)."""
-    call = s[at.CALLS] + at.CALL_WORDS * slot
-    s[call + at.RUN_NS] = run_ns
-    s[call + at.REFILL_OF_CALL] = refill_ns
-    s[call + at.FUNCTION] = function
-    s[call + at.PAGES] = pages
-    words = s[at.TASKS] + of.WORDS * slot
-    end_ns = walk(m, s, distance, slot, s[words + of.CPU], nth, start_ns)
+def begin(m: Int64s, s: Int64s, distance: Int8s, slot: int, flush: int, start_ns: int) -> None:
+    """Begin a broadcast of a call (``CALLS``)."""
+    words = words_of(s, slot)
+    begin_record(s, slot, flush, start_ns)
+    end_ns = walk(m, s, distance, slot, s[words + of.CPU], s[words + of.NTH], start_ns)
     s[words + of.STAGE] = of.WALKING
-    s[words + of.NTH] = nth
     s[words + of.UNTIL] = end_ns
-    s[words + of.ENQUEUE_TOOK] = end_ns - start_ns
-    s[words + of.INTERRUPTED] = 0
-    s[words + of.OFF_MAX] = 0
+    s[words + of.ENQUEUE_TOOK] += end_ns - start_ns
     _stage_ends(s, slot, words)
     _find_next(s)
 
@@ -408,7 +393,7 @@ def advance(m: Int64s, s: Int64s, distance: Int8s, until_key: int) -> int:
         if s[at.NEXT_KEY] >= until_key:
             return -1
         slot = found >> 1
-        words = s[at.TASKS] + of.WORDS * slot
+        words = words_of(s, slot)
         now_ns = s[at.NEXT_KEY] >> _KEY_BITS
         stage = s[words + of.STAGE]
         if found & 1:

@@ -12,20 +12,15 @@ task is resumed by one event, when its broadcast has ended.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from simulator.engine.calls import Call
 from simulator.engine.compiled import layout as at
 from simulator.engine.compiled import task_words as of
+from simulator.engine.compiled.calls import Calls
 from simulator.engine.compiled.replay_together import SharedCheckpoints
 from simulator.engine.compiled.stages import advance, begin, irqs_on
+from simulator.engine.compiled.tasks import FlatTask
 from simulator.engine.keys import KEY_BITS, Order
-from simulator.engine.task import Steps, Task
 from simulator.engine.timeline import Signal, Timeline
-from simulator.trace.recorder import FUNCTIONS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ("InterruptedTask", "Together")
 
@@ -41,7 +36,6 @@ class InterruptedCpu:
         self._line = int(together.state[at.CPUS]) + at.CPU_WORDS * number
         self.number = number
         self.slot = slot
-        together.words[self._words + of.CPU] = number
         together.words[self._line + at.EAGER] = slot + 1
         together.words[self._words + of.IDLE_FROM] = -1
 
@@ -95,20 +89,16 @@ class InterruptedCpu:
         words[self._words + of.ENDED] = 1
         words[self._line + at.BUSY_UNTIL] = max(words[self._line + at.BUSY_UNTIL], now_ns)
 
-    def told(self) -> list[int]:
-        """Return the words of the task, after its broadcast."""
-        return self._together.words[self._words : self._words + of.WORDS].tolist()
 
-
-class InterruptedTask(Task):
+class InterruptedTask(FlatTask):
     """A task whose CPU takes interrupts in compiled code."""
 
-    __slots__ = ("_stolen_word", "together")
+    __slots__ = ("_stolen_word", "slot", "together")
 
     def __init__(self, together: Together, cpu: InterruptedCpu, number: int) -> None:
-        super().__init__(together.timeline, cpu, number)
+        super().__init__(together.timeline, cpu, number, together.state, cpu.slot, together.calls)
         self.together = together
-        self.cpu: InterruptedCpu = cpu
+        self.slot = cpu.slot
         self._stolen_word = cpu.stolen_word
 
     def ready(self) -> bool:
@@ -138,18 +128,12 @@ class InterruptedTask(Task):
             together.advance(event_key)
         return False
 
-    def ended_broadcast(self, call: Call, told: Sequence[int]) -> None:
-        """Take note of a broadcast, by the words of this task."""
-        enqueue, send, local, wait = call.categories
-        time_by = self.time_by
-        time_by[enqueue] += told[of.ENQUEUE_TOOK]
-        time_by[send] += told[of.SEND_TOOK]
-        time_by[local] += call.run_ns
-        time_by[wait] += told[of.WAIT_TOOK]
-        time_by["interrupted"] += told[of.INTERRUPTED]
-        self.irqs_off_max_ns = max(self.irqs_off_max_ns, told[of.OFF_MAX])
-        self.met_ns = self.planned_ns = told[of.END]
-        self._stolen_ns = told[of.STOLEN]
+    def ended_broadcast(self, end_ns: int, refill_ns: int) -> None:
+        """Go on after a broadcast, with TLB misses spread over what is done then."""
+        self.broadcast_ns += end_ns - self.met_ns
+        self.met_ns = end_ns
+        self.planned_ns = end_ns + refill_ns
+        self._stolen_ns = self.words[self._stolen_word]
 
 
 class Together:
@@ -159,12 +143,13 @@ class Together:
         self, timeline: Timeline, machine: at.Int64s, state: at.Int64s, distance: at.Int8s
     ) -> None:
         self.timeline = timeline
+        self.calls = Calls()
         self.state = state
         self.words = state.data  # plain integers, faster
         self.next_key = at.NEVER
         self._machine = machine
         self._distance = distance
-        self.checkpoints = SharedCheckpoints(machine, state, distance)
+        self.checkpoints = SharedCheckpoints(machine, state, distance, self.calls)
         self._ends: dict[int, Signal] = {}  # by slot: the end of its task's broadcast
 
     def task(self, number: int, cpu: int, slot: int) -> InterruptedTask:
@@ -190,26 +175,18 @@ class Together:
         if slot >= 0:
             words = self.words[at.TASKS] + of.WORDS * slot
             end_ns, cpu = self.words[words + of.END], self.words[words + of.CPU]
-            self._ends.pop(slot).send(end_ns << KEY_BITS | Order.MEETING | cpu, None)
+            self._ends.pop(slot).send(end_ns << KEY_BITS | Order.MEETING | cpu, end_ns)
 
-    def broadcast(self, task: InterruptedTask, call: Call, nth: int, flush: int) -> Steps:
-        """
-        Broadcast a call; returns the words of the task; generator.
-
-        It is the initiator's number ``nth``, and of all broadcasts the number ``flush``.
-        """
-        self.checkpoints.keep(flush, call)
-        pages = call.pages if call.function == FUNCTIONS[0] else 0
-        begin(
-            self._machine, self.state, self._distance, task.cpu.slot, nth, task.met_ns, call.run_ns,
-            call.refill_ns, FUNCTIONS.index(call.function), pages,
-        )  # fmt: skip
+    def broadcast(self, task: InterruptedTask, call: Call, flush: int) -> Signal:
+        """Begin a broadcast, of all of them the number ``flush``; returns its end."""
+        if flush >= self.checkpoints.due:
+            self.checkpoints.keep(flush)
+        if call is not task.call:
+            task.tell(call)
+        begin(self._machine, self.state, self._distance, task.slot, flush, task.met_ns)
         self.next_key = self.words[at.NEXT_KEY]
-        end = self._ends[task.cpu.slot] = Signal(self.timeline)
-        yield end
-        told = task.cpu.told()
-        task.ended_broadcast(call, told)
-        return told
+        end = self._ends[task.slot] = Signal(self.timeline)
+        return end
 
     def irqs_on(self, slot: int, now_ns: int) -> None:
         """Turn interrupts on, on the CPU of a slot; one has waited."""

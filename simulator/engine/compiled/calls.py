@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""
+Calls, as compiled code is told of them
+---------------------------------------
+
+Kernel code makes few different calls, and each of them many times.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.engine.calls import Call
+from simulator.engine.compiled import layout as at
+from simulator.trace.recorder import KINDS, REASON, kind_of
+
+__all__ = ("Calls", "call_words")
+
+_RANGE = KINDS.index("range")
+
+
+def call_words(call: Call) -> memoryview:
+    """Return a call as the ``CALL_WORDS`` of the flat state."""
+    kind = kind_of(call.function)
+    words = np.zeros(at.CALL_WORDS, dtype=np.int64)
+    words[at.RUN_NS] = call.run_ns
+    words[at.REFILL_OF_CALL] = call.refill_ns
+    words[at.FUNCTION] = kind
+    words[at.PAGES] = call.pages if kind == _RANGE else 0
+    words[at.REASON] = REASON[call.reason]
+    words[at.PAGES_ASKED] = call.pages
+    return words.data
+
+
+class Calls:
+    """The words of every call that has been made in a phase."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[Call, memoryview]] = {}  # by id(), which the call keeps
+        self._recorded: dict[tuple[int, int, int], memoryview] = {}
+
+    def words(self, call: Call) -> memoryview:
+        """Return the words of a call."""
+        made = self._made.get(id(call))
+        if made is None:
+            words = call_words(call)
+            made = self._made[id(call)] = call, words
+            self._recorded[words[at.REASON], words[at.FUNCTION], words[at.PAGES_ASKED]] = words
+        return made[1]
+
+    def recorded(self, reason: int, kind: int, pages: int) -> memoryview:
+        """Return the words of a call that was made, by what the record has of it."""
+        return self._recorded[reason, kind, pages]

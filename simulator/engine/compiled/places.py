@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""
+Places in the flat state
+------------------------
+
+An index below zero counts from the end of an array, so compiled code tests every
+index for that.  Where it can see that the index has only 40 bits, LLVM drops the
+test; all that is read or written often goes by these places.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simulator.engine.compiled import layout as at
+from simulator.engine.compiled import task_words as of
+from simulator.engine.compiled.jit import inlined
+from simulator.engine.compiled.layout import Int64s
+
+__all__ = ("index", "line_of", "part", "words_of")
+
+_40_BITS: Final = (1 << 40) - 1
+
+
+@inlined
+def index(number: int) -> int:
+    """Return a number that is not negative, and seen to be so."""
+    return number & _40_BITS
+
+
+@inlined
+def part(s: Int64s, word: int) -> int:
+    """Return where a part of the state begins, by its word in the header."""
+    return index(s[word])
+
+
+@inlined
+def line_of(s: Int64s, cpu: int) -> int:
+    """Return where the words of a CPU begin (``CPUS``)."""
+    return index(s[at.CPUS] + at.CPU_WORDS * cpu)
+
+
+@inlined
+def words_of(s: Int64s, slot: int) -> int:
+    """Return where the words of a task begin (``TASKS``)."""
+    return index(s[at.TASKS] + of.WORDS * slot)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""
+Tasks whose broadcasts compiled code carries out
+------------------------------------------------
+
+Compiled code writes the record of each broadcast, and adds up where the time of a
+task went in all of them, which is asked for at its end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from simulator.engine.calls import FLUSH_CATEGORIES, Call
+from simulator.engine.compiled import layout as at
+from simulator.engine.compiled import task_words as of
+from simulator.engine.task import Account, LoneTask, Task, TaskCpu
+
+if TYPE_CHECKING:
+    from simulator.engine.compiled.calls import Calls
+    from simulator.engine.timeline import Timeline
+
+__all__ = ("FlatTask", "OnlyTask")
+
+_NOTHING = np.zeros(of.OFF_MAX + 1 - of.SPENT, dtype=np.int64).data
+
+
+class FlatTask(Task):
+    """A task with a slot in the flat state."""
+
+    __slots__ = ("_calls", "_categories", "_first", "_first_of_call", "call", "record", "words")
+
+    def __init__(
+        self, timeline: Timeline, cpu: TaskCpu, number: int, state: at.Int64s, slot: int,
+        calls: Calls,
+    ) -> None:  # fmt: skip
+        super().__init__(timeline, cpu, number)
+        self.words = state.data  # plain integers, faster
+        self._first = int(state[at.TASKS]) + of.WORDS * slot
+        self._first_of_call = int(state[at.CALLS]) + at.CALL_WORDS * slot
+        self._calls = calls
+        self._categories = FLUSH_CATEGORIES
+        self.words[self._first + of.NUMBER] = number
+        #: The record of its last broadcast, a row of FLUSH_COLUMNS.
+        self.record = self.words[self._first + of.RECORD : self._first + of.SLOWEST + 1]
+        self.call: Call | None = None  # what compiled code was told that broadcasts run
+
+    def tell(self, call: Call) -> None:
+        """Tell compiled code what the next broadcasts run."""
+        if call.categories is not self._categories:
+            self.settle()
+            self._categories = call.categories
+        first = self._first_of_call
+        self.words[first : first + at.CALL_WORDS] = self._calls.words(call)
+        self.call = call
+
+    def accounts(self) -> list[Account]:
+        """Return what each task did that ran here, as :meth:`Task.accounts` does."""
+        self.settle()
+        return super().accounts()
+
+    def hand_over(self, number: int) -> None:
+        """End, and let another task go on here, as :meth:`Task.hand_over` does."""
+        super().hand_over(number)
+        self.words[self._first + of.NUMBER] = number
+
+    def settle(self) -> None:
+        """Take over what compiled code has added up."""
+        first, last = self._first + of.SPENT, self._first + of.OFF_MAX
+        *spent_ns, off_max_ns = self.words[first : last + 1]
+        for category, ns in zip((*self._categories, "interrupted"), spent_ns, strict=True):
+            self.time_by[category] += ns
+        self.irqs_off_max_ns = max(self.irqs_off_max_ns, off_max_ns)
+        self.words[first : last + 1] = _NOTHING
+
+
+class OnlyTask(LoneTask, FlatTask):
+    """The only task of a phase."""
+
+    __slots__ = ()
