@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from simulator.engine.compiled import layout as at
 from simulator.engine.compiled.jit import compiled
-from simulator.engine.compiled.layout import Int8s, Int64s
-from simulator.engine.compiled.places import part
-from simulator.engine.compiled.sending import drawn, flush_key
+from simulator.engine.compiled.layout import Int64s
+from simulator.engine.compiled.places import index, part
 
 __all__ = ("BLOCKED", "DONE", "IN_SPIN", "IN_WORK", "acks")
 
@@ -25,17 +24,15 @@ DONE, BLOCKED, IN_WORK, IN_SPIN = 0, 1, 2, 3
 def acks(
     m: Int64s,
     s: Int64s,
-    distance: Int8s,
     slot: int,
     me: int,
-    nth: int,
     cpu: int,
     t_ns: int,
     spins: bool,
     handler_ns: int,
 ) -> tuple[int, int, int]:
     """
-    Follow an initiator that waits for its csds.
+    Follow an initiator that waits for its csds; what reading them costs is drawn.
 
     At ``t_ns`` it is done with all CPUs before ``cpu``, and spins on that one
     already if ``spins``.  Returns what stops it, the CPU and the time: DONE,
@@ -43,8 +40,12 @@ def acks(
     IN_WORK (the time is then what remains of reading a csd) or IN_SPIN.
     """
     n = m[at.NR_CPUS]
-    row = slot * n
-    key = flush_key(m, at.ACK, me, nth)
+    row = index(slot * n)
+    release, acked, read = (
+        part(s, at.RELEASE) + row,
+        part(s, at.ACKED) + row,
+        part(s, at.READ_NS) + row,
+    )
     while True:
         # An interrupt at the very end of the work before is taken before the spin.
         if handler_ns >= 0 and not spins and handler_ns <= t_ns:
@@ -53,7 +54,7 @@ def acks(
             cpu += 1
         if cpu >= n:
             return DONE, cpu, t_ns
-        released_ns = s[part(s, at.RELEASE) + row + cpu]
+        released_ns = s[release + cpu]
         if released_ns < 0:
             if handler_ns >= 0:
                 return IN_SPIN, cpu, t_ns
@@ -62,7 +63,7 @@ def acks(
             t_ns = max(t_ns, released_ns)
             if handler_ns >= 0 and handler_ns <= t_ns:
                 return IN_SPIN, cpu, t_ns
-        t_ns += drawn(m, distance, at.ACK, me * n, key, cpu)
-        s[part(s, at.ACKED) + row + cpu] = t_ns
+        t_ns += s[read + cpu]
+        s[acked + cpu] = t_ns
         spins = False
         cpu += 1

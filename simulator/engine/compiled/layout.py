@@ -65,7 +65,9 @@ REPLAYS: Final = 26  # whether this is a replay
 ARRIVED: Final = 27  # when the interrupt came whose handler took the csd,
 STARTED: Final = 28  # when that handler started,
 FOUND: Final = 29  # and the state in which it found the CPU
-HEADER_WORDS: Final = 30
+READ_NS: Final = 30  # what reading each csd will cost its initiator
+AHEAD: Final = 31  # by CPU: whether others come before a walk, for a moment
+HEADER_WORDS: Final = 32
 
 TOLD_WORDS: Final = 4
 SLEEPS: Final = 0
@@ -272,12 +274,13 @@ def new_state(nr_cpus: int, nr_slots: int, nr_told: int = 0) -> Int64s:
             RELEASE: zeros(rows),
             SENT: zeros(rows),
             ACKED: zeros(rows),
-            **{row: zeros(rows) for row in (SENT_NS, ARRIVED, STARTED, FOUND)},
+            **{row: zeros(rows) for row in (SENT_NS, ARRIVED, STARTED, FOUND, READ_NS)},
             QUEUE: zeros(rows),
             CALLS: zeros(CALL_WORDS * nr_slots),
             UNRELEASED: zeros(nr_slots),
             WALKING: zeros(nr_slots),
             BY_TIME: zeros(nr_slots),
+            AHEAD: zeros(nr_cpus),
             NEXT_KEY: NEVER,
             KEYS: words.add(np.full(2 * nr_slots, NEVER, dtype=np.int64)),
             TASKS: zeros(of.WORDS * nr_slots),

@@ -29,14 +29,16 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from simulator.engine import keys
 from simulator.engine.compiled import layout as at
 from simulator.engine.compiled import task_words as of
 from simulator.engine.compiled.answers import answer, close_handler, count, off_draw, open_handler
 from simulator.engine.compiled.jit import compiled, inlined
 from simulator.engine.compiled.layout import Int8s, Int64s
-from simulator.engine.compiled.places import line_of, part, words_of
-from simulator.engine.compiled.sending import drawn, flush_key, write_order
+from simulator.engine.compiled.places import index, line_of, part, words_of
+from simulator.engine.compiled.sending import draw_all, drawn, flush_key, write_order
 
 __all__ = ("close_all", "commit", "drain", "send", "shift", "walk")
 
@@ -48,9 +50,6 @@ _KEY_BITS: Final = keys.KEY_BITS
 def walk(m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, start_ns: int) -> int:
     """Register when the initiator in a slot enqueues on every other CPU; return the end."""
     n = m[at.NR_CPUS]
-    row = slot * n
-    t_ns = start_ns + m[at.BASE_NS]
-    key = flush_key(m, at.ENQUEUE, me, nth)
     s[part(s, at.UNRELEASED) + slot] = n - 1
     place = s[at.WALKING] + s[at.NR_WALKING]
     s[at.NR_WALKING] += 1
@@ -58,11 +57,15 @@ def walk(m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, st
         s[place] = s[place - 1]
         place -= 1
     s[place] = slot
+    reg, release = part(s, at.REG) + index(slot * n), part(s, at.RELEASE) + index(slot * n)
+    draw_all(m, s, distance, at.ENQUEUE, me, nth, reg)
+    t_ns = start_ns + m[at.BASE_NS]
     for cpu in range(n):
         if cpu != me:
-            t_ns += drawn(m, distance, at.ENQUEUE, me * n, key, cpu)
-            s[part(s, at.REG) + row + cpu] = t_ns
-            s[part(s, at.RELEASE) + row + cpu] = -1
+            t_ns += s[reg + cpu]
+            s[reg + cpu] = t_ns
+            s[release + cpu] = -1
+    s[reg + me] = -1
     return t_ns
 
 
@@ -78,11 +81,11 @@ def shift(m: Int64s, s: Int64s, slot: int, from_ns: int, by_ns: int) -> None:
 @inlined
 def _released(s: Int64s, line: int, cell: int, slot: int) -> None:
     # The next csd of the list of a lazy CPU's handler runs.
-    call = part(s, at.CALLS) + at.CALL_WORDS * slot
+    call = part(s, at.CALLS) + at.CALL_WORDS * index(slot)
     s[line + at.TAIL] += s[call + at.RUN_NS]
     s[line + at.REFILL] = max(s[line + at.REFILL], s[call + at.REFILL_OF_CALL])
     s[part(s, at.RELEASE) + cell] = s[line + at.TAIL]
-    s[part(s, at.UNRELEASED) + slot] -= 1
+    s[part(s, at.UNRELEASED) + index(slot)] -= 1
     s[part(s, at.ARRIVED) + cell] = s[line + at.ARRIVE]
     s[part(s, at.STARTED) + cell] = s[line + at.START]
     s[part(s, at.FOUND) + cell] = s[line + at.STATE]
@@ -95,7 +98,7 @@ def _released(s: Int64s, line: int, cell: int, slot: int) -> None:
 def _enqueue(m: Int64s, s: Int64s, cpu: int, slot: int) -> None:
     # Commit one registered csd; all that comes before it on this CPU is committed.
     line = line_of(s, cpu)
-    cell = slot * m[at.NR_CPUS] + cpu
+    cell = index(slot * m[at.NR_CPUS] + cpu)
     t_ns = s[part(s, at.REG) + cell]
     s[part(s, at.REG) + cell] = -1
     s[part(s, at.ENQUEUED) + cell] = t_ns
@@ -113,8 +116,8 @@ def _enqueue(m: Int64s, s: Int64s, cpu: int, slot: int) -> None:
 @compiled
 def _enqueue_before(m: Int64s, s: Int64s, cpu: int, until_ns: int, until_slot: int) -> None:
     # Commit what is registered on a CPU before a time, or at it by a slot up to the given one.
-    reg = s[at.REG] + cpu
-    order = s[at.BY_TIME]
+    reg = part(s, at.REG) + cpu
+    order = part(s, at.BY_TIME)
     nr = 0
     # The slots that walk are in ascending order, and of equal times the lower slot comes first.
     for k in range(s[at.NR_WALKING]):
@@ -132,19 +135,44 @@ def _enqueue_before(m: Int64s, s: Int64s, cpu: int, until_ns: int, until_slot: i
 
 
 @compiled
+def _find_ahead(m: Int64s, s: Int64s, slot: int) -> None:
+    # On which CPUs anything is registered before a walk's own csd. Few are: who began earlier
+    # mostly ended earlier. LLVM vectorises this.
+    n = m[at.NR_CPUS]
+    first = s[at.REG] + slot * n
+    mine, ahead = s[first : first + n], s[s[at.AHEAD] : s[at.AHEAD] + n]
+    for cpu in range(n):
+        ahead[cpu] = 0
+    for k in range(s[at.NR_WALKING]):
+        other = s[part(s, at.WALKING) + k]
+        if other != slot:
+            earlier = np.int64(other < slot)  # at the same time, the lower slot comes first
+            first = s[at.REG] + other * n
+            theirs = s[first : first + n]
+            for cpu in range(n):
+                before = theirs[cpu] < mine[cpu] + earlier
+                ahead[cpu] |= np.int64(before) & np.int64(theirs[cpu] >= 0)
+
+
+@compiled
 def commit(m: Int64s, s: Int64s, slot: int, me: int) -> int:
     """Commit a whole walk, and what other walks did before it; return the IPIs needed."""
     n = m[at.NR_CPUS]
-    row = slot * n
+    row = index(slot * n)
+    reg, sent, ahead = part(s, at.REG) + row, part(s, at.SENT) + row, part(s, at.AHEAD)
     nr = 0
-    s[part(s, at.SENT) + row + me] = 0
+    s[sent + me] = 0
+    _find_ahead(m, s, slot)
     for cpu in range(n):
         if cpu == me:
             continue
-        t_ns = s[part(s, at.REG) + row + cpu]
+        t_ns = s[reg + cpu]
         if t_ns >= 0:
-            _enqueue_before(m, s, cpu, t_ns, slot)
-        nr += s[part(s, at.SENT) + row + cpu]
+            if s[ahead + cpu]:
+                _enqueue_before(m, s, cpu, t_ns, slot)
+            else:
+                _enqueue(m, s, cpu, slot)
+        nr += s[sent + cpu]
     # This one does not walk any more.
     s[at.NR_WALKING] -= 1
     for i in range(s[at.WALKING], s[at.WALKING] + s[at.NR_WALKING]):
@@ -164,7 +192,7 @@ def send(
     writes.  Those of CPUs with a task arrive as events (``KEYS``).
     """
     n = m[at.NR_CPUS]
-    row = slot * n
+    row = index(slot * n)
     near = me * n
     t_ns = now_ns
     writes = 0
@@ -175,7 +203,7 @@ def send(
     entry_key = flush_key(m, at.ENTRY, me, nth)
     exit_key = flush_key(m, at.EXIT_COST, me, nth)
     for i in range(nr):
-        cpu = s[part(s, at.ORDER) + i]
+        cpu = index(s[part(s, at.ORDER) + i])
         if polled:
             s[part(s, at.SENT) + row + cpu] = 0
             arrive_ns = t_ns + max(1, line_ns)
@@ -205,7 +233,7 @@ def send(
         open_handler(s, cpu, state, arrive_ns, begin_ns, entry_ns, exit_ns, polled)
         for k in range(s[line + at.QUEUED]):
             other = s[part(s, at.QUEUE) + cpu * s[at.NR_SLOTS] + k]
-            _released(s, line, other * n + cpu, other)
+            _released(s, line, index(other * n + cpu), other)
     return t_ns, nr, writes
 
 
@@ -221,7 +249,7 @@ def drain(m: Int64s, s: Int64s, cpu: int, drain_ns: int, state: int) -> None:
     s[line + at.QUEUED] = 0
     for k in range(nr):
         slot = s[part(s, at.QUEUE) + cpu * s[at.NR_SLOTS] + k]
-        _released(s, line, slot * m[at.NR_CPUS] + cpu, slot)
+        _released(s, line, index(slot * m[at.NR_CPUS] + cpu), slot)
 
 
 @compiled

@@ -30,8 +30,9 @@ from simulator.engine.compiled.answers import answer, depth, off_draw, polls, se
 from simulator.engine.compiled.broadcast import begin_record
 from simulator.engine.compiled.jit import compiled, inlined
 from simulator.engine.compiled.layout import Int8s, Int64s
-from simulator.engine.compiled.places import line_of, part, words_of
+from simulator.engine.compiled.places import index, line_of, part, words_of
 from simulator.engine.compiled.queues import commit, drain, send, shift, walk
+from simulator.engine.compiled.sending import draw_all
 
 __all__ = ("advance", "begin", "irqs_on")
 
@@ -64,37 +65,37 @@ def _find_next(s: Int64s) -> int:
 
 
 @compiled
-def _plan(m: Int64s, s: Int64s, distance: Int8s, slot: int) -> None:
+def _plan(m: Int64s, s: Int64s, slot: int) -> None:
     # When the wait ends is known once all csds are released, unless a handler comes.
     words = words_of(s, slot)
     if s[part(s, at.UNRELEASED) + slot] == 0 and s[words + of.HANDLER] != of.ENTERED:
         _, _, done_ns = acks(
-            m, s, distance, slot, s[words + of.CPU], s[words + of.NTH], s[words + of.WAIT_CPU],
-            s[words + of.WAIT_NS], s[words + of.SPINS] == 1, -1,
+            m, s, slot, s[words + of.CPU], s[words + of.WAIT_CPU], s[words + of.WAIT_NS],
+            s[words + of.SPINS] == 1, -1,
         )  # fmt: skip
         s[words + of.UNTIL] = done_ns
         _stage_ends(s, slot, words)
 
 
 @compiled
-def _plan_all(m: Int64s, s: Int64s, distance: Int8s) -> None:
+def _plan_all(m: Int64s, s: Int64s) -> None:
     # Csds were released: whose wait will end?
     for slot in range(s[at.NR_SLOTS]):
         waits = s[words_of(s, slot) + of.STAGE] == of.WAITING
         if waits and s[part(s, at.KEYS) + 2 * slot] == at.NEVER:
-            _plan(m, s, distance, slot)
+            _plan(m, s, slot)
 
 
 @compiled
 def _interrupt_wait(
-    m: Int64s, s: Int64s, distance: Int8s, slot: int, start_ns: int, end_ns: int, refill_ns: int
+    m: Int64s, s: Int64s, slot: int, start_ns: int, end_ns: int, refill_ns: int
 ) -> None:
     # A handler has run while the initiator read its csds, or spun on one.
     words = words_of(s, slot)
     me = s[words + of.CPU]
     what, cpu, left_ns = acks(
-        m, s, distance, slot, me, s[words + of.NTH], s[words + of.WAIT_CPU],
-        s[words + of.WAIT_NS], s[words + of.SPINS] == 1, start_ns,
+        m, s, slot, me, s[words + of.WAIT_CPU], s[words + of.WAIT_NS], s[words + of.SPINS] == 1,
+        start_ns,
     )  # fmt: skip
     s[words + of.WAIT_CPU] = cpu
     if what == IN_WORK:
@@ -226,7 +227,7 @@ def _arrive(m: Int64s, s: Int64s, slot: int) -> None:
 
 
 @compiled
-def _take_list(m: Int64s, s: Int64s, distance: Int8s, slot: int, drain_ns: int) -> None:
+def _take_list(m: Int64s, s: Int64s, slot: int, drain_ns: int) -> None:
     # The handler takes the list, and with it its end is known.
     words = words_of(s, slot)
     cpu = s[words + of.CPU]
@@ -246,8 +247,8 @@ def _take_list(m: Int64s, s: Int64s, distance: Int8s, slot: int, drain_ns: int) 
     s[part(s, at.KEYS) + 2 * slot + 1] = at.NEVER
     _steal(m, s, slot, drain_ns, end_ns - drain_ns + refill_ns)
     if s[words + of.STAGE] == of.WAITING:
-        _interrupt_wait(m, s, distance, slot, start_ns, end_ns, refill_ns)
-    _plan_all(m, s, distance)
+        _interrupt_wait(m, s, slot, start_ns, end_ns, refill_ns)
+    _plan_all(m, s)
 
 
 # --- the stages of a broadcast ----------------------------------------------------------------
@@ -296,7 +297,7 @@ def _enqueued(m: Int64s, s: Int64s, distance: Int8s, slot: int, now_ns: int) -> 
         s[words + of.IRQS_OFF] = 1
         s[words + of.OFF_MAX] = max(s[words + of.OFF_MAX], end_ns - now_ns)
         _stage_ends(s, slot, words)
-    _plan_all(m, s, distance)
+    _plan_all(m, s)
 
 
 @compiled
@@ -334,8 +335,12 @@ def _called(m: Int64s, s: Int64s, distance: Int8s, slot: int, now_ns: int) -> No
     s[words + of.SPINS] = 0
     s[words + of.WAIT_TOOK] += s[words + of.INTERRUPTED] - now_ns
     s[part(s, at.KEYS) + 2 * slot] = at.NEVER
+    row = index(slot * m[at.NR_CPUS])
+    draw_all(
+        m, s, distance, at.ACK, s[words + of.CPU], s[words + of.NTH], part(s, at.READ_NS) + row
+    )
     _irqs_on(m, s, slot, now_ns)
-    _plan(m, s, distance, slot)
+    _plan(m, s, slot)
 
 
 @compiled
@@ -400,7 +405,7 @@ def advance(m: Int64s, s: Int64s, distance: Int8s, until_key: int) -> int:
             if s[words + of.HANDLER] == of.COMING:
                 _arrive(m, s, slot)
             else:
-                _take_list(m, s, distance, slot, now_ns)
+                _take_list(m, s, slot, now_ns)
         elif stage == of.WALKING:
             _enqueued(m, s, distance, slot, now_ns)
         elif stage == of.SENDING:
