@@ -116,20 +116,24 @@ def _enqueue(m: Int64s, s: Int64s, cpu: int, slot: int) -> None:
 @compiled
 def _enqueue_before(m: Int64s, s: Int64s, cpu: int, until_ns: int, until_slot: int) -> None:
     # Commit what is registered on a CPU before a time, or at it by a slot up to the given one.
-    reg = part(s, at.REG) + cpu
-    order = part(s, at.BY_TIME)
+    n = m[at.NR_CPUS]
+    reg, walking, order = part(s, at.REG) + cpu, part(s, at.WALKING), part(s, at.BY_TIME)
     nr = 0
-    # The slots that walk are in ascending order, and of equal times the lower slot comes first.
+    # Without branches, which nobody could foresee.
     for k in range(s[at.NR_WALKING]):
-        slot = s[part(s, at.WALKING) + k]
-        t_ns = s[reg + slot * m[at.NR_CPUS]]
-        if t_ns >= 0 and (t_ns < until_ns or (t_ns == until_ns and slot <= until_slot)):
-            place = order + nr
-            nr += 1
-            while place > order and s[reg + s[place - 1] * m[at.NR_CPUS]] > t_ns:
-                s[place] = s[place - 1]
-                place -= 1
-            s[place] = slot
+        slot = s[walking + k]
+        t_ns = s[index(reg + slot * n)]
+        s[order + nr] = slot
+        nr += (t_ns >= 0) & (t_ns < until_ns + (slot <= until_slot))
+    # The slots that walk are in ascending order, and of equal times the lower slot comes first.
+    for k in range(1, nr):
+        slot = s[order + k]
+        t_ns = s[index(reg + slot * n)]
+        place = order + k
+        while place > order and s[index(reg + s[place - 1] * n)] > t_ns:
+            s[place] = s[place - 1]
+            place -= 1
+        s[place] = slot
     for k in range(nr):
         _enqueue(m, s, cpu, s[order + k])
 
