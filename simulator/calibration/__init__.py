@@ -10,7 +10,15 @@ simulation, is :mod:`simulator.analysis.calibrate`.
 
 from __future__ import annotations
 
-from simulator.calibration.cells import Cells, Check, Setting, sizes, with_cache_for
+from simulator.calibration.cells import Cells, Check
+from simulator.calibration.extrapolation import (
+    PhaseTime,
+    Setting,
+    extrapolated_ns,
+    phase_times,
+    sizes,
+    with_cache_for,
+)
 from simulator.calibration.fitting import Calibrated, Cell, FittedStep, calibrate, fitted_timings
 from simulator.calibration.parameters import Step, default_steps, parse_steps
 from simulator.calibration.profile import inherits_from, profile_text
@@ -21,13 +29,16 @@ __all__ = (
     "Cells",
     "Check",
     "FittedStep",
+    "PhaseTime",
     "Setting",
     "Step",
     "calibrate",
     "default_steps",
+    "extrapolated_ns",
     "fitted_timings",
     "inherits_from",
     "parse_steps",
+    "phase_times",
     "profile_text",
     "sizes",
     "with_cache_for",

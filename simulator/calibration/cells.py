@@ -7,13 +7,9 @@ A fit asks for the same cells again and again, with other costs.  A cell of half
 a million folios is simulated with a few thousand and extrapolated.
 
 Modelled: what a folio costs depends on how many there are only by what is still
-cached when the kernel comes back to it.  The last-level cache of a run of fewer
-folios is as much smaller as they are fewer, but holds what is done to one folio of
-every node.  Two runs differ by whole blocks, a block being one PMD's worth of folios
-on every NUMA node, so that splits, nodes and the rest of the division are those of
-the full size; the time per block of their difference is added up.  What happens once
-(static keys, grace periods) is in both and cancels.  Costs of work are taken at
-their means, which is what they add up to over many folios of one task.
+cached when the kernel comes back to it, see :mod:`simulator.calibration.extrapolation`.
+Costs of work are taken at their means, which is what they add up to over many folios
+of one task.
 
 Draws of flushes leave a simulated time with an error of its own, which more
 replications make smaller: as many are run as bring it to 0.2 %, and at most 16.
@@ -29,24 +25,24 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from simulator.analysis.timings import Timing
+from simulator.calibration.extrapolation import (
+    PhaseTime,
+    Setting,
+    extrapolated_ns,
+    phase_times,
+    sizes,
+    with_cache_for,
+)
 from simulator.errors import InputError
 from simulator.experiment import simulate_totals
 from simulator.machine import Machine
 from simulator.machine.schema import Cost
 from simulator.scenario import Scenario
 
-if TYPE_CHECKING:
-    from simulator.analysis.timings import PageSize
+__all__ = ("Cells", "Check")
 
-__all__ = ("Cells", "Check", "Setting", "sizes", "with_cache_for")
-
-# Folios between the two runs. 2M: about 0.3 s of host time with 252 CPUs and a flush for each.
-_FOLIOS = {"2M": 4096, "1G": 64}
-_FOLIOS_OF_A_PMD = {"2M": 64, "1G": 1}
-_STRUCT_PAGES_BYTES = {"2M": 512 * 64, "1G": 512 * 512 * 64}
 _CHECK = 4  # times as many folios
 _PILOT = 5  # replications that show how much they differ
 _WANTED_ERROR = 0.002
@@ -56,16 +52,6 @@ _FLUSH = (
     "send", "inject", "handler_entry", "handler_exit", "poll_wake", "invlpg", "flush_full",
     "refill_page", "refill_full", "sync_core",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is simulated once for the cells of all its phases."""
-
-    kernel: str
-    hvo: bool
-    pages: int
-    page_size: PageSize
 
 
 @dataclass(frozen=True)
@@ -146,7 +132,7 @@ class Cells:
         """Return the simulated time of each timing at its full size, which may take minutes."""
         wanted = dict.fromkeys(_setting(timing) for timing in timings)
         found = {s: self._simulated(s, machine, s.pages) for s in wanted}
-        return [found[_setting(timing)][timing.phase] for timing in timings]
+        return [found[_setting(timing)][timing.phase].elapsed_ns for timing in timings]
 
     def checks(self, machine: Machine) -> list[Check]:
         """Return a longer run of each setting against its extrapolation."""
@@ -159,7 +145,9 @@ class Cells:
             extrapolated = self._extrapolated(setting, machine, pages=pages)
             simulated = self._simulated(setting, _at_means(machine), pages)
             done += [
-                Check(setting, phase, pages, round(extrapolated[phase]), simulated[phase])
+                Check(
+                    setting, phase, pages, round(extrapolated[phase]), simulated[phase].elapsed_ns
+                )
                 for phase in self._wanted[setting]
             ]
         return done
@@ -176,23 +164,20 @@ class Cells:
         short, long = sizes(setting, machine)
         means = _at_means(machine)
         if wanted <= long:
-            return dict(self._simulated(setting, means, wanted, replication))
+            whole = self._simulated(setting, means, wanted, replication)
+            return {phase: time.elapsed_ns for phase, time in whole.items()}
         less, more = (
             self._simulated(setting, with_cache_for(n, setting, means, wanted), n, replication)
             for n in (short, long)
         )
-        return {
-            phase: less[phase] + (more[phase] - less[phase]) * (wanted - short) / (long - short)
-            for phase in less
-        }
+        return {phase: extrapolated_ns(less[phase], more[phase], wanted) for phase in less}
 
     def _simulated(
         self, setting: Setting, machine: Machine, pages: int, replication: int = 0
-    ) -> dict[str, int]:
+    ) -> dict[str, PhaseTime]:
         scenario = self._scenario(setting, machine, pages).replace(replication=replication)
         (totals,) = simulate_totals([scenario], progress=self._progress)
-        rows = zip(totals.summary["phase"], totals.summary["elapsed_ns"], strict=True)
-        return {str(phase): int(elapsed_ns) for phase, elapsed_ns in rows}
+        return phase_times(totals)
 
     def _scenario(self, setting: Setting, machine: Machine, pages: int) -> Scenario:
         rounds = max(_round_of(phase) for phase in self._wanted[setting])
@@ -218,28 +203,6 @@ def _setting(timing: Timing) -> Setting:
 
 def _round_of(phase: str) -> int:
     return int(phase.lstrip("alocfre") or 1)
-
-
-def sizes(setting: Setting, machine: Machine) -> tuple[int, int]:
-    """Return two numbers of pages that differ from the full one by whole blocks."""
-    block = _FOLIOS_OF_A_PMD[setting.page_size] * machine.nr_nodes
-    between = -(-_FOLIOS[setting.page_size] // block) * block
-    short = setting.pages % block + block
-    long = short + between
-    return (short, long) if long < setting.pages else (setting.pages, setting.pages)
-
-
-def with_cache_for(pages: int, setting: Setting, machine: Machine, wanted: int) -> Machine:
-    """Return a machine whose last-level cache is to ``pages`` what its own is to ``wanted``."""
-    cache = machine.memory.last_level_cache
-    scaled = int(cache.exact_bytes) * pages // wanted
-    least = machine.nr_nodes * 2 * _STRUCT_PAGES_BYTES[setting.page_size]
-    nr_bytes = float(min(max(scaled, least), int(cache.exact_bytes)))
-    smaller = cache.model_copy(
-        update={"value": nr_bytes, "unit": "bytes", "range": (nr_bytes, nr_bytes)}
-    )
-    memory = machine.memory.model_copy(update={"last_level_cache": smaller})
-    return machine.model_copy(update={"memory": memory})
 
 
 def _at_means(machine: Machine) -> Machine:

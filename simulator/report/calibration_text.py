@@ -172,7 +172,8 @@ def _remarks(calibrated: Calibrated) -> Iterator[str]:
         worst = max(abs(check.error) for check in calibrated.checks)
         yield (
             "Fitted with short runs, extrapolated by the time that each further PMD's worth of"
-            f" pages takes; runs of up to {format_count(longest)} pages differ from that by at"
+            " pages takes, with what happens once in a phase added once; runs of up to"
+            f" {format_count(longest)} pages differ from that by at"
             f" most {100 * worst:.2g}%."
         )
     largest = max(cell.simulated_error for cell in calibrated.cells)

@@ -206,8 +206,9 @@ def _remarks(checks: Sequence[TimeCheck]) -> Iterator[str]:
         pages = max(c.simulated_pages for c in short)
         yield (
             f"Extrapolated: {len(short)} of {len(checks)} times come from runs of at most"
-            f" {format_count(pages)} pages, by what each further page takes. What sets in above"
-            " that size is not in them; without --quick all pages are simulated."
+            f" {format_count(pages)} pages, by what each further page takes; what happens once in a"
+            " phase, as patching of static keys, is in them once. What sets in above that size is"
+            " not; without --quick all pages are simulated."
         )
     if any(c.simulated_ns.low is not None for c in checks):
         yield (

@@ -10,11 +10,8 @@ and number of pages are phases of one scenario.
 Modelled: all CPUs, one writer of nr_hugepages.  An interval is Student's for the
 mean over replications, which differ in nothing but their draws; it holds neither
 the error of the model nor that of its costs.  With ``quick`` a time is
-extrapolated from two runs of fewer pages, by what each further page takes, as
-:mod:`simulator.calibration.cells` does.
-
-Not modelled: what sets in above the sizes of the two runs, but for what the full
-number of pages finds no longer cached.
+extrapolated from two runs of fewer pages by
+:mod:`simulator.calibration.extrapolation`, which says what is lost by that.
 """
 
 from __future__ import annotations
@@ -25,10 +22,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from simulator.analysis.frames import records
 from simulator.analysis.stats import Estimate, mean_interval
 from simulator.analysis.table import phase_order
-from simulator.calibration import Setting, sizes, with_cache_for
+from simulator.calibration import Setting, extrapolated_ns, phase_times, sizes, with_cache_for
 from simulator.calibration.fitting import is_unmodified
 from simulator.errors import InputError
 from simulator.experiment import check_replications
@@ -87,22 +83,19 @@ class TimesPlan:
 
     def checks(self, results: Iterable[ResultTotals]) -> list[TimeCheck]:
         """Return the comparison of each timing of which a replication was simulated."""
-        elapsed_ns = {
-            (result.scenario.key, row["phase"]): row["elapsed_ns"]
+        simulated = {
+            (result.scenario.key, phase): time
             for result in results
-            for row in records(result.summary)
+            for phase, time in phase_times(result).items()
         }
         found = []
         for timing, runs in zip(self.timings, self.runs, strict=True):
             times_ns = []
             for run in runs:
-                points = [
-                    (s.pages, elapsed_ns[s.key, timing.phase])
-                    for s in run
-                    if (s.key, timing.phase) in elapsed_ns
-                ]
-                if len(points) == len(run):
-                    times_ns.append(_at(points, timing.pages))
+                done = [simulated.get((s.key, timing.phase)) for s in run]
+                short, long = done[0], done[-1]
+                if short is not None and long is not None:
+                    times_ns.append(extrapolated_ns(short, long, timing.pages))
             if times_ns:
                 last = runs[0][-1]
                 machine = last.machine_model
@@ -175,14 +168,6 @@ def _part(whole: Scenario, pages: int, setting: Setting) -> Scenario:
         return whole
     machine = with_cache_for(pages, setting, whole.machine_model, whole.pages)
     return whole.replace(pages=pages, machine=machine)
-
-
-# A line through two runs; what happens once is in both.
-def _at(points: Sequence[tuple[int, int]], pages: int) -> float:
-    (long, more_ns), (short, less_ns) = points[-1], points[0]
-    if long == short:
-        return more_ns
-    return less_ns + (more_ns - less_ns) * (pages - short) / (long - short)
 
 
 def _is_fitted(machine: Machine, timing: Timing) -> bool:

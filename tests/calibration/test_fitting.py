@@ -19,6 +19,7 @@ from simulator.calibration import (
     Cells,
     calibrate,
     default_steps,
+    extrapolation,
     inherits_from,
     parse_steps,
     profile_text,
@@ -50,7 +51,7 @@ def rows(machine, kernel, hvo):
 @pytest.fixture(scope="module", autouse=True)
 def _short_runs():
     patch = pytest.MonkeyPatch()
-    patch.setattr(cells_module, "_FOLIOS", {"2M": 1024, "1G": 64})
+    patch.setattr(extrapolation, "_FOLIOS", {"2M": 1024, "1G": 64})
     patch.setattr(cells_module, "_MOST_REPLICATIONS", 2)
     yield
     patch.undo()

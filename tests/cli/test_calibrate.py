@@ -11,7 +11,7 @@ import shlex
 import pytest
 
 from simulator import measure
-from simulator.calibration import cells
+from simulator.calibration import cells, extrapolation
 from simulator.cli import calibrate
 from simulator.machine import load_machine
 from simulator.measure import Finding, Gap, Here, Median, read_host
@@ -35,7 +35,7 @@ def times(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _short_runs(monkeypatch):
-    monkeypatch.setattr(cells, "_FOLIOS", {"2M": 256, "1G": 8})
+    monkeypatch.setattr(extrapolation, "_FOLIOS", {"2M": 256, "1G": 8})
     monkeypatch.setattr(cells, "_MOST_REPLICATIONS", 1)
 
 

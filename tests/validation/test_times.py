@@ -35,9 +35,14 @@ def timings(tmp_path, *rows):
 def linear(scenario):
     """A result in which a phase takes 1 s, and 1 us for each page, a replication 1 s longer."""
     elapsed_ns = 10**9 * (1 + scenario.replication) + 1000 * scenario.pages
-    phases = scenario.phase_labels
-    summary = pd.DataFrame({"phase": phases, "elapsed_ns": [elapsed_ns] * len(phases)})
-    return SimpleNamespace(scenario=scenario, summary=summary)
+    rows = pd.DataFrame({"phase": scenario.phase_labels, "elapsed_ns": elapsed_ns})
+    nothing = {"flushes": 0, "other_broadcasts": 0, "synchronize_rcu_calls": 0}
+    return SimpleNamespace(
+        scenario=scenario,
+        summary=rows.assign(**nothing),
+        counts=rows[["phase"]].assign(**nothing),
+        time_by=pd.DataFrame(columns=["phase", "category", "ns"]),
+    )
 
 
 @pytest.mark.parametrize("quick", [False, True])
