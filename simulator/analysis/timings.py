@@ -93,7 +93,10 @@ def read_timings(path: Path | None = None) -> tuple[Timing, ...]:
 
 
 def of_machine(
-    timings: Sequence[Timing], machine: str, times_of: str | None = None
+    timings: Sequence[Timing],
+    machine: str,
+    times_of: str | None = None,
+    measured_as: Sequence[str] = (),
 ) -> tuple[Timing, ...]:
     """
     Return the timings of one machine: that which the user asked for, or the one simulated.
@@ -103,9 +106,11 @@ def of_machine(
 
     :param machine: the name of the machine simulated.
     :param times_of: the name that the file must have, if the user gave one.
+    :param measured_as: what the machine simulated is called besides, the likeliest first.
     """
     names = tuple(dict.fromkeys(t.machine for t in timings))
-    wanted = machine if times_of is None else times_of
+    own = next((name for name in (machine, *measured_as) if name in names), machine)
+    wanted = own if times_of is None else times_of
     if wanted not in names:
         if times_of is not None:
             raise InputError(

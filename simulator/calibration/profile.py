@@ -5,7 +5,7 @@ A calibration as a profile
 
 The profile inherits from the machine that the fit started from and states what
 was fitted: each cost with kind ``derived`` and the timings as its source, and
-under ``[[calibration]]`` which cells were used, what remained of them, and how
+under ``[[calibration]]`` which times were used, what remained of them, and how
 well the data decide each value.
 """
 
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from simulator.analysis.timings import Timing
-from simulator.calibration.fitting import Calibrated, FittedStep, is_unmodified
+from simulator.calibration.fitting import Calibrated, FittedStep
 from simulator.machine.schema import Calibration, CostByDistance
 from simulator.machine.toml import toml_text
 
-__all__ = ("cell_text", "inherits_from", "profile_text")
+__all__ = ("inherits_from", "profile_text")
 
 _HEAD = "# A machine profile, written by tlbsim calibrate.\n\n"
 
@@ -67,16 +67,6 @@ def inherits_from(start: str, out: Path) -> str:
     return path if "/" in path or path.endswith(".toml") else f"./{path}"
 
 
-def cell_text(timing: Timing) -> str:
-    """Return a timing in words, as a profile records it."""
-    change = "unmodified" if is_unmodified(timing.kernel) else "patched"
-    return (
-        f"{timing.machine}, {timing.pages} pages of {timing.page_size}, {timing.kernel}"
-        f" ({timing.release}), {change}, HVO {'on' if timing.hvo else 'off'}, {timing.phase}:"
-        f" {timing.elapsed_ns / 1e9:.{_decimals(timing.elapsed_ns)}f} s"
-    )
-
-
 def _cost(
     calibrated: Calibrated, step: FittedStep, name: str, value: float, date: str
 ) -> dict[str, Any]:
@@ -108,7 +98,6 @@ def _calibration(calibrated: Calibrated, step: FittedStep, date: str) -> dict[st
     covariance = found.covariance or ()
     return {
         "parameters": list(names),
-        "cells": [cell_text(timing) for timing in step.timings],
         "source": _sources(step),
         "date": date,
         "note": f"least squares of the relative errors, noise {calibrated.noise}, seed"
@@ -117,6 +106,7 @@ def _calibration(calibrated: Calibrated, step: FittedStep, date: str) -> dict[st
         "degrees_of_freedom": found.degrees_of_freedom,
         "residuals": [round(errors[timing.line], 6) for timing in step.timings],
         "covariance": [[_short(covariance[i][j] or 0.0) for j in known] for i in known] or None,
+        "times": [_time(timing) for timing in step.timings],
         "fitted": [
             {
                 "name": group.name,
@@ -131,6 +121,19 @@ def _calibration(calibrated: Calibrated, step: FittedStep, date: str) -> dict[st
             }
             for group, estimated in zip(step.step.groups, found.estimated, strict=True)
         ],
+    }
+
+
+def _time(timing: Timing) -> dict[str, Any]:
+    return {
+        "machine": timing.machine,
+        "kernel": timing.kernel,
+        "release": timing.release if timing.release != timing.kernel else None,
+        "hvo": timing.hvo,
+        "phase": timing.phase,
+        "pages": timing.pages,
+        "page_size": timing.page_size,
+        "real_s": timing.elapsed_ns / 1e9,
     }
 
 
@@ -154,10 +157,6 @@ def _description(calibrated: Calibrated) -> str:
 
 def _sources(step: FittedStep) -> str:
     return ", ".join(dict.fromkeys(timing.source for timing in step.timings))
-
-
-def _decimals(ns: int) -> int:
-    return next(d for d in range(10) if d == 9 or (d >= 3 and ns % 10 ** (9 - d) == 0))
 
 
 def _short(value: float) -> float:

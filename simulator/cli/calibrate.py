@@ -32,7 +32,11 @@ def configure(parser: ArgumentParser) -> None:
         help="CSV with a row per timing (default: the published ones); columns machine, kernel,"
         " hvo, phase, n_pages, page_kb, real_s, and source if you like; rows may repeat",
     )
-    option("--times-of", metavar="NAME", help="which machine of the file (default: its own)")
+    option(
+        "--times-of",
+        metavar="NAME",
+        help="which machine of the file (default: its own, or that which it was fitted to)",
+    )
     option(
         "--fit",
         metavar="KEYS[@CELLS]",
@@ -83,7 +87,7 @@ def run(args: Namespace) -> tuple[int, str]:
 
     machine = load_machine(args.machine)
     timings = read_timings(args.times)
-    timings = of_machine(timings, machine.name, args.times_of)
+    timings = of_machine(timings, machine.name, args.times_of, machine.measured_as)
     allowed = fitted_timings(timings, args.fit_on)
     steps = parse_steps(args.fit, machine) if args.fit else default_steps(machine, allowed)
     bar = progress_bar(None, "simulations")

@@ -73,7 +73,8 @@ def configure(parser: ArgumentParser) -> None:
     option(
         "--times-of",
         metavar="NAME",
-        help="which machine of FILE (default: all, and with --machine its own)",
+        help="which machine of FILE (default: all, and with --machine its own, or"
+        " that which it was fitted to)",
     )
     option(
         "--quick",
@@ -175,7 +176,8 @@ def _times(args: Namespace) -> Callable[[], Found]:
     timings = read_timings(Path(args.times) if args.times else None)
     machine = None if args.machine is None else load_machine(args.machine)
     if machine is not None or args.times_of is not None:
-        timings = of_machine(timings, machine.name if machine else "", args.times_of)
+        name, others = (machine.name, machine.measured_as) if machine else ("", ())
+        timings = of_machine(timings, name, args.times_of, others)
     seed = _seed(args)
     replications = _REPLICATIONS if args.replications is None else args.replications
     plan = plan_times(timings, machine, replications, seed, args.quick)

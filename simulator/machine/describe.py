@@ -22,6 +22,7 @@ from simulator.machine.schema import (
     Costs,
     Count,
     Fact,
+    FittedTime,
     FittedValue,
     Length,
     Machine,
@@ -159,14 +160,24 @@ def _calibration(machine: Machine) -> Iterator[str]:
             yield "      fitted to a patched kernel, which is no longer predicted"
         for value in fit.fitted:
             yield from _wrap(f"      {_fitted(value)}")
-        for nth, cell in enumerate(fit.cells):
+        for nth, time in enumerate(fit.times):
             left = f" ({fit.residuals[nth]:+.1%})" if fit.residuals else ""
-            yield from _wrap(f"      from {cell}{left}")
+            yield from _wrap(f"      from {_time(time)}{left}")
+        for figure in fit.figures:
+            yield from _wrap(f"      from {figure}")
         yield from _wrap(f"      {fit.source}" + (f", {fit.date}" if fit.date else ""))
         if fit.note:
             yield from _wrap(f"      note: {fit.note}")
     if machine.hindsight:
         yield from _wrap(f"  in hindsight: {machine.hindsight}", "    ")
+
+
+def _time(time: FittedTime) -> str:
+    kernel = f"{time.kernel} ({time.release})" if time.release else time.kernel
+    return (
+        f"{time.machine}, {time.pages} pages of {time.page_size}, {kernel},"
+        f" HVO {'on' if time.hvo else 'off'}, {time.phase}: {time.real_s:.12g} s"
+    )
 
 
 def _fitted(value: FittedValue) -> str:

@@ -34,6 +34,7 @@ __all__ = (
     "Count",
     "Costs",
     "Fact",
+    "FittedTime",
     "FittedValue",
     "IdleFrame",
     "IdleState",
@@ -427,6 +428,34 @@ class SpellClasses(Strict):
         return self
 
 
+class FittedTime(Strict):
+    """
+    A time of writing to ``nr_hugepages`` that values were fitted to.
+
+    `kernel` is its name here, `release` what the source calls it if that is something else;
+    `machine` is the name of the machine in the source.
+    """
+
+    machine: str
+    kernel: str
+    release: str = ""
+    hvo: bool
+    phase: str = Field(pattern=r"^(alloc|free)([2-9]|[1-9][0-9]{1,3})?$")
+    pages: int = Field(gt=0)
+    page_size: Literal["2M", "1G"]
+    real_s: float = Field(gt=0)
+
+    @property
+    def cell(self) -> tuple[str, str, bool, str, int, str]:
+        """What was measured, as :attr:`simulator.analysis.timings.Timing.cell` has it."""
+        return (self.machine, self.kernel, self.hvo, self.phase, self.pages, self.page_size)
+
+    @property
+    def elapsed_ns(self) -> int:
+        """The time in nanoseconds."""
+        return round(self.real_s * 10**9)
+
+
 class FittedValue(Strict):
     """
     What a fit found for one parameter.
@@ -448,13 +477,15 @@ class Calibration(Strict):
     """
     Which figures were used to fit which values.
 
-    `residuals` are simulated over measured, less 1, by cell.  `covariance` has a row and a column
-    for each of `fitted` that has a standard error, in their units.  `patched` says that cells of
+    `times` are times of ``nr_hugepages``, `figures` whatever else was used, in words.
+    `residuals` are simulated over measured, less 1, by time.  `covariance` has a row and a column
+    for each of `fitted` that has a standard error, in their units.  `patched` says that times of
     a patched kernel were used, so that the patched kernel is no longer predicted.
     """
 
     parameters: tuple[str, ...]
-    cells: tuple[str, ...]
+    times: tuple[FittedTime, ...] = ()
+    figures: tuple[str, ...] = ()
     source: str
     date: str = ""
     note: str = ""
@@ -466,8 +497,10 @@ class Calibration(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Calibration:
-        if self.residuals and len(self.residuals) != len(self.cells):
-            raise ValueError(f"residuals must be {len(self.cells)}, one for each cell")
+        if not self.times and not self.figures:
+            raise ValueError("missing 'times' or 'figures': what was fitted to")
+        if self.residuals and len(self.residuals) != len(self.times):
+            raise ValueError(f"residuals must be {len(self.times)}, one for each of times")
         known = sum(value.standard_error is not None for value in self.fitted)
         if self.covariance and any(
             len(part) != known for part in (self.covariance, *self.covariance)
@@ -510,6 +543,13 @@ class Machine(Strict):
     def nr_nodes(self) -> int:
         """NUMA nodes of the whole machine."""
         return self.topology.nodes.value
+
+    @property
+    def measured_as(self) -> tuple[str, ...]:
+        """Under which other names there may be times of it: what it was fitted to, its parent."""
+        fitted = [time.machine for fit in reversed(self.calibration) for time in fit.times]
+        parent = [self.inherits] if self.inherits else []
+        return tuple(dict.fromkeys([*fitted, *parent]))
 
     def keys(self) -> tuple[str, ...]:
         """Return the dotted names of the values that :meth:`with_values` can change."""

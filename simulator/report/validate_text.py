@@ -6,8 +6,8 @@ The report of a validation
 What ``tlbsim validate`` prints, as plain text and as JSON: each count that
 differs from the real one, with its line in the file, and how many were compared;
 each published time beside the simulated one, with its interval, its error, and
-whether the profile was fitted to it; each figure of a single flush or interrupt
-the same way.
+whether the profile was fitted to it or to another time of its cell; each figure
+of a single flush or interrupt the same way.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ __all__ = (
     "times_text",
 )
 
+# The cell was fitted, but not to this time.
+_OTHERWISE = "cell fitted"
 _PAGE_KB = {"2M": 2048, "1G": 1048576}
 
 
@@ -116,6 +118,7 @@ def times_json(checks: Sequence[TimeCheck]) -> list[dict[str, Any]]:
             "simulated_kernel": c.timing.kernel,
             "error": c.error,
             "fitted": c.fitted,
+            "fitted_to_s": [ns / 1e9 for ns in c.fitted_to_ns],
         }
         for c in checks
     ]
@@ -196,7 +199,7 @@ def _row(check: TimeCheck) -> tuple[str, ...]:
         format_ns(estimate.mean, 4),
         format_interval(estimate.low, estimate.high, lambda ns: format_ns(ns, 4)) or "-",
         format_error(check.error),
-        "fitted" if check.fitted else "predicted",
+        "fitted" if check.fitted else "predicted" if check.predicted else _OTHERWISE,
     )
 
 
@@ -216,11 +219,18 @@ def _remarks(checks: Sequence[TimeCheck]) -> Iterator[str]:
             " draws alone: costs that vary, and what the other CPUs do. It does not hold how"
             " wrong the model and its costs are, which the errors show together."
         )
-    fitted = sum(c.fitted for c in checks)
-    if fitted:
+    if any(c.fitted for c in checks):
         yield (
             "Fitted: costs of the machine were set so as to meet this time; that it is met says"
-            " nothing. Predicted: it was used for nothing."
+            " nothing. Predicted: no time of the cell was used for anything."
+        )
+    others = [ns for c in checks if not c.fitted for ns in c.fitted_to_ns]
+    if others:
+        times = ", ".join(f"{ns / 1e9:.12g} s" for ns in dict.fromkeys(others))
+        yield (
+            f"{_OTHERWISE.capitalize()}: costs were set so as to meet another time of the same"
+            f" cell, {times}; this one is no prediction, and how far it is off says how much the"
+            " two differ."
         )
 
 

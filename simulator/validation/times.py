@@ -16,16 +16,13 @@ extrapolated from two runs of fewer pages by
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from simulator.analysis.stats import Estimate, mean_interval
 from simulator.analysis.table import phase_order
 from simulator.calibration import Setting, extrapolated_ns, phase_times, sizes, with_cache_for
-from simulator.calibration.fitting import is_unmodified
 from simulator.errors import InputError
 from simulator.experiment import check_replications
 from simulator.machine import Machine, load_machine
@@ -37,25 +34,32 @@ if TYPE_CHECKING:
 
 __all__ = ("TimeCheck", "TimesPlan", "plan_times")
 
-# How a profile ends the name of a cell that it was fitted to.
-_CELL = re.compile(r"(unmodified|patched), HVO (on|off), ([a-z]+[0-9]*): ([0-9.]+) s$")
-
 
 @dataclass(frozen=True)
 class TimeCheck:
     """
     A time of a real machine and the simulated one.
 
-    ``simulated_ns`` is a mean over replications with its interval; ``fitted`` says
-    whether the profile of the machine names this time among those it was fitted
-    to; ``simulated_pages`` is how many the longest run had.
+    ``simulated_ns`` is a mean over replications with its interval; ``fitted_to_ns``
+    are the times of this cell that the machine was fitted to, as its profile records;
+    ``simulated_pages`` is how many the longest run had.
     """
 
     timing: Timing
     machine: Machine
     simulated_ns: Estimate
-    fitted: bool
+    fitted_to_ns: tuple[int, ...]
     simulated_pages: int
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the machine was fitted to this very time."""
+        return self.timing.elapsed_ns in self.fitted_to_ns
+
+    @property
+    def predicted(self) -> bool:
+        """Whether the machine was fitted to no time of this cell."""
+        return not self.fitted_to_ns
 
     @property
     def error(self) -> float:
@@ -100,8 +104,13 @@ class TimesPlan:
                 last = runs[0][-1]
                 machine = last.machine_model
                 estimate = mean_interval(times_ns)
-                fitted = _is_fitted(machine, timing)
-                found.append(TimeCheck(timing, machine, estimate, fitted, last.pages))
+                fitted_to_ns = tuple(
+                    time.elapsed_ns
+                    for fit in machine.calibration
+                    for time in fit.times
+                    if time.cell == timing.cell
+                )
+                found.append(TimeCheck(timing, machine, estimate, fitted_to_ns, last.pages))
         return found
 
 
@@ -168,12 +177,3 @@ def _part(whole: Scenario, pages: int, setting: Setting) -> Scenario:
         return whole
     machine = with_cache_for(pages, setting, whole.machine_model, whole.pages)
     return whole.replace(pages=pages, machine=machine)
-
-
-def _is_fitted(machine: Machine, timing: Timing) -> bool:
-    change = "unmodified" if is_unmodified(timing.kernel) else "patched"
-    wanted = (change, "on" if timing.hvo else "off", timing.phase, timing.elapsed_ns)
-    cells = (_CELL.search(cell) for fit in machine.calibration for cell in fit.cells)
-    return any(
-        (*cell.groups()[:3], round(Decimal(cell[4]) * 10**9)) == wanted for cell in cells if cell
-    )

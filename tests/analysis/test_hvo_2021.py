@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.analysis.hvo_2021 import log2_histogram, published_hvo_2021
+from simulator.machine import load_machine
 
 
 def test_every_page_is_in_a_bucket_of_its_histogram():
@@ -31,6 +32,19 @@ def test_the_histograms_bound_the_times_of_a_page():
 
 def test_only_the_free_with_hvo_on_is_a_prediction():
     assert [(p.phase, p.hvo) for p in published_hvo_2021() if not p.fitted] == [("free", True)]
+
+
+def test_fitted_are_exactly_the_times_that_the_calibration_names():
+    named = {
+        (t.kernel, t.hvo, t.phase, t.pages, t.page_size, t.elapsed_ns)
+        for fit in load_machine("server-2021").calibration
+        for t in fit.times
+    }
+    assert named == {
+        ("v5.14", p.hvo, p.phase, p.pages, "2M", p.elapsed_ns)
+        for p in published_hvo_2021()
+        if p.fitted
+    }
 
 
 @given(st.lists(st.integers(1, 2**40), min_size=1))

@@ -53,7 +53,7 @@ def test_the_report_shows_every_timing_and_the_profile_runs(tlbsim, times, tmp_p
     described = tlbsim("machines", out)
     assert described.status == 0
     assert "huge_alloc_2m: " in described.out
-    assert "from box, 4096 pages of 2M, v6.6 (v6.6), unmodified, HVO off, alloc:" in described.out
+    assert "from box, 4096 pages of 2M, v6.6, HVO off, alloc: 0.0175 s" in described.out
     assert tlbsim("run", "--machine", out, "--pages", "2").status == 0
 
 
@@ -89,6 +89,16 @@ def test_the_profile_can_be_started_from_again(tlbsim, times, tmp_path):
     argv = ("--machine", first, "--times", times, "--fit", "pool_add@alloc", "--out", second)
     assert not tlbsim("calibrate", *argv).err
     assert load_machine(second).inherits == "../first.toml"
+
+
+def test_times_of_the_machine_that_a_profile_was_fitted_to_are_its_own(tlbsim, times, tmp_path):
+    out = tmp_path / "mine.toml"
+    times.write_text(times.read_text() + "rack,v6.6,off,free,4096,2048,0.0252\n")
+    argv = ("--machine", "laptop-8", "--times", times, "--times-of", "box", "--out", out)
+    assert not tlbsim("calibrate", *argv).err
+    again = tlbsim("validate", "--times", times, "--machine", out, "--quick", "--json")
+    assert [cell["machine"] for cell in again.json] == ["box"] * 5
+    assert [cell["fitted"] for cell in again.json] == [True] * 4 + [False]
 
 
 WRONG = [

@@ -87,12 +87,13 @@ def test_no_figure_from_patched_cells_is_cited(file):
 
 
 @pytest.mark.parametrize("name", machines())
-def test_calibration_names_only_cells_of_the_unmodified_kernel(name):
+def test_calibration_names_only_times_and_figures_of_unmodified_kernels(name):
     for fit in load_machine(name).calibration:
+        assert {time.kernel for time in fit.times} <= {"v5.14", "v6.6"}
         # What one CPU alone takes for an instruction has no patched kernel beside it.
-        alone = fit.cells if name == "core-i5-3320m" else ()
-        assert all("unmodified" in cell for cell in fit.cells if cell not in alone)
-        assert not any(re.search("batch|hypercall|PV IPI", cell) for cell in fit.cells)
+        alone = fit.figures if name == "core-i5-3320m" else ()
+        assert all("unmodified" in figure for figure in fit.figures if figure not in alone)
+        assert not any(re.search("batch|hypercall|PV IPI", figure) for figure in fit.figures)
 
 
 @pytest.mark.parametrize(

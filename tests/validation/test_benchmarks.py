@@ -38,11 +38,11 @@ def test_a_profile_that_was_fitted_to_a_figure_records_it(checks):
     # Of a Haswell alone on its CPU nothing is simulated: the whole call is taken as published.
     for name in fitted - {"core-i5-4590"}:
         assert load_machine(name).calibration
-    cells = " ".join(c for fit in load_machine("xeon-skx-vm80").calibration for c in fit.cells)
+    named = " ".join(f for fit in load_machine("xeon-skx-vm80").calibration for f in fit.figures)
     broadcasts = [c.figure for c in checks if c.figure.benchmark == "ipi_benchmark"]
     for figure in broadcasts:
         if figure.figure == "Broadcast IPI":
-            assert (f"{figure.ns / 1000:.1f} us" in cells) == figure.fitted
+            assert (f"{figure.ns / 1000:.1f} us" in named) == figure.fitted
 
 
 def test_one_seed_one_answer_and_steps_for_the_impatient(checks):

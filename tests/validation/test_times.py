@@ -19,6 +19,7 @@ from simulator.analysis.timings import read_timings
 from simulator.errors import InputError
 from simulator.experiment import simulate_totals
 from simulator.machine import load_machine
+from simulator.report.validate_text import times_text
 from simulator.validation import plan_times
 
 HEADER = "machine,kernel,hvo,phase,n_pages,page_kb,real_s\n"
@@ -65,13 +66,42 @@ def test_fitted_are_the_times_of_the_unmodified_kernel_alone():
         assert check.fitted is (check.timing.release == "next-20230824")
 
 
-def test_another_time_of_a_fitted_cell_is_a_prediction(tmp_path):
+def test_another_time_of_a_fitted_cell_is_no_prediction(tmp_path):
     row = "epyc-7j13-vm252,next-20230824,on,alloc,524288,2048,{}"
-    rows = (row.format(seconds) for seconds in ("147.609", "147.61", "140"))
+    rows = (row.format(seconds) for seconds in ("147.609", "147.6090", "147.61", "140"))
     plan = plan_times(timings(tmp_path, *rows), replications=1)
     checks = plan.checks(map(linear, plan.scenarios))
-    assert [check.fitted for check in checks] == [True, False, False]
+    assert [check.fitted for check in checks] == [True, True, False, False]
+    assert [check.predicted for check in checks] == [False] * 4
+    assert {check.fitted_to_ns for check in checks} == {(147_609_000_000,)}
     assert len(plan.scenarios) == 1
+    text = times_text(checks, source="mine", seed=1, provenance={})
+    assert [line.split("%")[1].strip() for line in text.splitlines() if "  alloc" in line] == [
+        "fitted", "fitted", "cell fitted", "cell fitted",
+    ]  # fmt: skip
+    assert "another time of the same cell, 147.609 s" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 72
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "xeon-e7-8895-8s,next-20230824,on,alloc,524288,2048,147.609",
+        "epyc-7j13-vm252,v5.14,on,alloc,524288,2048,147.609",
+        "epyc-7j13-vm252,next-20230824+batching,on,alloc,524288,2048,147.609",
+        "epyc-7j13-vm252,v6.6,off,alloc,524288,2048,147.609",
+        "epyc-7j13-vm252,v6.6,on,free,524288,2048,147.609",
+        "epyc-7j13-vm252,v6.6,on,alloc2,524288,2048,147.609",
+        "epyc-7j13-vm252,v6.6,on,alloc,64,2048,147.609",
+        "epyc-7j13-vm252,v6.6,on,alloc,64,1048576,147.609",
+    ],
+)
+def test_the_seconds_of_a_fitted_cell_are_in_no_other_cell_a_fit(tmp_path, row):
+    plan = plan_times(timings(tmp_path, row), replications=1)
+    (check,) = plan.checks(map(linear, plan.scenarios))
+    assert not check.fitted
+    # The free was fitted too, to its own time.
+    assert check.predicted is (",on,free," not in row and ",off," not in row)
 
 
 def test_the_simulated_time_is_that_of_the_scenario(tmp_path):
