@@ -10,7 +10,8 @@ that the primitives of the model are held against.
     one IPI, one broadcast, in four variants of a KVM guest;
 ``madvise``
     a system call whose TLB flush reaches 0, 1 or 3 other CPUs, by the number of
-    threads; the call itself and a page fault are in it;
+    threads; the call itself and a page fault are in it, so that the figure of one
+    thread is given: what others add to it is simulated;
 ``flush``
     a flush by its number of pages, on one CPU;
 ``victim``
@@ -28,8 +29,11 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from importlib import resources
+from typing import Literal, cast
 
 __all__ = ("PublishedFigure", "published_figures")
+
+Role = Literal["fitted", "given", "predicted"]
 
 # Of the Core i5-3320M.
 _CYCLES_PER_NS = 2.6
@@ -41,7 +45,8 @@ class PublishedFigure:
     One figure of a benchmark.
 
     ``ns`` is the time of one call, on average; ``total_ns`` that of all ``calls``,
-    as it was printed; ``fitted`` says whether a profile was fitted to it.
+    as it was printed; ``role`` says what it is to the model: a profile was fitted to it, it is
+    given (others are simulated on top of it), or it is predicted.
     """
 
     benchmark: str
@@ -50,7 +55,7 @@ class PublishedFigure:
     figure: str
     total_ns: float
     calls: int
-    fitted: bool
+    role: Role
     source: str
 
     @property
@@ -77,7 +82,7 @@ def published_figures(benchmark: str, machine: str | None = None) -> tuple[Publi
                 figure=row["figure"],
                 total_ns=int(row["total"]) / {"ns": 1, "cycles": _CYCLES_PER_NS}[row["unit"]],
                 calls=int(row["calls"]),
-                fitted={"yes": True, "no": False}[row["fitted"]],
+                role=cast("Role", row["role"]),
                 source=row["source"],
             )
             for row in csv.DictReader(lines)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from simulator.analysis.frames import ResultTotals, name_of
+from simulator.analysis.published_benchmarks import PublishedFigure
 from simulator.report.header import machine_title, trust_text, version_text
 from simulator.report.text import (
     command_line,
@@ -49,21 +50,23 @@ def benchmark_header(
     return lines
 
 
-def against(published_ns: float | None, simulated_ns: float, fitted: bool) -> tuple[str, ...]:
+def against(figure: PublishedFigure | None, simulated_ns: float | None) -> tuple[str, ...]:
     """
-    Return the cells published, simulated, error, and how the two are related.
+    Return the cells published, simulated, error, and what the figure is to the model.
 
-    >>> against(92_821.6, 93_000, True), against(None, 850, False)
-    (('92.8 us', '93.0 us', '(+0.2%)', 'fitted'), ('-', '850 ns', '', ''))
-    """
-    simulated = format_ns(round(simulated_ns))
-    if published_ns is None:
+    >>> from simulator.analysis.published_benchmarks import published_figures
+    >>> alone, beside_another = published_figures("madvise", "epyc-zen4-vm2")[:2]
+    >>> against(alone, 1_112), against(beside_another, 9_400), against(None, 850)
+    (('1.11 us', '-', '', 'given'), ('9.42 us', '9.40 us', '(-0.3%)', 'fitted'), ('-', '850 ns', '', ''))
+    """  # noqa: E501 - what is printed is one line
+    simulated = format_ns(None if simulated_ns is None else round(simulated_ns))
+    if figure is None:
         return "-", simulated, "", ""
-    error = format_error(simulated_ns / published_ns - 1)
-    published = format_ns(round(published_ns))
-    if fitted:
-        return published, simulated, f"({error})", "fitted"
-    return published, simulated, error, "predicted"
+    published = format_ns(round(figure.ns))
+    if simulated_ns is None or figure.role == "given":
+        return published, "-", "", figure.role
+    error = format_error(simulated_ns / figure.ns - 1)
+    return published, simulated, f"({error})" if figure.role == "fitted" else error, figure.role
 
 
 def notes(texts: Sequence[str]) -> str:

@@ -21,8 +21,8 @@ __all__ = ("ceiling_report", "shootdown_report")
 
 _SHOOTDOWN_NOTES = (
     "The published calls hold more than the flush: the system call, page tables, a page fault. "
-    "That is taken from the call alone on its CPU, less the simulated flush; what other CPUs add "
-    "to it is simulated.",
+    "That is taken from the call alone on its CPU, which is given, less the simulated flush; what "
+    "other CPUs add to it is simulated.",
     "Of the Haswell no cost is fitted: csd and queue are cache-line transfers, delivery and entry "
     "are assumed, and over their ranges the prediction moves as far as the last column says. The "
     "mail names neither the Haswell nor whether page-table isolation was on. Of the small VM the "
@@ -108,10 +108,7 @@ def ceiling_report(
     ntimes = next(iter(times.values())).calls
     parts = ["\n".join(benchmark_header(_CEILING_TITLE, command, [flushes], ntimes))]
     of = {f.figure: f for f in published}
-    rows = []
-    for size in (s for s in _LISTED if s in times):
-        ns, fitted = (of[size].ns, of[size].fitted) if size in of else (None, False)
-        rows.append((size, *against(ns, times[size].mean_ns, fitted)))
+    rows = [(s, *against(of.get(s), times[s].mean_ns)) for s in _LISTED if s in times]
     header = ("pages", "published", "simulated", "error", "")
     table = format_table(rows, header, "rrrrl")
     parts.append(f"{underlined('A flush on one CPU, TLB misses apart')}\n{table}")
@@ -150,7 +147,7 @@ def _cases(
         rows.append((f"{machine}: {case}, by threads",))
         rest_ns = figures[1].ns - flushes[1]
         for n, figure in figures.items():
-            cells = against(figure.ns, rest_ns + flushes[n], figure.fitted)
+            cells = against(figure, rest_ns + flushes[n])
             low_high = [
                 format_ns(round(figures[1].ns - by_cpus[1] + by_cpus[n]))
                 for by_cpus in between.get(machine, ())
@@ -162,7 +159,7 @@ def _cases(
         rows += [(f"{machine}: {lost[0].case}, by pages",)] * bool(two)
         for f in lost:
             if f.machine == machine and f.figure in two:
-                cells = against(f.ns, two[f.figure].handler_ns, f.fitted)
+                cells = against(f, two[f.figure].handler_ns)
                 rows.append((f"  {f.figure}", *cells, ""))
     return rows
 

@@ -64,8 +64,8 @@ def ipi_report(
         rows.append((f"{case}: {_sent(runs[case][-1], lines)} to a broadcast",))
         for line, t in lines.items():
             if line == _NORMAL:
-                rows.append(_row(_RECEIVED, t.received_ns, of.get((case, _RECEIVED))))
-            rows.append(_row(line, t.mean_ns, of.get((case, line))))
+                rows.append((f"  {_RECEIVED}", *against(of.get((case, _RECEIVED)), t.received_ns)))
+            rows.append((f"  {line}", *against(of.get((case, line)), t.mean_ns)))
     table = format_table(rows, ("", "published", "simulated", "error", ""), "lrrrl")
     parts = ["\n".join(benchmark_header(title, command, every[:1], ntimes))]
     parts.append(f"{underlined('Time of one call')}\n{table}")
@@ -84,8 +84,3 @@ def _sent(result: ResultFrames, lines: Mapping[str, CallTimes]) -> str:
     hypercall = ipi.mode.value == "kvm_hypercall" and not ipi.shorthand.value
     nr = max(t.icr_writes for t in lines.values())
     return f"{format_count(nr)} {'hypercall' if hypercall else 'ICR write'}{'s' * (nr != 1)}"
-
-
-def _row(line: str, simulated_ns: float, figure: PublishedFigure | None) -> tuple[str, ...]:
-    ns, fitted = (None, False) if figure is None else (figure.ns, figure.fitted)
-    return (f"  {line}", *against(ns, simulated_ns, fitted))

@@ -54,10 +54,10 @@ def plot_ceiling(
     alone = [times[n].mean_ns / 1000 for n in pages]
     ax.plot(pages, alone, color=GREY, linewidth=1.2, linestyle="--", label="INVLPG, misses apart")
     found = {int(f.figure): f for f in published if f.figure.isdigit()}
-    for fitted, face in ((True, "none"), (False, "black")):
-        marked = [n for n, f in found.items() if f.fitted == fitted]
+    for role, face in (("fitted", "none"), ("predicted", "black")):
+        marked = [n for n, f in found.items() if f.role == role]
         if marked:
-            label = f"published, {'fitted' if fitted else 'predicted'}"
+            label = f"published, {role}"
             y = [found[n].ns / 1000 for n in marked]
             ax.plot(
                 marked, y, "D", markersize=4.5, color="black", markerfacecolor=face, label=label
@@ -113,19 +113,20 @@ def plot_shootdowns(
         y = [by_cpus[n] / 1000 for n in x]
         ax.plot(x, y, color=color, linewidth=1.8, marker="o", markersize=3.5, label=machine)
         of_one = [f for f in published if f.machine == machine and f.case.endswith(" 1 page")]
-        marks = {int(f.figure): f.ns for f in of_one}
-        if marks:
-            more = [(n, by_cpus[1] + t - marks[1]) for n, t in marks.items() if n > 1]
-            ax.plot(
-                [n for n, _ in more],
-                [t / 1000 for _, t in more],
-                "D",
-                markersize=7,
-                markerfacecolor="none",
-                markeredgecolor=color,
-                zorder=5,
-                label=f"{machine}, published",
-            )
+        given_ns = next((f.ns for f in of_one if f.role == "given"), None)
+        for role, face in (("fitted", "none"), ("predicted", color)):
+            marked = [f for f in of_one if f.role == role]
+            if marked and given_ns is not None:
+                ax.plot(
+                    [int(f.figure) for f in marked],
+                    [(by_cpus[1] + f.ns - given_ns) / 1000 for f in marked],
+                    "D",
+                    markersize=7,
+                    markerfacecolor=face,
+                    markeredgecolor=color,
+                    zorder=5,
+                    label=f"{machine}, published, {role}",
+                )
     log_if_wide(ax, "x", [n for by_cpus in ns.values() for n in by_cpus])
     log_if_wide(ax, "y", [t / 1000 for by_cpus in ns.values() for t in by_cpus.values()])
     ax.set_xlabel("CPUs, the one that flushes included")
@@ -140,7 +141,8 @@ def plot_shootdowns(
         figure,
         [*facts, version_text(first.provenance)],
         "Time until the initiator goes on, average. Diamonds: what further threads add to "
-        "madvise() of one page, published, on top of the simulated flush alone. Where CPUs of "
+        "madvise() of one page, published, on top of the simulated flush alone; the call alone is "
+        "given, and the model was fitted to the open ones. Where CPUs of "
         "another socket, or siblings, come in, a line bends.",
     )
     return figure

@@ -50,8 +50,8 @@ def plot_broadcasts(
         width = [times[case].time_by.get(category, 0.0) / unit_ns for case in cases]
         ax.barh(cases, width, left=left, height=0.55, color=color, label=label)
         left = [a + b for a, b in zip(left, width, strict=True)]
-    for fitted, face in ((True, "white"), (False, "black")):
-        marked = [case for case in cases if case in of and of[case].fitted == fitted]
+    for role, face in (("fitted", "white"), ("predicted", "black")):
+        marked = [case for case in cases if case in of and of[case].role == role]
         if marked:
             ax.plot(
                 [of[case].ns / unit_ns for case in marked],
@@ -60,7 +60,7 @@ def plot_broadcasts(
                 color="black",
                 markerfacecolor=face,
                 markersize=7,
-                label=f"published, {'fitted' if fitted else 'predicted'}",
+                label=f"published, {role}",
             )
     ax.invert_yaxis()
     ax.set_xlim(0, 1.06 * longest_ns / unit_ns)
