@@ -4,10 +4,10 @@ The report of a validation
 --------------------------
 
 What ``tlbsim validate`` prints, as plain text and as JSON: each count that
-differs from the real one, with its line in the file, and how many were compared;
-each published time beside the simulated one, with its interval, its error, and
-whether the profile was fitted to it or to another time of its cell; each figure
-of a single flush or interrupt the same way.
+differs from the real one, with its line in the file, how many were compared, and
+how many of these were given; each published time beside the simulated one, with
+its interval, its error, and whether the profile was fitted to it or to another
+time of its cell; each figure of a single flush or interrupt the same way.
 """
 
 from __future__ import annotations
@@ -58,8 +58,26 @@ def counts_text(check: CountsCheck, source: str) -> str:
         ]
         header = ("line", "kernel", "phase", "column", "expected", "got")
         lines += ["", format_table(table, header, align="rlllrr"), ""]
+    if check.unplaced:
+        lines.append(
+            wrapped(
+                f"Not compared: {_cells(check.unplaced)} that depend on where the pages of a fill"
+                " lay, as its pmd_splits were not measured."
+            )
+        )
+    if check.given:
+        lines.append(
+            wrapped(
+                f"Given: {_cells(check.given)}, the pmd_splits of fills, which say where the pages"
+                f" lay. Predicted: {_cells(check.cells - check.given)}."
+            )
+        )
     lines.append(f"{check.rows} rows, {check.cells} cells, {len(check.mismatches)} mismatches")
     return "\n".join(lines) + "\n"
+
+
+def _cells(nr: int) -> str:
+    return "1 cell" if nr == 1 else f"{nr} cells"
 
 
 def counts_json(check: CountsCheck) -> dict[str, Any]:
@@ -67,6 +85,8 @@ def counts_json(check: CountsCheck) -> dict[str, Any]:
     return {
         "rows": check.rows,
         "cells": check.cells,
+        "given": check.given,
+        "unplaced": check.unplaced,
         "mismatches": [dataclasses.asdict(mismatch) for mismatch in check.mismatches],
     }
 

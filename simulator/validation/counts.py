@@ -5,7 +5,9 @@ Counts held against real kernels
 
 :func:`check_counts` simulates the boots of a file of counts and compares every
 number.  A boot is one scenario, its phases run on one state; where its pages
-lay is taken from the splits that were counted.
+lay is given, by the splits that were counted in its fills.  Where these were not
+measured, what depends on them is not compared: it is found by simulating the boot
+with its pages in more PMDs as well.
 
 Modelled: counts depend neither on the costs of a machine nor on noise, so that
 any machine will do that has as many CPUs and as much memory.
@@ -13,21 +15,28 @@ any machine will do that has as many CPUs and as much memory.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from simulator.analysis.frames import records
 from simulator.errors import InputError
 from simulator.run import simulate
 from simulator.scenario import Scenario
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from simulator.analysis.kernel_counts import Boot, Mismatch
     from simulator.analysis.table import Row
     from simulator.machine import Machine
 
 __all__ = ("CountsCheck", "boot_scenario", "check_counts")
 
+# What a fill counts that says where its pages lay.
+_PLACED_BY = "pmd_splits"
 # Fields of a scenario by the columns of a file that they are taken from.
 _COUNT_COLUMNS = {
     "cpus": "vcpus",
@@ -40,11 +49,18 @@ _COUNT_COLUMNS = {
 
 @dataclass(frozen=True)
 class CountsCheck:
-    """Which kernels were simulated, how many rows and cells compared; what differs, by line."""
+    """
+    Which kernels were simulated, how many rows and cells compared; what differs, by line.
+
+    ``given`` of the cells said where the pages lay; ``unplaced`` more were measured but not
+    compared, as they depend on that where it was not.
+    """
 
     kernels: tuple[str, ...]
     rows: int
     cells: int
+    given: int
+    unplaced: int
     mismatches: tuple[Mismatch, ...]
 
 
@@ -61,16 +77,22 @@ def check_counts(
     from simulator.analysis.kernel_counts import mismatches
 
     found: list[Mismatch] = []
+    compared: list[Boot] = []
     for boot, scenario in zip(boots, scenarios, strict=True):
-        found += mismatches(boot, simulate(scenario).counts)
+        counts = simulate(scenario).counts
+        other = _elsewhere(boot, scenario)
+        known = boot if other is None else _where_equal(boot, counts, simulate(other).counts)
+        compared.append(known)
+        found += mismatches(known, counts)
         if progress is not None:
             progress()
-    phases = [counted for boot in boots for counted in boot.phases]
-    cells = sum(len(counted.counts) for counted in phases)
+    cells = sum(map(_nr_cells, compared))
     return CountsCheck(
         kernels=tuple(dict.fromkeys(boot.kernel for boot in boots)),
-        rows=len(phases),
+        rows=sum(len(boot.phases) for boot in boots),
         cells=cells,
+        given=sum(counted for boot in boots if boot.hvo for *_, counted in _fills(boot)),
+        unplaced=sum(map(_nr_cells, boots)) - cells,
         mismatches=tuple(sorted(found, key=lambda mismatch: mismatch.line)),
     )
 
@@ -92,23 +114,61 @@ def boot_scenario(boot: Boot, machine: str | Machine) -> Scenario:
         return scenario  # nothing is split, wherever the pages lie
     # One fill after another, so that what is wrong with the splits of one has its line.
     placement = "aligned"
-    for row, splits in _fills(boot):
+    for row, splits, _ in _fills(boot):
         placement = f"pmds={splits}" if placement == "aligned" else f"{placement},{splits}"
         scenario = _scenario(row, fields | {"phases": scenario.phases, "placement": placement})
     return scenario
 
 
-# The rows and the splits of the fills.  What was not counted is the least that there can be.
-def _fills(boot: Boot) -> Iterator[tuple[Row, int]]:
-    counted = {phase.phase: phase for phase in boot.phases}
+# The row and the splits of each fill, and whether they were counted; if not, they are as few
+# as there can be.
+def _fills(boot: Boot) -> Iterator[tuple[Row, int, bool]]:
+    phases = {phase.phase: phase for phase in boot.phases}
     least = 8 * boot.pages if boot.page_size == "1G" else -(-boot.pages // 64)
     for nth in range(1, -(-boot.nr_phases // 2) + 1):
-        phase = counted.get("alloc" if nth == 1 else f"alloc{nth}")
-        if phase is None:
-            yield boot.phases[0].row, least
+        phase = phases.get("alloc" if nth == 1 else f"alloc{nth}")
+        if phase is not None and _PLACED_BY in phase.counts:
+            yield phase.row, phase.counts[_PLACED_BY], True
         else:
-            yield phase.row, phase.counts.get("pmd_splits", least)
+            yield (phase or boot.phases[0]).row, least, False
         least = 0
+
+
+def _nr_cells(boot: Boot) -> int:
+    return sum(len(phase.counts) for phase in boot.phases)
+
+
+# The same boot with more PMDs to split in each fill where they were not counted, if it can be.
+def _elsewhere(boot: Boot, scenario: Scenario) -> Scenario | None:
+    more = 8 if boot.page_size == "1G" else 1
+    fills = [(splits, counted) for _, splits, counted in _fills(boot)]
+    nr_pmds = [splits for splits, _ in fills]
+    found = None
+    for nth, (splits, counted) in enumerate(fills):
+        if boot.hvo and not counted:
+            wanted = [*nr_pmds[:nth], splits + more, *nr_pmds[nth + 1 :]]
+            with suppress(InputError):
+                found = scenario.replace(placement=f"pmds={','.join(map(str, wanted))}")
+                nr_pmds = wanted
+    return found
+
+
+def _where_equal(boot: Boot, counts: pd.DataFrame, others: pd.DataFrame) -> Boot:
+    here, there = ({row["phase"]: row for row in records(frame)} for frame in (counts, others))
+    return dataclasses.replace(
+        boot,
+        phases=tuple(
+            dataclasses.replace(
+                counted,
+                counts={
+                    name: number
+                    for name, number in counted.counts.items()
+                    if here[counted.phase][name] == there[counted.phase][name]
+                },
+            )
+            for counted in boot.phases
+        ),
+    )
 
 
 def _scenario(row: Row, fields: dict[str, Any]) -> Scenario:

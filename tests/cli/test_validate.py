@@ -24,6 +24,10 @@ def test_every_count_of_the_two_real_kernels_is_met(tlbsim):
     assert (done.status, done.err) == (0, "")
     # 13 columns, nothing unmeasured.
     assert done.out.splitlines()[-1] == "96 rows, 1248 cells, 0 mismatches"
+    # 48 fills, whose splits are where the pages lay.
+    given = " ".join(done.out.splitlines()[-3:-1])
+    assert given.startswith("Given: 48 cells, the pmd_splits of fills, ")
+    assert given.endswith("Predicted: 1200 cells.")
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def wrong(tmp_path):
 def test_a_mismatch_is_printed_with_its_line_and_fails(tlbsim, wrong):
     done = tlbsim("validate", "--counts", wrong)
     assert (done.status, done.err) == (1, "")
-    *_, header, mismatch, _, last = done.out.splitlines()
+    *_, header, mismatch, _, _, _, last = done.out.splitlines()
     assert header.split() == ["line", "kernel", "phase", "column", "expected", "got"]
     assert mismatch.split() == ["7", "v6.1", "free", "on_each_cpu_calls", "80", "79"]
     assert last == "8 rows, 104 cells, 1 mismatches"
@@ -53,6 +57,8 @@ def test_json_has_the_mismatches(tlbsim, wrong):
     assert done.json == {
         "rows": 8,
         "cells": 104,
+        "given": 4,
+        "unplaced": 0,
         "mismatches": [
             {
                 "line": 7,
@@ -195,7 +201,9 @@ def test_without_an_option_all_are_held_against_reality(tlbsim, monkeypatch, tim
     monkeypatch.setattr("simulator.analysis.timings.read_timings", lambda _: few)
     done = tlbsim("validate", "--replications", "1", "--json")
     assert done.status == 0
-    assert done.json["counts"] == {"rows": 96, "cells": 1248, "mismatches": []}
+    assert done.json["counts"] == {
+        "rows": 96, "cells": 1248, "given": 48, "unplaced": 0, "mismatches": [],
+    }  # fmt: skip
     assert len(done.json["times"]) == 3
     assert {c["benchmark"] for c in done.json["benchmarks"]} == {
         "ipi_benchmark", "madvise", "victim", "flush",
