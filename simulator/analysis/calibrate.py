@@ -111,8 +111,12 @@ class Estimated:
             return f"at the {self.bound} end of its range: the timings ask for {way}"
         if degrees_of_freedom == 0:
             return "no interval: as many parameters as timings"
-        if (self.low, self.high) == (self.parameter.low, self.parameter.high):
+        cut = (self.low == self.parameter.low, self.high == self.parameter.high)
+        if all(cut):
             return "the interval is wider than the plausible range"
+        if any(cut):
+            way = "low" if cut[0] else "high"
+            return f"the interval goes on beyond the {way} end of the plausible range"
         return ""
 
 

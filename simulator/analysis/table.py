@@ -25,6 +25,9 @@ from simulator.errors import InputError, nearest
 __all__ = ("Row", "phase_order", "read_table")
 
 _PAGE_SIZES = {"2048": "2M", "1048576": "1G"}
+# Columns for the user's own words, in any file.
+_REMARKS = ("note", "comment")
+_MINUTES = re.compile(r"([0-9]+)m([0-9]+(?:\.[0-9]+)?)s")  # as a shell's time prints it
 _MAX_DIGITS = 18
 _END_S = 10**9  # in nanoseconds that fits 64 bits
 
@@ -78,12 +81,14 @@ class Row:
         raise self.error(column, problem)
 
     def nanoseconds(self, column: str) -> int:
-        """Return a time above zero that is given in seconds."""
+        """Return a time above zero that is given in seconds, or as ``2m27.609s``."""
         value = self.fields[column]
+        minutes = _MINUTES.fullmatch(value)
         try:
-            seconds = Decimal(value)
+            seconds = 60 * Decimal(minutes[1]) + Decimal(minutes[2]) if minutes else Decimal(value)
         except InvalidOperation:
-            raise self.error(column, f"{_shown(value)} is not a number of seconds") from None
+            problem = f"{_shown(value)} is not a number of seconds, nor a time such as 2m27.609s"
+            raise self.error(column, problem) from None
         if not (seconds.is_finite() and seconds > 0):
             raise self.error(column, f"{_shown(value)} is not a time above 0 s")
         if seconds >= _END_S:
@@ -123,7 +128,7 @@ def read_table(
     :param field: what to call the file in an error.
     :param path: the file, or None for the one of this name that is ``packaged``.
     :param required: the columns that must be there.
-    :param optional: the columns that may be there.
+    :param optional: the columns that may be there; so may note and comment, which nobody reads.
     """
     where = f"{field}: {packaged if path is None else path}"
     try:
@@ -161,7 +166,7 @@ def _columns(
     columns = [name.strip() for name in names]
     if not any(columns):
         raise InputError(f"{where}, line 1: there are no columns; needed: {', '.join(required)}")
-    known = (*required, *optional)
+    known = (*required, *optional, *_REMARKS)
     for i, name in enumerate(columns):
         if name not in known:
             hint = nearest(name, known)

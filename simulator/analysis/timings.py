@@ -28,8 +28,17 @@ from typing import Literal, cast
 
 from simulator.analysis.table import Row, read_table
 from simulator.errors import InputError, nearest
+from simulator.kernel import load_kernel
 
-__all__ = ("COLUMNS", "PageSize", "Timing", "of_machine", "published_file", "read_timings")
+__all__ = (
+    "COLUMNS",
+    "PageSize",
+    "Timing",
+    "check_kernel",
+    "of_machine",
+    "published_file",
+    "read_timings",
+)
 
 PageSize = Literal["2M", "1G"]
 
@@ -90,6 +99,17 @@ def read_timings(path: Path | None = None) -> tuple[Timing, ...]:
     if not found:
         raise InputError(f"times: {_PUBLISHED if path is None else path} has no rows")
     return found
+
+
+def check_kernel(timing: Timing) -> None:
+    """Raise InputError, with the line and the nearest name, unless its kernel can be simulated."""
+    try:
+        load_kernel(timing.kernel)
+    except InputError as error:
+        # What a file calls a kernel may be no name of one here.
+        hint = nearest(timing.release, _RELEASES)
+        problem = f"kernel: there is no {timing.release!r}{hint}" if hint else str(error)
+        raise InputError(f"{timing.where}: {problem}") from None
 
 
 def of_machine(

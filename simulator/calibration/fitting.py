@@ -21,11 +21,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from simulator.analysis.calibrate import Fit, fit
-from simulator.analysis.timings import Timing
+from simulator.analysis.timings import Timing, check_kernel
 from simulator.calibration.cells import Cells, Check
 from simulator.calibration.parameters import Step
 from simulator.errors import InputError, nearest
-from simulator.kernel import kernels, load_kernel
+from simulator.kernel import load_kernel
 from simulator.kernel.versions.v6_6 import V6_6
 from simulator.machine import Machine
 from simulator.machine.units import TIME_UNITS
@@ -99,7 +99,7 @@ def is_unmodified(kernel: str) -> bool:
 def fitted_timings(timings: Sequence[Timing], fit_on: Sequence[str]) -> tuple[Timing, ...]:
     """Return the timings to fit: of the kernels named, or of the unmodified ones."""
     for timing in timings:
-        _check_kernel(timing)
+        check_kernel(timing)
     there = dict.fromkeys(t.kernel for t in timings)
     for kernel in fit_on:
         if kernel not in there:
@@ -201,13 +201,3 @@ def _rounded(value: float) -> float:
     if value == 0:
         return 0.0
     return round(value, _DIGITS - 1 - math.floor(math.log10(abs(value))))
-
-
-def _check_kernel(timing: Timing) -> None:
-    try:
-        load_kernel(timing.kernel)
-    except InputError:
-        hint = nearest(timing.kernel, kernels())
-        raise InputError(
-            f"{timing.where}: there is no kernel {timing.release!r} here{hint}"
-        ) from None

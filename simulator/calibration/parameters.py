@@ -166,7 +166,8 @@ def _group(text: str, machine: Machine) -> Group:
 def _members(text: str, machine: Machine) -> tuple[str, dict[str, Time]]:
     name, _, distance = text.removeprefix("costs.").partition(".")
     if name not in Costs.model_fields:
-        hint = nearest(name, Costs.model_fields)
+        costs = Costs.model_fields
+        hint = nearest(name, costs) or f"; known: {', '.join(costs)}"
         raise InputError(f"fit: {machine.name} has no cost {text!r}{hint}")
     cost: Cost | CostByDistance = getattr(machine.costs, name)
     full = f"costs.{name}"

@@ -100,13 +100,15 @@ def check_profile(file: Path, start: str | None) -> None:
         raise InputError(f"out: {file} must end in .toml, or --machine would take it for a name")
     if start is not None and start.endswith(".toml") and file.resolve() == Path(start).resolve():
         raise InputError(f"out: {file} is the profile to start from; name another file")
+    # A folder that is made for a misspelt path is found by nobody.
+    if not file.absolute().parent.exists():
+        raise InputError(f"out: {file} cannot be written: there is no folder {file.parent}")
     _check_file("out", file)
 
 
 def write_file(file: Path, text: str) -> None:
     """Write a file as a whole: an interrupt leaves the old one, or none."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".tlbsim-", dir=file.absolute().parent) as name:
             whole = Path(name) / file.name
             whole.write_text(text, encoding="utf-8")

@@ -104,7 +104,8 @@ def load_kernel(kernel: str | Path | type[Kernel]) -> type[Kernel]:
     if isinstance(kernel, str) and path.suffix != ".py":
         near = _ALIKE.get(kernel)
         hint = f" (did you mean {near!r}?)" if near else nearest(kernel, by_name)
-        raise InputError(f"kernel: there is no {kernel!r}{hint}")
+        known = f"; known: {', '.join(kernels())}"
+        raise InputError(f"kernel: there is no {kernel!r}{hint or known}")
     return _from_file(path)
 
 

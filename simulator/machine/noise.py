@@ -198,9 +198,12 @@ def _from_file(path: Path) -> Noise:
     data = read_toml(path, f"noise: {path}")
     reasons = data.pop("reasons", {})
     if not isinstance(reasons, dict):
-        raise InputError("noise: reasons: must be a table")
-    _check_keys(reasons, {key: None for key in data if key != "preset"}, "reasons: ")
-    return _own(data, path.stem, reasons)
+        raise InputError(f"noise: {path}: reasons: must be a table")
+    try:
+        _check_keys(reasons, {key: None for key in data if key != "preset"}, "reasons: ")
+        return _own(data, path.stem, reasons)
+    except InputError as error:
+        raise InputError(f"noise: {path}: {str(error).removeprefix('noise: ')}") from None
 
 
 def _own(given: Mapping[str, Any], name: str, reasons: Mapping[str, Any]) -> Noise:
@@ -224,7 +227,8 @@ def _own(given: Mapping[str, Any], name: str, reasons: Mapping[str, Any]) -> Noi
 def _check_keys(given: Mapping[str, Any], known: Any, where: str = "") -> None:
     for key in given:
         if key not in known:
-            raise InputError(f"noise: {where}unknown key {str(key)!r}{nearest(str(key), known)}")
+            hint = nearest(str(key), known) or f"; known: {', '.join(known)}" * bool(known)
+            raise InputError(f"noise: {where}unknown key {str(key)!r}{hint}")
 
 
 def _check_values(given: Mapping[str, Any]) -> None:

@@ -18,9 +18,9 @@ from simulator.report.text import (
     format_count,
     format_error,
     format_ns,
-    format_ns_range,
     format_table,
     underlined,
+    unit_of_ns,
     wrapped,
 )
 
@@ -119,26 +119,23 @@ def _step(nth: int, step: FittedStep) -> str:
 
 
 def _shown(estimated: Estimated, unit: str) -> tuple[str, str, str, str]:
-    parameter = estimated.parameter
+    p = estimated.parameter
+    # One unit to a row: values and ranges are there to be compared.
+    name, size = ("", 1) if unit == "factor" else unit_of_ns(max(p.high, estimated.value))
+
+    def shown(*values: float, digits: int = 4) -> str:
+        text = "..".join(f"{value / size:.{digits}g}" for value in values)
+        return f"{text} {name}" if name else f"x {text}"
+
     interval = "-"
     if estimated.low is not None and estimated.high is not None:
-        interval = _range(estimated.low, estimated.high, unit)
+        interval = shown(estimated.low, estimated.high, digits=3 if unit == "factor" else 4)
     return (
-        _value(parameter.start, unit),
-        _value(estimated.value, unit),
+        shown(p.start),
+        shown(estimated.value),
         interval,
-        _range(parameter.low, parameter.high, unit),
+        shown(p.low, p.high, digits=3 if unit == "factor" else 4),
     )
-
-
-def _value(value: float, unit: str) -> str:
-    return format_ns(value, 4) if unit == "ns" else f"x {value:.4g}"
-
-
-def _range(low: float, high: float, unit: str) -> str:
-    if unit == "ns":
-        return format_ns_range(low, high)
-    return f"x {low:.3g}..{high:.3g}"
 
 
 def _cells(cells: Sequence[Cell]) -> str:

@@ -32,6 +32,7 @@ __all__ = (
     "format_share",
     "format_table",
     "underlined",
+    "unit_of_ns",
     "wrapped",
 )
 
@@ -67,6 +68,16 @@ def format_ns(ns: float | None, digits: int = 3) -> str:
     return f"{_significant(ns / 10**9, digits)} s"
 
 
+def unit_of_ns(ns: float) -> tuple[str, int]:
+    """
+    Return the unit that suits a time, and its size in nanoseconds.
+
+    >>> unit_of_ns(999), unit_of_ns(2500)
+    (('ns', 1), ('us', 1000))
+    """
+    return next((pair for pair in reversed(TIME_UNITS) if ns >= pair[1]), TIME_UNITS[0])
+
+
 def format_ns_range(low_ns: float, high_ns: float) -> str:
     """
     Return two times with one unit, that of the upper one.
@@ -74,7 +85,7 @@ def format_ns_range(low_ns: float, high_ns: float) -> str:
     >>> format_ns_range(500, 1100), format_ns_range(2, 8.3)
     ('0.5..1.1 us', '2..8.3 ns')
     """
-    unit, size = next((pair for pair in reversed(TIME_UNITS) if high_ns >= pair[1]), TIME_UNITS[0])
+    unit, size = unit_of_ns(high_ns)
     return f"{low_ns / size:.4g}..{high_ns / size:.4g} {unit}"
 
 

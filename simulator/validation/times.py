@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from simulator.analysis.stats import Estimate, mean_interval
 from simulator.analysis.table import phase_order
+from simulator.analysis.timings import check_kernel
 from simulator.calibration import Setting, extrapolated_ns, phase_times, sizes, with_cache_for
 from simulator.errors import InputError
 from simulator.experiment import check_replications
@@ -157,6 +158,7 @@ def _machine(timing: Timing) -> Machine:
 
 def _whole(group: Sequence[Timing], machine: Machine, seed: int) -> Scenario:
     first = group[0]
+    check_kernel(first)
     rounds = max(1 + phase_order(timing.phase) // 2 for timing in group)
     try:
         return Scenario(

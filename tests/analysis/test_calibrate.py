@@ -52,6 +52,18 @@ def test_the_95_percent_interval_holds_the_truth_in_95_percent_of_repetitions():
     assert abs(held - 0.95 * runs) < 4 * math.sqrt(runs * 0.95 * 0.05)
 
 
+def test_an_interval_that_the_plausible_range_cuts_says_so():
+    times = measured(0)
+    free, _ = fit(line, parameters(), times).estimated
+    assert free.note(3) == ""
+    # The range ends between the value and the end of the interval that the data alone give.
+    high = (free.value + free.high) / 2
+    cut, _ = fit(line, parameters(high), times).estimated
+    assert (cut.value, cut.low) == pytest.approx((free.value, free.low), rel=1e-3)
+    assert (cut.high, cut.bound) == (high, None)
+    assert cut.note(3) == "the interval goes on beyond the high end of the plausible range"
+
+
 def test_as_many_parameters_as_timings_are_met_exactly_and_have_no_interval():
     found = fit(lambda v: line(v)[:2], parameters(), [37.0, 44.0])
     assert found.values == pytest.approx((30.0, 7.0), rel=1e-5)

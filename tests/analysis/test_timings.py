@@ -43,6 +43,18 @@ def test_columns_may_come_in_any_order_and_without_a_source(tmp_path):
     assert t.source == "times.csv"
 
 
+def test_a_time_may_be_as_the_shell_prints_it(tmp_path):
+    (t,) = read(tmp_path, HEADER, ROW.replace("0.1234567", "2m27.609s"))
+    assert t.elapsed_ns == 147_609_000_000
+
+
+@pytest.mark.parametrize("column", ["note", "comment"])
+def test_a_column_for_remarks_is_no_error_and_changes_nothing(tmp_path, column):
+    assert read(tmp_path, f"{HEADER},{column}", f"{ROW},after a reboot") == read(
+        tmp_path, HEADER, ROW
+    )
+
+
 WRONG = [
     ((), "there are no columns; needed: machine, kernel, hvo"),
     ((HEADER,), "has no rows"),
@@ -55,7 +67,9 @@ WRONG = [
     ((HEADER, ROW.replace("1024", "0")), "n_pages: 0 is below 1"),
     ((HEADER, ROW.replace("1024", "1e3")), "n_pages: '1e3' is not a whole number"),
     ((HEADER, ROW.replace("2048", "4")), "page_kb: '4' is not 2048 or 1048576 (nearest: 2048)"),
-    ((HEADER, ROW.replace("0.1234567", "2m27s")), "real_s: '2m27s' is not a number of seconds"),
+    ((HEADER, ROW.replace("0.1234567", "2m27")), "'2m27' is not a number of seconds, nor a time"),
+    ((HEADER, ROW.replace("0.1234567", "0m0s")), "real_s: '0m0s' is not a time above 0 s"),
+    ((HEADER + ",node", ROW + ",x"), "unknown column 'node' (did you mean 'note'?)"),
     ((HEADER, ROW.replace("0.1234567", "-1")), "real_s: '-1' is not a time above 0 s"),
     ((HEADER, ROW.replace("0.1234567", "nan")), "real_s: 'nan' is not a time above 0 s"),
     ((HEADER, ROW.replace("0.1234567", "inf")), "real_s: 'inf' is not a time above 0 s"),

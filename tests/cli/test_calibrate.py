@@ -48,6 +48,10 @@ def test_the_report_shows_every_timing_and_the_profile_runs(tlbsim, times, tmp_p
     *text, written = done.out.splitlines()
     assert written == f"written    {out}"
     assert all(len(line) <= 72 and line.isascii() for line in text)
+    for name in ("huge_alloc_2m", "huge_free_2m"):
+        # A range that ends above 1 us, and values below and above it: to be compared at a glance.
+        (row,) = (line for line in done.out.splitlines() if line.startswith(f"{name} "))
+        assert row.split()[2::2] == ["us"] * 4
     lines = [line for line in done.out.splitlines() if line.startswith("v6.")]
     assert [line.split()[-1] for line in lines] == ["fitted"] * 4 + ["predicted"]
     described = tlbsim("machines", out)
@@ -85,6 +89,7 @@ def test_one_timing_for_each_value_leaves_no_interval(tlbsim, times):
 
 def test_the_profile_can_be_started_from_again(tlbsim, times, tmp_path):
     first, second = tmp_path / "first.toml", tmp_path / "below" / "second.toml"
+    second.parent.mkdir()
     assert not tlbsim("calibrate", "--machine", "laptop-8", "--times", times, "--out", first).err
     argv = ("--machine", first, "--times", times, "--fit", "pool_add@alloc", "--out", second)
     assert not tlbsim("calibrate", *argv).err
@@ -106,6 +111,8 @@ WRONG = [
     (("--machine", "laptop"), "unknown machine 'laptop' (did you mean 'laptop-8'?)"),
     (("--times", "nowhere.csv"), "times: cannot read nowhere.csv: No such file or directory"),
     (("--fit", "injct"), "fit: laptop-8 has no cost 'injct' (did you mean 'inject'?)"),
+    (("--fit", "foo"), "fit: laptop-8 has no cost 'foo'; known: flush_base, "),
+    (("--out", "typo/x.toml"), "out: typo/x.toml cannot be written: there is no folder typo"),
     (("--fit", "inject"), "fit: inject: the machine leaves costs.inject no range to vary in"),
     (("--fit", "send@1G"), "fit: send@1G: none of the timings to fit meets that"),
     (("--fit-on", "v6.8"), "fit-on: no timing is of 'v6.8', only of v6.6, v6.7"),
@@ -135,7 +142,9 @@ def test_wrong_input_is_one_line_and_status_2(tlbsim, times, argv, message, monk
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("box,v6.66,off,alloc,4096,2048,1", "times.csv, line 2: there is no kernel 'v6.66' here"),
+        ("box,v6.66,off,alloc,4096,2048,1", "times.csv, line 2: kernel: there is no 'v6.66' (did"),
+        ("box,next-2023082,off,alloc,4096,2048,1", "(did you mean 'next-20230824'?)"),
+        ("box,whatever,off,alloc,4096,2048,1", "no 'whatever'; known: v5.14, v6.1, v6.6, "),
         (
             "box,v6.7,off,alloc,4096,2048,1",
             "times: no row is of an unmodified kernel, only of v6.7",

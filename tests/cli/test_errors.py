@@ -89,6 +89,8 @@ WRONG = [
     (("run", "--set", "costs.inject"), "set: must be KEY=VALUE, not 'costs.inject'"),
     (("run", "--set", "inject=9"), "set: unknown key 'inject' (did you mean 'costs.inject'?)"),
     (("run", "--set", "costs.injct=9"), "(did you mean 'costs.inject'?)"),
+    (("run", "--set", "noise.foo=1"), "unknown key 'foo'; known: idle_share, irqs_off_share, "),
+    (("run", "--kernel", "foo"), "kernel: there is no 'foo'; known: v5.14, v6.1, v6.6, "),
     (("run", "--set", "costs.inject=-9"), "cannot be below 0"),
     (("run", "--set", "costs.inject=9 parsec"), "set: costs.inject: 'parsec' is not one of"),
     (("run", "--set", "static_key_site=9"), "(did you mean 'static_key_sites'?)"),

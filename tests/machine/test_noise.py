@@ -85,17 +85,20 @@ def test_noise_from_a_file_has_its_name_and_its_reasons(tmp_path):
     ("text", "expected"),
     [
         ("idle_share = ", "noise: .*my.toml: not TOML: "),
-        ('preset = "buzy"', "noise: unknown preset 'buzy' .did you mean 'busy'"),
-        ('preset = "busy"\nidle = 1', "noise: unknown key 'idle' .did you mean 'idle_share'"),
-        ("idle_share = 0.1", "noise: missing 'irqs_off_share'"),
-        ('preset = "busy"\nreasons = 1', "noise: reasons: must be a table"),
+        ('preset = "buzy"', "noise: .*my.toml: unknown preset 'buzy' .did you mean 'busy'"),
+        (
+            'preset = "busy"\nidle = 1',
+            "noise: .*my.toml: unknown key 'idle' .did you mean 'idle_share'",
+        ),
+        ("idle_share = 0.1", "noise: .*my.toml: missing 'irqs_off_share'"),
+        ('preset = "busy"\nreasons = 1', "noise: .*my.toml: reasons: must be a table"),
         (
             'preset = "busy"\nidle_share = 0.1\n[reasons]\nidle_shere = "x"',
-            "noise: reasons: unknown key 'idle_shere' .did you mean 'idle_share'",
+            "noise: .*my.toml: reasons: unknown key 'idle_shere' .did you mean 'idle_share'",
         ),
         (
             'preset = "busy"\nidle_share = 0.1\n[reasons]\nidle_share = 3',
-            "noise: reasons.idle_share: must be text, not 3",
+            "noise: .*my.toml: reasons.idle_share: must be text, not 3",
         ),
     ],
 )
@@ -119,6 +122,7 @@ def test_a_file_that_is_not_there_is_one_line():
         ("quite", "noise: unknown preset 'quite' (did you mean 'quiet'?)"),
         ({"preset": 3}, "noise: unknown preset 3; known: quiet, idle, busy, overcommitted"),
         ({"idle": 0.1}, "noise: unknown key 'idle' (did you mean 'idle_share'?)"),
+        ({"foo": 0.1}, "noise: unknown key 'foo'; known: idle_share, irqs_off_share, "),
         ({"idle_share": 0.1}, "noise: missing 'irqs_off_share' (or a 'preset' to take it from)"),
         (
             {"preset": "busy", "idle_share": 1.5},

@@ -139,6 +139,7 @@ def test_another_machine_takes_the_place_of_the_named_one(tmp_path):
     [
         ("laptop8,6.6,on,alloc,64,2048,1", "line 2: unknown machine 'laptop8' (did you"),
         ("laptop-8,6.8,on,alloc,64,2048,1", "line 2: kernel: there is no 'v6.8' (did you mean"),
+        ("laptop-8,next-2023082,on,alloc,64,2048,1", "(did you mean 'next-20230824'?)"),
         ("laptop-8,6.6,on,alloc,640000,2048,1", "line 2: pages: 640000 pages of 2M do not fit"),
     ],
 )
