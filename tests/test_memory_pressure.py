@@ -80,7 +80,7 @@ def test_report_fits_a_mail_and_is_also_a_file(quick):
     folder, done = quick
     assert done.stderr == ""
     assert done.stdout.isascii()
-    assert max(map(len, done.stdout.splitlines())) <= 78
+    assert max(map(len, done.stdout.splitlines())) <= 72
     assert (folder / "out" / "memory-pressure.txt").read_text(encoding="utf-8") == done.stdout
     assert done.stdout.count("never merged; proposed in") == 4
 

@@ -70,7 +70,7 @@ def test_report_fits_a_mail_and_is_also_a_file(quick):
     folder, done = quick
     assert done.stderr == ""
     assert done.stdout.isascii()
-    assert max(map(len, done.stdout.splitlines())) <= 78
+    assert max(map(len, done.stdout.splitlines())) <= 72
     assert (folder / "out" / "noise.txt").read_text(encoding="utf-8") == done.stdout
     assert {p.name for p in (folder / "out").iterdir()} == {"noise.txt", "noise.png"}
     pixels = imread(folder / "out" / "noise.png")

@@ -91,7 +91,7 @@ def test_report_fits_a_mail_and_nothing_else_is_said(quick):
     _, done = quick
     assert done.stderr == ""
     assert done.stdout.isascii()
-    assert max(map(len, done.stdout.splitlines())) <= 78
+    assert max(map(len, done.stdout.splitlines())) <= 72
     assert "command    python scenarios/batch_pmd_split.py --quick\n" in done.stdout
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +43,7 @@ def run(args: Namespace) -> tuple[int, str]:
 
 
 def _table(found: list[dict[str, Any]]) -> str:
-    # What a machine is in words goes on below, so that the table fits a mail.
-    from simulator.report.text import PROSE_WIDTH, format_table
+    from simulator.report.text import format_table
 
     rows = [
         (
@@ -53,17 +51,11 @@ def _table(found: list[dict[str, Any]]) -> str:
             str(m["nr_cpus"]),
             str(m["nr_nodes"]),
             f"{m['memory_bytes'] >> 30} GB",
+            m["title"],
         )
         for m in found
     ]
-    header = ("machine", "CPUs", "nodes", "memory")
-    numbers = max(len(line) for line in format_table(rows, header).splitlines())
-    lines: list[tuple[str, ...]] = []
-    for row, m in zip(rows, found, strict=True):
-        first, *others = textwrap.wrap(m["title"], PROSE_WIDTH - numbers - 2)
-        lines.append((*row, first))
-        lines += [("", "", "", "", other) for other in others]
-    return format_table(lines, (*header, ""), align="lrrrl")
+    return format_table(rows, ("machine", "CPUs", "nodes", "memory", ""), align="lrrrl")
 
 
 def _summary(machine: Machine) -> dict[str, Any]:

@@ -4,7 +4,7 @@ A profile as plain text
 -----------------------
 
 The report that ``tlbsim machines NAME`` prints: every value with its unit,
-kind, plausible range and source, in at most 78 columns.
+kind, plausible range and source, in at most 72 columns.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from simulator.machine.schema import (
 
 __all__ = ("count_kinds", "describe")
 
-_WIDTH = 78
+_WIDTH = 72
 _NAME, _VALUE, _KIND = 26, 16, 10
 
 
@@ -56,8 +56,8 @@ def count_kinds(machine: Machine) -> Counter[str]:
 
 
 def describe(machine: Machine) -> str:
-    """Return a report of a machine: plain text of at most 78 columns, without a final newline."""
-    lines = [f"{machine.name}: {machine.title}"]
+    """Return a report of a machine: plain text of at most 72 columns, without a final newline."""
+    lines = textwrap.wrap(f"{machine.name}: {machine.title}", _WIDTH)
     lines += textwrap.wrap(machine.description, _WIDTH)
     facts = [machine.isa, "virtual machine" if machine.virtual else "bare metal"]
     if machine.inherits:

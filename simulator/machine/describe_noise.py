@@ -4,7 +4,7 @@ A noise as plain text
 ---------------------
 
 The report that ``tlbsim noises NAME`` prints: every key with its value, meaning
-and source, in at most 78 columns; and what that means to an interrupt on some
+and source, in at most 72 columns; and what that means to an interrupt on some
 machine.
 """
 
@@ -19,11 +19,11 @@ from simulator.machine.schema import IdleState, Machine
 
 __all__ = ("describe_noise", "idle_mix")
 
-_WIDTH = 78
+_WIDTH = 72
 
 
 def describe_noise(noise: Noise, machine: Machine | None = None) -> str:
-    """Return a report of a noise: plain text of at most 78 columns, without a final newline."""
+    """Return a report of a noise: plain text of at most 72 columns, without a final newline."""
     lines = [f"noise {noise.name}", ""]
     for name, key in NOISE_KEYS.items():
         value = getattr(noise, name)

@@ -54,7 +54,7 @@ def batching_report(
     published: Sequence[PublishedTime] = (),
 ) -> str:
     """
-    Return the table of kernels, one run each, as plain text, at most 78 columns wide.
+    Return the table of kernels, one run each, as plain text, at most 72 columns wide.
 
     :param results: runs of one or more machines, HVO off and on, several kernels.
     :param command: what to type to get the same text again.
@@ -143,7 +143,7 @@ def _price_header(numbers: Mapping[str, str]) -> tuple[str, ...]:
         f"pages held\n(peak) {numbers[_HELD]}",
         "as\nmemory",
         "page_table_\nlock held",
-        "interrupts\noff",
+        "irqs\noff",
     )
 
 

@@ -54,7 +54,7 @@ _FOOTNOTE = (
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """Return a comparison as plain text, at most 78 columns wide."""
+    """Return a comparison as plain text, at most 72 columns wide."""
     many = comparison.replications > 1
     names = _short_names(comparison.labels)
     interval = f"{100 * comparison.level:g}% interval"

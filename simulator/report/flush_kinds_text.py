@@ -40,7 +40,7 @@ _HEADER = (
     "batch\n[3]",
     "late\n[4]",
     "remap\n[5]",
-    "un-\nflushed [6]",
+    "un-\nflushed\n[6]",
     "elapsed",
 )
 
@@ -49,7 +49,7 @@ def flush_kinds_report(
     cases: Sequence[FlushCase], *, title: str, command: str, phase: str = "alloc"
 ) -> str:
     """
-    Return the tables of all cases, as plain text, at most 78 columns wide.
+    Return the tables of all cases, as plain text, at most 72 columns wide.
 
     :param cases: runs on one machine.
     :param command: what to type to get the same text again.

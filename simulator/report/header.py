@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from simulator.analysis.frames import ResultTotals, fields_of, name_of, nr_cpus, phases_of
-from simulator.report.text import MAIL_WIDTH, format_count, wrapped
+from simulator.report.text import format_count, wrapped
 
 __all__ = (
     "cited_kernels",
@@ -114,11 +114,8 @@ def header_lines(result: ResultTotals) -> list[str]:
         *(("note", note) for note in _notes(result)),
     ]
     key = str(result.provenance.get("key", getattr(s, "key", "unknown")))
-    # Whole on one line, so that it can be copied.
-    return [
-        *(wrapped(value, f"{name:<11}") for name, value in rows),
-        wrapped(key, f"{'key':<11}", MAIL_WIDTH),
-    ]
+    # Whole on one line, so that it can be copied: 64 digits, after less than the other labels.
+    return [*(wrapped(value, f"{name:<11}") for name, value in rows), f"{'key':<8}{key}"]
 
 
 def cited_kernels(results: Sequence[ResultTotals]) -> list[str]:

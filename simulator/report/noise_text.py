@@ -44,7 +44,7 @@ def noise_report(
     groups: Mapping[str, Sequence[NoiseCase]], first: ResultTotals, *, command: str
 ) -> str:
     """
-    Return the tables as plain text, at most 78 columns wide.
+    Return the tables as plain text, at most 72 columns wide.
 
     :param groups: by title, the noises of a group in every phase, as they are to be listed.
     :param first: any of the results, for what all have in common.

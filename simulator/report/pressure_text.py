@@ -64,7 +64,7 @@ def pressure_report(
     command: str,
 ) -> str:
     """
-    Return the tables as plain text, at most 78 columns wide.
+    Return the tables as plain text, at most 72 columns wide.
 
     :param swept: by how the pages lie, runs of each kernel with each number of free pages.
     :param failures: by what fails, runs of each kernel with alloc and free.

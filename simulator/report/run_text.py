@@ -67,7 +67,7 @@ _SUMMARY_ROWS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
 
 
 def run_report(result: ResultFrames) -> str:
-    """Return the report of one run as plain text, at most 78 columns wide."""
+    """Return the report of one run as plain text, at most 72 columns wide."""
     phases = phases_of(result)
     blocks = ["\n".join(header_lines(result))]
     blocks += [

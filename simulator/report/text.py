@@ -3,7 +3,7 @@
 Plain text for a terminal or a mail
 -----------------------------------
 
-Tables without borders, numbers to the right, ASCII only, at most 78 columns
+Tables without borders, numbers to the right, ASCII only, at most 72 columns
 wide: what can be pasted into a mail on linux-mm and read there in a fixed
 font. Every conversion from nanoseconds, counts and fractions to something a
 human reads is here.
@@ -14,11 +14,10 @@ from __future__ import annotations
 import itertools
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 __all__ = (
     "MAIL_WIDTH",
-    "PROSE_WIDTH",
     "TIME_UNITS",
     "bar",
     "command_line",
@@ -36,9 +35,8 @@ __all__ = (
     "wrapped",
 )
 
-# A quoted reply adds two columns to each line and must still fit into 80.
-MAIL_WIDTH = 78
-PROSE_WIDTH = 72
+# What mail is wrapped at: a line still fits into 80 columns when it was quoted four times.
+MAIL_WIDTH = 72
 
 _MISSING = "-"
 _SHORTEST_COLUMN = 8
@@ -220,11 +218,11 @@ def underlined(title: str) -> str:
     alloc
     -----
     """
-    lines = textwrap.wrap(title, PROSE_WIDTH) or [""]
+    lines = textwrap.wrap(title, MAIL_WIDTH) or [""]
     return "\n".join([*lines, "-" * max(len(line) for line in lines)])
 
 
-def wrapped(text: str, prefix: str = "", width: int = PROSE_WIDTH) -> str:
+def wrapped(text: str, prefix: str = "", width: int = MAIL_WIDTH) -> str:
     """
     Return a paragraph for a mail, the first line after ``prefix``, the rest below it.
 
@@ -244,9 +242,8 @@ def command_line(command: str, prefix: str = "") -> str:
     >>> command_line("tlbsim run", "$ ")
     '$ tlbsim run'
     """
-    words = textwrap.wrap(
-        command, PROSE_WIDTH - len(prefix), break_long_words=False, break_on_hyphens=False
-    )
+    room = MAIL_WIDTH - len(prefix) - len(" \\")
+    words = textwrap.wrap(command, room, break_long_words=False, break_on_hyphens=False)
     return prefix + (" \\\n" + " " * len(prefix)).join(words)
 
 
@@ -261,8 +258,8 @@ def format_table(
     ``align`` has an ``l`` or ``r`` per column; without it the first column is
     text (left) and the rest are numbers (right). A header cell may have several
     lines; a row with a single cell is a heading across all columns. Where the
-    table would be wider than a mail, columns move closer, and then text (never
-    a number) is cut.
+    table would be wider than a mail, text at the end goes on below; otherwise
+    columns move closer, and then other text (never a number) goes on below.
 
     >>> print(format_table([("v6.6", "70.5 ms"), ("v6.7", "2.93 ms")], ("kernel", "elapsed")))
     kernel  elapsed
@@ -278,12 +275,13 @@ def format_table(
     if any(len(line) != len(align) for line in columns):
         raise ValueError("rows, header and align differ in their number of columns")
     widths, gap = _fitted([max(map(len, column)) for column in zip(*columns, strict=True)], align)
-    return "\n".join(_line(line, widths, align, gap) for line in lines)
+    return "\n".join(text for line in lines for text in _lines(line, widths, align, gap))
 
 
-# Fit the columns into a mail: move them closer, then cut text.
+# Fit the columns into a mail: move them closer, then make room at the cost of text.
 def _fitted(widths: list[int], align: str) -> tuple[list[int], int]:
-    gap = 2 if sum(widths) + 2 * (len(widths) - 1) <= MAIL_WIDTH else 1
+    # Text at the end can go on below without tearing a row apart.
+    gap = 2 if sum(widths) + 2 * (len(widths) - 1) <= MAIL_WIDTH or align[-1] == "l" else 1
     excess = sum(widths) + gap * (len(widths) - 1) - MAIL_WIDTH
     texts = [i for i, side in enumerate(align) if side == "l"]
     for i in sorted(texts, key=lambda i: -widths[i]):
@@ -293,14 +291,20 @@ def _fitted(widths: list[int], align: str) -> tuple[list[int], int]:
     return widths, gap
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], align: str, gap: int) -> str:
+def _lines(cells: Sequence[str], widths: Sequence[int], align: str, gap: int) -> Iterator[str]:
     if len(cells) == 1:
-        return cells[0]
-    padded = [
-        _cut(cell, width).rjust(width) if side == "r" else _cut(cell, width).ljust(width)
+        yield from _folded(cells[0], MAIL_WIDTH)
+        return
+    columns = [
+        [cell] if side == "r" else _folded(cell, width)
         for cell, width, side in zip(cells, widths, align, strict=True)
     ]
-    return (" " * gap).join(padded).rstrip()
+    for parts in itertools.zip_longest(*columns, fillvalue=""):
+        padded = [
+            part.rjust(width) if side == "r" else part.ljust(width)
+            for part, width, side in zip(parts, widths, align, strict=True)
+        ]
+        yield (" " * gap).join(padded).rstrip()
 
 
 # Cells of several lines become several rows, aligned at the bottom.
@@ -313,5 +317,12 @@ def _header_lines(header: Sequence[str]) -> list[list[str]]:
     ]
 
 
-def _cut(cell: str, width: int) -> str:
-    return cell if len(cell) <= width else cell[: width - 2] + ".."
+# What goes on below is indented as the cell is, and by two more.
+def _folded(cell: str, width: int) -> list[str]:
+    if len(cell) <= width:
+        return [cell]
+    indent = " " * (len(cell) - len(cell.lstrip()))
+    return textwrap.wrap(
+        cell.lstrip(), width, initial_indent=indent, subsequent_indent=f"{indent}  ",
+        break_on_hyphens=False,
+    )  # fmt: skip

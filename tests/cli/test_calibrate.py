@@ -57,7 +57,8 @@ def test_the_report_shows_every_timing_and_the_profile_runs(tlbsim, times, tmp_p
     described = tlbsim("machines", out)
     assert described.status == 0
     assert "huge_alloc_2m: " in described.out
-    assert "from box, 4096 pages of 2M, v6.6, HVO off, alloc: 0.0175 s" in described.out
+    flat = " ".join(described.out.split())
+    assert "from box, 4096 pages of 2M, v6.6, HVO off, alloc: 0.0175 s" in flat
     assert tlbsim("run", "--machine", out, "--pages", "2").status == 0
 
 

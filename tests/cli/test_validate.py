@@ -79,7 +79,7 @@ def test_the_widest_mismatch_fits_a_mail(tlbsim, tmp_path):
     path.write_text("\n".join([",".join(row), ",".join(map(str, row.values()))]))
     done = tlbsim("validate", "--counts", path, "--machine", "epyc-7j13-vm252")
     assert done.status == 1
-    assert max(map(len, done.out.splitlines())) <= 78
+    assert max(map(len, done.out.splitlines())) <= 72
 
 
 def test_wrong_input_leaves_standard_output_empty(tlbsim, tmp_path):

@@ -315,7 +315,7 @@ def test_the_largest_share_is_the_one_that_the_tables_reach(name):
 def test_a_noise_is_described_with_every_key_its_reason_and_its_effect():
     noise = load_noise("busy").with_values({"shootdowns_per_s": 1000})
     text = describe_noise(noise, VM)
-    assert max(map(len, text.splitlines())) <= 78
+    assert max(map(len, text.splitlines())) <= 72
     for key in NOISE_KEYS:
         assert f"\n  {key} " in text
     effect = text.split("finds a CPU\n")[1].splitlines()

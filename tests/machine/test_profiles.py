@@ -141,11 +141,11 @@ def test_profile_survives_json_without_nan(name):
 
 
 @pytest.mark.parametrize("name", machines())
-def test_description_is_plain_text_of_78_columns_with_every_source(name):
+def test_description_is_plain_text_of_72_columns_with_every_source(name):
     machine = load_machine(name)
     text = describe(machine)
     assert text.isascii()
-    assert all(len(line) <= 78 and line == line.rstrip() for line in text.splitlines())
+    assert all(len(line) <= 72 and line == line.rstrip() for line in text.splitlines())
     flat = " ".join(text.split())
     for value in quantities(machine):
         assert " ".join(value.source.split()) in flat

@@ -102,10 +102,29 @@ cells = st.text(st.characters(codec="ascii", categories=("L", "N")), max_size=80
 
 
 @given(st.lists(st.tuples(cells, st.integers(0, 10**9).map(format_count)), min_size=1, max_size=5))
-def test_table_fits_a_mail_and_never_cuts_a_number(rows):
+def test_table_fits_a_mail_and_loses_neither_text_nor_a_number(rows):
     lines = format_table(rows, ("name", "count")).splitlines()
     assert max(map(len, lines)) <= MAIL_WIDTH
-    assert all(line.endswith(row[1]) for line, row in zip(lines[1:], rows, strict=True))
+    left = iter(lines[1:])
+    for name, count in rows:
+        first = next(left)
+        assert first.endswith(count)
+        text = first.removesuffix(count).strip()
+        # The rest of a long name stands below.
+        while text != name:
+            text += next(left).strip()
+    assert list(left) == []
+
+
+def test_what_does_not_fit_goes_on_below_its_column():
+    subject = "hugetlb: batch PMD split for bulk vmemmap dedup, one flush for all of them"
+    rows = [("v6.6+6", "1,234", subject), ("v6.7", "2", "short")]
+    assert format_table(rows, ("kernel", "flushes", ""), "lrl").splitlines() == [
+        "kernel  flushes",
+        "v6.6+6    1,234  hugetlb: batch PMD split for bulk vmemmap dedup, one",
+        "                   flush for all of them",
+        "v6.7          2  short",
+    ]
 
 
 def test_table_refuses_ragged_rows():
