@@ -18,6 +18,7 @@ from simulator.report.hvo_2021_text import hvo_2021_report
 from simulator.report.ipi_text import ipi_report
 from simulator.report.noise_text import noise_report
 from simulator.report.pressure_text import pressure_report
+from simulator.report.rcu_text import rcu_report
 from simulator.report.run_text import run_report, summary_json
 
 __all__ = (
@@ -29,6 +30,7 @@ __all__ = (
     "noise_report",
     "hvo_2021_report",
     "pressure_report",
+    "rcu_report",
     "run_report",
     "shootdown_report",
     "summary_json",

@@ -19,6 +19,7 @@ from simulator.report.plots.ipi import plot_broadcasts
 from simulator.report.plots.latency import plot_latency
 from simulator.report.plots.noise import plot_noise
 from simulator.report.plots.pressure import plot_pressure
+from simulator.report.plots.rcu import plot_rcu
 from simulator.report.plots.style import save
 from simulator.report.plots.throughput import plot_throughput
 from simulator.report.plots.time_by import plot_time_by
@@ -34,6 +35,7 @@ __all__ = (
     "plot_latency",
     "plot_noise",
     "plot_pressure",
+    "plot_rcu",
     "plot_scaling",
     "plot_shootdowns",
     "plot_throughput",
