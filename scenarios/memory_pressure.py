@@ -11,6 +11,7 @@ Covers:
     - the answer that was merged (v6.7), the ones that were debated, and v6.6
     - few free base pages, from none to enough for all
     - huge pages that share vmemmap PMDs (64 to one) or have one each
+    - one PTE page that cannot be had, though others can
     - head pages and restore pages that cannot be had
 
 Scenario:
@@ -54,6 +55,7 @@ NR_PAGES = 1024  # huge pages of 2 MB
 NR_PAGES_QUICK = 64
 STEP = 2  # from one number of free pages to the next
 STEP_LISTED = 16  # ... in the tables
+ONE_FAILS = "the PTE page of the split in the middle, once"
 
 
 def main(argv: Sequence[str]) -> tuple[int, str]:
@@ -68,7 +70,8 @@ def main(argv: Sequence[str]) -> tuple[int, str]:
     with whole_files(args.out) as folder, tqdm(total=total, leave=False, disable=None) as bar:
         results = {where: list(simulate_all(runs, bar.update)) for where, runs in swept.items()}
         failed = {what: list(simulate_all(runs, bar.update)) for what, runs in failing.items()}
-        plots.save(plots.plot_pressure(results), folder / "memory-pressure.png")
+        figure = plots.plot_pressure(results, failed[ONE_FAILS])
+        plots.save(figure, folder / "memory-pressure.png")
 
         # Report
         command = shlex.join(["python", f"scenarios/{Path(__file__).name}", *argv])
@@ -132,13 +135,17 @@ def powers(base: int, below: int) -> Iterator[int]:
 
 
 def failures(args: Namespace) -> dict[str, list[Scenario]]:
-    """Return what else cannot be had, and the scenarios of v6.6 and v6.7 for it."""
+    """Return what else cannot be had, and the scenarios of the kernels that it concerns."""
     base = placements(args)["Each huge page in a PMD of its own"].replace(phases=("alloc", "free"))
     middle = 7 * (base.pages // 2)
     cases = {
         "nothing fails": base,
         "no new head page at all": base.replace(
             faults={"head_page": tuple(range(1, base.pages + 1))}
+        ),
+        # Enough pages for all: what fails is over at once, and most answers cost nothing then.
+        ONE_FAILS: base.replace(
+            phases=("alloc",), free_pages=2 * base.pages, faults={"pte_page": (base.pages // 2,)}
         ),
         "one restore page in the middle": base.replace(faults={"restore_page": (middle,)}),
         "three restore pages in a row": base.replace(
@@ -148,7 +155,10 @@ def failures(args: Namespace) -> dict[str, list[Scenario]]:
             free_pages=max(2, base.pages // 4)
         ),
     }
-    return {what: [s.replace(kernel=k) for k in KERNELS[:2]] for what, s in cases.items()}
+    return {
+        what: [s.replace(kernel=k) for k in (KERNELS if what == ONE_FAILS else KERNELS[:2])]
+        for what, s in cases.items()
+    }
 
 
 if __name__ == "__main__":

@@ -139,6 +139,29 @@ def test_without_head_pages_as_many_pages_are_gained(quick):
     assert [row[1:] for row in rows[:4]] == [with_heads] * 2 + [without] * 2
 
 
+def test_a_failure_that_is_over_at_once_costs_late_splits_only_where_splitting_stops(quick):
+    block = quick[1].stdout.split("in the middle, once\n")[1].split("\n16 base pages")[0]
+    rows = [line.split() for line in block.splitlines()]
+    assert [row[0].removeprefix("v6.7+enomem-") for row in rows] == list(KERNELS)
+    # The 32nd of 64 PTE pages, a PMD to each folio.
+    n, k = 64, 32
+    optimised = {"v6.6": n - 1, "abort": 0}
+    # Of v6.7 all from the 32nd on are split late; of those that go on, that one.
+    flushes = {
+        "v6.6": 2 * (n - 1),
+        "v6.7": 2 + n - k + 1,
+        "abort": 1,
+        "ignore": 2 + 1,
+        "go-on": 2 + 1,
+        "retry": 2 * 2,
+    }
+    for name, row in zip(KERNELS, rows, strict=True):
+        assert row[1] == str(optimised.get(name, n))
+        assert row[5] == str(flushes[name])
+    # Split for nothing: 31 PTE pages are lost.
+    assert rows[2][4] == str(-(k - 1))
+
+
 def test_what_cannot_be_restored_stays_as_surplus(quick):
     free = quick[1].stdout.split("cannot be had\n")[1].split("\n\n\n")[0].split("\n\n")[1]
     rows = [line.split()[:3] for line in free.splitlines() if line.startswith("  v6.")]

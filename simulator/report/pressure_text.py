@@ -5,8 +5,8 @@ Memory pressure
 
 The tables of what each answer to ENOMEM ends with when few base pages are free:
 a block for every way in which the huge pages lie, a row for every number of free
-pages, a column for every kernel; then what v6.6 and v6.7 do without head pages
-and without pages to restore.
+pages, a column for every kernel; then what they do without a single PTE page, and v6.6
+and v6.7 without head pages and without pages to restore.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _failures(failures: Mapping[str, Sequence[ResultFrames]]) -> str:
         faults = runs[0].scenario.faults
         if "restore_page" not in faults:
             allocs += [(what,), *map(_alloc_row, runs)]
-        if "head_page" not in faults:
+        if not faults.keys() & {"head_page", "pte_page"}:
             frees += [(what,), *map(_free_row, runs)]
     alloc_header = (
         "alloc", "optimised", "head\npages", "pages\nfreed", "net\npages", "flushes", "elapsed"
@@ -135,7 +135,7 @@ def _failures(failures: Mapping[str, Sequence[ResultFrames]]) -> str:
     free_header = ("free", "given\nback", "surplus\n[4]", "as\nmemory", "flushes", "elapsed")
     return "\n".join(
         [
-            underlined("Head pages and restore pages that cannot be had"),
+            underlined("PTE pages, head pages and restore pages that cannot be had"),
             format_table(allocs, alloc_header),
             "",
             format_table(frees, free_header),
