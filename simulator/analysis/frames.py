@@ -110,6 +110,8 @@ def name_of(value: object) -> str:
 
     >>> name_of("v6.6"), name_of(True), name_of(("alloc", "free")), name_of({})
     ('v6.6', 'on', 'alloc,free', 'none')
+    >>> name_of({"preset": "idle", "idle_share": 0.5, "preempted_share": 0.0})
+    'idle (idle_share 0.5, preempted_share 0)'
     """
     match value:
         case str():
@@ -123,6 +125,9 @@ def name_of(value: object) -> str:
         case Mapping():
             if isinstance(value.get("name"), str):
                 return str(value["name"])
+            if "preset" in value:
+                changes = (f"{key} {value[key]:g}" for key in sorted(value) if key != "preset")
+                return f"{value['preset']} ({', '.join(changes)})"
             return ",".join(f"{key}={name_of(value[key])}" for key in sorted(value)) or "none"
         case tuple() | list():
             return ",".join(name_of(item) for item in value) or "none"

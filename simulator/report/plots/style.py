@@ -79,10 +79,24 @@ def add_caption(figure: Figure, results: Sequence[ResultTotals], how_to_read: st
         each("noise", lambda r: name_of(r.scenario.noise)),
         each("seed", lambda r: str(r.scenario.seed)),
         *distinct(f"set {text}" for r in results if (text := set_text(r.provenance))),
-        *distinct(note for r in results for note in r.provenance.get("notes", ())),
+        *_remarks(results),
         version_text(results[0].provenance),
     ]
     write_caption(figure, facts, how_to_read)
+
+
+# Who proposed a kernel, and where, is in the report beside the plot.
+def _remarks(results: Sequence[ResultTotals]) -> list[str]:
+    kernels = {getattr(r.scenario, "kernel_class", None) for r in results}
+    proposals = {name for kernel in kernels if (name := getattr(kernel, "proposed_in", ""))}
+    notes = distinct(note for r in results for note in r.provenance.get("notes", ()))
+    others = [note for note in notes if not any(note.endswith(where) for where in proposals)]
+    unmerged = distinct(
+        name_of(r.scenario.kernel)
+        for r in results
+        if getattr(getattr(r.scenario, "kernel_class", None), "proposed_in", "")
+    )
+    return [*([f"never merged: {', '.join(unmerged)}"] if unmerged else []), *others]
 
 
 def write_caption(figure: Figure, facts: Sequence[str], how_to_read: str) -> None:
