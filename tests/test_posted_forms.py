@@ -65,9 +65,12 @@ def script():
 @pytest.fixture(scope="module")
 def quick(script, tmp_path_factory):
     folder = tmp_path_factory.mktemp("posted")
-    status, text = script.main(["--quick", "--machine=laptop-8", f"--out={folder / 'out'}"])
+    save, figures = script.plots.save, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(script.plots, "save", lambda f, path: figures.append(f) or save(f, path))
+        status, text = script.main(["--quick", "--machine=laptop-8", f"--out={folder / 'out'}"])
     assert status == 0
-    return folder / "out", text
+    return folder / "out", text, figures[0]
 
 
 def tables(text):
@@ -88,7 +91,7 @@ def test_every_form_makes_the_flushes_of_its_formula(quick):
 
 
 def test_the_report_fits_a_mail_and_is_also_a_file(quick):
-    folder, text = quick
+    folder, text, _ = quick
     assert text.isascii()
     assert max(map(len, text.splitlines())) <= 72
     assert (folder / "posted-forms.txt").read_text(encoding="utf-8") == text
@@ -99,6 +102,22 @@ def test_the_plot_is_an_image_with_something_on_it(quick):
     pixels = imread(quick[0] / "posted-forms.png")
     assert min(pixels.shape[:2]) > 200
     assert len(np.unique(pixels[:, :, 0])) > 10
+
+
+def test_the_plot_shows_every_number_of_the_formulas(quick):
+    figure = quick[2]
+    for ax, forms in zip(figure.axes, WANTED.values(), strict=True):
+        names = [label.get_text() for label in ax.get_yticklabels()]
+        assert names == list(forms)
+        for y, (flushes, *kinds, unflushed) in enumerate(forms.values()):
+            # A dash where there is none, and the same columns in all panels.
+            shown = [text.get_text() for text in ax.texts if text.xy[1] == y]
+            wanted = [str(n or "-") for n in (*kinds, flushes, unflushed)]
+            assert [text.replace(",", "") for text in shown] == wanted
+    caption = figure.get_supxlabel()
+    assert "@oracle.com" not in caption
+    assert "never merged: v6.6+6@v1" in " ".join(caption.split())
+    assert caption.count("\n") < 5
 
 
 def test_the_default_is_the_machine_of_the_published_figures(script):

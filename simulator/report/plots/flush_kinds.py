@@ -3,22 +3,22 @@
 Flushes by what they are for
 ----------------------------
 
-A panel per situation, a bar per kernel: the time of the phase, and in it the time in
-flushes of each kind.
+A panel per situation, a row per kernel, a column per kind of flush: how many there are,
+and how many PMDs were split and not flushed in time.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from simulator.analysis.flush_kinds import FLUSH_KINDS, FlushCase, flush_kinds
-from simulator.analysis.frames import ResultFrames, name_of
-from simulator.report.plots.style import add_caption, new_figure, one_machine, time_unit
-from simulator.report.text import format_count, format_ns
+from simulator.analysis.frames import name_of
+from simulator.report.plots.style import GREY, add_caption, new_figure, one_machine
+from simulator.report.text import format_count
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -28,102 +28,90 @@ _COLORS = {
     "split": "#0072B2",
     "batch": "#009E73",
     "late": "#D55E00",
-    "remap": "#FDBE85",
+    "remap": "#E69F00",
     "other": "#CC79A7",
 }
 _LABELS = {
-    "split": "split of a PMD",
-    "batch": "once for a list",
-    "late": "late split",
-    "remap": "remap of a folio",
-    "other": "other flush",
+    "split": "split of\na PMD",
+    "batch": "once for\na list",
+    "late": "late\nsplit",
+    "remap": "remap of\na folio",
+    "other": "other\nflush",
 }
-_REST = "everything else"
-_REST_COLOR = "#BDBDBD"
+_ALL = "all\nflushes"
+_UNFLUSHED = "PMDs left\nunflushed"
 _WARNING = "#B2182B"
+_LIGHT = "#E5E5E5"
+# Areas of the marker for one, and what each factor of ten adds (square points).
+_ONE, _TENFOLD = 25.0, 55.0
+_LEFT = 0.24
 
 
 def plot_flush_kinds(cases: Sequence[FlushCase], phase: str = "alloc") -> Figure:
     """
-    Return bars of the time of a phase, flushes apart by kind, one panel per case.
+    Return the numbers of flushes by kind, as markers that grow with them, a panel per case.
 
     :param cases: runs of one machine, one per kernel in each case.
     """
     results = [r for case in cases for r in case.results]
     one_machine(results)
     pairs = [cases[i : i + 2] for i in range(0, len(cases), 2)]
-    bars = sum(max(len(case.results) for case in pair) for pair in pairs)
-    figure = new_figure(
-        11.0, 1.2 + 0.8 * len(pairs) + 0.28 * bars, "What each form spends in flushes"
-    )
+    rows = sum(max(len(case.results) for case in pair) for pair in pairs)
+    title = "How often each form flushes, and for what"
+    figure = new_figure(11.0, 1.2 + 0.9 * len(pairs) + 0.3 * rows, title)
     grid = figure.subplots(len(pairs), 2, squeeze=False)
     axes = [ax for row in grid for ax in row]
+    seen = {k for r in results for k, found in flush_kinds(r, phase).items() if found.count}
     for ax, case in zip(axes, cases, strict=False):
-        _panel(ax, case, phase)
+        _panel(ax, case, phase, [kind for kind in FLUSH_KINDS if kind in seen])
     for ax in axes[len(cases) :]:
         ax.set_visible(False)
-    found: dict[str, Artist] = {}
-    for ax in axes:
-        handles, labels = ax.get_legend_handles_labels()
-        found |= dict(zip(labels, handles, strict=True))
-    order = [name for name in (*_LABELS.values(), _REST) if name in found]
-    figure.legend(
-        [found[name] for name in order],
-        order,
-        loc="outside right upper",
-        title="time in",
-        fontsize=8,
-    )
     add_caption(
         figure,
         results,
-        f"One bar is one run of {phase}, as long as it took; the panels have scales of their own."
-        " In red: PMDs split and not flushed before vmemmap pages were given back.",
+        f"Number of flushes in one {phase}, by what they are for; the area of a marker grows with"
+        " the logarithm. Every flush interrupts all other CPUs; those for a PMD or a list empty"
+        " their TLBs, that for a folio does not. In red: PMDs that were split and not flushed"
+        " before vmemmap pages were given back.",
     )
     return figure
 
 
-def _panel(ax: Axes, case: FlushCase, phase: str) -> None:
-    elapsed = [_elapsed_ns(r, phase) for r in case.results]
-    kinds = [flush_kinds(r, phase) for r in case.results]
-    unit, unit_ns = time_unit(max(elapsed))
-    at = range(len(elapsed))
-    left = [0.0] * len(elapsed)
-    for kind in FLUSH_KINDS:
-        if not any(k[kind].count for k in kinds):
-            continue
-        widths = [k[kind].ns / unit_ns for k in kinds]
-        ax.barh(at, widths, 0.72, left=left, color=_COLORS[kind], label=_LABELS[kind])
-        left = [a + b for a, b in zip(left, widths, strict=True)]
-    rest = [ns / unit_ns - done for ns, done in zip(elapsed, left, strict=True)]
-    ax.barh(at, rest, 0.72, left=left, color=_REST_COLOR, label=_REST)
-    for y, (r, ns, k) in enumerate(zip(case.results, elapsed, kinds, strict=True)):
-        flushes = sum(found.count for found in k.values())
-        text = f"{format_ns(ns)}, {format_count(flushes)} flushes"
-        note = ax.annotate(
-            text, (ns / unit_ns, y), (3, 0), textcoords="offset points", va="center", fontsize=7
-        )
+def _panel(ax: Axes, case: FlushCase, phase: str, kinds: Sequence[str]) -> None:
+    columns = [*(_LABELS[kind] for kind in kinds), _ALL, _UNFLUSHED]
+    for y, r in enumerate(case.results):
+        found = flush_kinds(r, phase)
+        for x, kind in enumerate(kinds):
+            _count(ax, x, y, found[kind].count, _COLORS[kind])
+        total = format_count(sum(kind.count for kind in found.values()))
+        ax.annotate(total, (len(kinds), y), ha="center", va="center", fontsize=8.5)
         unflushed = case.unflushed[name_of(r.scenario.kernel)]
-        if unflushed:
-            ax.annotate(
-                f" {format_count(unflushed)} unflushed",
-                (1, 0.5),
-                xycoords=note,
-                va="center",
-                fontsize=7,
-                color=_WARNING,
-            )
-    # Room for what stands behind the longest bar.
-    ax.set_xlim(0, 1.9 * max(elapsed) / unit_ns)
-    ax.set_yticks(list(at), [name_of(r.scenario.kernel) for r in case.results], fontsize=8)
-    ax.invert_yaxis()
-    ax.set_xlabel(f"{phase} ({unit})", fontsize=8)
-    ax.set_title(case.title, fontsize=9, loc="left")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(axis="y", length=0)
-    ax.tick_params(axis="x", labelsize=7)
+        _count(ax, len(kinds) + 1, y, unflushed, _WARNING, "X")
+        ax.axhline(y + 0.5, color=_LIGHT, linewidth=0.8, zorder=0)
+    ax.axvline(len(kinds) - 0.5, color=_LIGHT, linewidth=0.8, zorder=0)
+    ax.set_xlim(-0.5, len(columns) - 0.4)
+    ax.set_ylim(len(case.results) - 0.5, -0.5)
+    ax.set_xticks(range(len(columns)), columns, fontsize=7.5)
+    ax.xaxis.tick_top()
+    ax.set_yticks(range(len(case.results)), [name_of(r.scenario.kernel) for r in case.results],
+                  fontsize=8)  # fmt: skip
+    ax.get_xticklabels()[-1].set_color(_WARNING)
+    ax.set_title(case.title, fontsize=9, loc="left", fontweight="bold")
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
 
 
-def _elapsed_ns(result: ResultFrames, phase: str) -> int:
-    summary = result.summary
-    return int(summary.loc[summary["phase"] == phase, "elapsed_ns"].iloc[0])
+# A marker and its number; a dash for none.
+def _count(ax: Axes, x: float, y: float, count: int, color: str, shape: str = "o") -> None:
+    if not count:
+        ax.annotate("-", (x, y), ha="center", va="center", fontsize=8, color=GREY)
+        return
+    area = _ONE + _TENFOLD * math.log10(count)
+    # Marker and number together are in the middle.
+    x -= _LEFT
+    beside = (area**0.5 / 2 + 3, 0)
+    ax.scatter([x], [y], s=area, color=color, marker=shape, linewidths=0)
+    ax.annotate(
+        format_count(count), (x, y), beside, textcoords="offset points", va="center",
+        fontsize=8.5, color=_WARNING if color == _WARNING else "black",
+    )  # fmt: skip
