@@ -59,6 +59,9 @@ def plot_ceiling(
         if marked:
             label = f"published, {role}"
             y = [found[n].ns / 1000 for n in marked]
+            if not fitted:
+                # To what was predicted for it: which line it belongs to.
+                ax.vlines(marked, [times[n].mean_ns / 1000 for n in marked], y, color="black")
             ax.plot(
                 marked, y, "D", markersize=4.5, color="black", markerfacecolor=face, label=label
             )
@@ -85,7 +88,8 @@ def plot_ceiling(
         [*facts, version_text(flushes.provenance)],
         "The ceiling should be where INVLPG with the misses that it causes crosses the line of "
         "the full flush. Which line that is depends on how many of the other translations are "
-        "used again. Diamonds: published averages; the model was fitted to the open ones.",
+        "used again. Diamonds: published averages, which belong to the dashed line: it was fitted "
+        "to the open ones, and predicts the filled ones, with lines as long as its error.",
     )
     return figure
 

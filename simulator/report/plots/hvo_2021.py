@@ -4,7 +4,7 @@ Simulated beside the first published histograms of HVO
 ------------------------------------------------------
 
 A panel per histogram: the share of folios in each bucket of bpftrace, published and
-simulated, and over it how the simulated times lie within the buckets.
+simulated, and below it how the simulated times lie within the buckets.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ __all__ = ("plot_hvo_2021",)
 
 _PUBLISHED = "#B2182B"
 _SIMULATED = "#0072B2"
-_LINE = "#000000"
+_FINER = "simulated, finer"
 _BINS_PER_OCTAVE = 48
 # From and to powers of two of nanoseconds: 4 us to 64 us.
 _FIRST, _LAST = 12, 16
+# How far the finest bin reaches down, in percent of the axis above.
+_DEEPEST = 30
 
 
 def plot_hvo_2021(
@@ -49,13 +51,21 @@ def plot_hvo_2021(
         ax.set_xlabel("time of a folio (us)")
     for ax in axes[:, 0]:
         ax.set_ylabel("folios (%)")
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    # What is below the axis last.
+    order = sorted(range(len(labels)), key=lambda i: labels[i] == _FINER)
+    figure.legend(
+        [handles[i] for i in order],
+        [labels[i] for i in order],
+        loc="outside right upper",
+        fontsize=8,
+    )
     add_caption(
         figure,
         [results[False], results[True]],
-        f"Bars: share of the folios in each bucket of bpftrace's hist(), a power of two. Line:"
-        " how the simulated times lie, with a scale of its own. Published:"
-        f" {published[0].source}; the probes' own cost is in it.",
+        f"Bars: share of the folios in each bucket of bpftrace's hist(), a power of two. Below"
+        " the axis: how the simulated times lie within the buckets, to a scale of its own."
+        f" Published: {published[0].source}; the probes' own cost is in it.",
     )
     return figure
 
@@ -74,20 +84,24 @@ def _panel(ax: Axes, p: PublishedHistogram, result: ResultFrames) -> None:
         ax.bar_label(drawn, texts, fontsize=7, padding=2, color=color)
     edges = np.linspace(_FIRST, _LAST, (_LAST - _FIRST) * _BINS_PER_OCTAVE + 1)
     density, _ = np.histogram(np.log2(times_ns), edges)
-    line = 60 * density / density.max()
-    ax.plot(edges[:-1], line, color=_LINE, linewidth=1, label="simulated, finer")
+    ax.stairs(
+        -_DEEPEST * density / density.max(), edges, fill=True, color=_SIMULATED, alpha=0.45,
+        label=_FINER,
+    )  # fmt: skip
+    ax.axhline(0, color="black", linewidth=0.8)
     for octave in range(_FIRST, _LAST + 1):
         ax.axvline(octave, color="#D9D9D9", linewidth=0.8, zorder=0)
     ticks = range(_FIRST, _LAST + 1)
     ax.set_xticks(list(ticks), [f"{2**octave / 1000:.3g}" for octave in ticks])
     ax.set_xlim(_FIRST, _LAST)
-    ax.set_ylim(0, 112)
+    ax.set_ylim(-_DEEPEST - 4, 112)
+    ax.set_yticks(range(0, 101, 20))
     summary = result.summary[result.summary["phase"] == p.phase]
     page_ns = float(summary["elapsed_ns"].iloc[0]) / result.scenario.pages
     role = "fitted" if p.fitted else "predicted"
     ax.set_title(
-        f"{p.phase}, HVO {name_of(p.hvo)}: a page in {format_ns(p.page_ns)},"
-        f" simulated {format_ns(page_ns)} ({role})",
+        f"{p.phase}, HVO {name_of(p.hvo)}: published {format_ns(p.page_ns)} a page,"
+        f" {role} {format_ns(page_ns)}",
         fontsize=9,
         loc="left",
     )

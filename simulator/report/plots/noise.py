@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from simulator.analysis.frames import ResultTotals
 from simulator.analysis.under_noise import NoiseCase
 from simulator.report.plots.style import (
-    GREY,
     add_caption,
     line_styles,
     log_if_wide,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ("plot_noise",)
 
 _DASHES = {0.5: "-", 0.99: "--"}
+_NAMES = {0.5: "median flush", 0.99: "99th percentile"}
 
 
 def plot_noise(
@@ -64,13 +64,13 @@ def plot_noise(
             color, width = styles[kernel]
             common = {"color": color, "linewidth": width if column else 0, "marker": "o"}
             y = [case.elapsed_ns[i] / unit_ns for case in cases]
-            top.plot(x, y, label=kernel, **common)
+            top.plot(x, y, label=f"{kernel}, mean time", **common)
             for q, dashes in _DASHES.items():
                 y = [(case.flushes[i].quantile(q) or 0) / flush_unit_ns for case in cases]
                 shape = "o" if q == 0.5 else "^"
                 style = {**common, "linestyle": dashes, "marker": shape}
-                bottom.plot(x, y, label=f"{kernel} (flush: p{100 * q:g})", **style)
-        _speed_ups(top, x, cases, unit_ns)
+                bottom.plot(x, y, label=f"{kernel}, {_NAMES[q]}", **style)
+        _speed_ups(top, x, cases)
         for ax in (top, bottom):
             ax.set_xticks(x, [case.label for case in cases], fontsize=8)
             ax.set_xlim(-0.5, len(cases) - 0.3)
@@ -79,25 +79,28 @@ def plot_noise(
         bottom.set_xlabel("preset" if not column else key)
     for ax in (axes[0][0], axes[1][0]):
         if ax.get_yscale() == "linear":
-            ax.set_ylim(bottom=0)
+            ax.set_ylim(0, 1.06 * ax.get_ylim()[1])
     axes[0][0].set_ylabel(f"elapsed time ({unit})")
     axes[1][0].set_ylabel(f"time of one flush ({flush_unit})")
-    figure.legend(*axes[1][1].get_legend_handles_labels(), loc="outside right upper")
+    # A legend for each row: what a marker stands for is not the same in both.
+    for ax in axes[:, -1]:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=8)
     add_caption(
         figure,
         results,
-        "Above: mean time; the numbers between are how many times as long the first kernel takes. "
-        "Below: median and 99th percentile of the flushes, of which the second kernel makes few. "
+        f"Above: mean time, and how many times as long {every[0].kernels[0]} takes. "
+        "Below: median and 99th percentile of the flushes, of which the faster kernel makes few. "
         f"Right: {changed}; not to scale.",
     )
     return figure
 
 
-# How many times as long the first kernel takes, between the two points.
-def _speed_ups(ax: Axes, x: Sequence[float], cases: Sequence[NoiseCase], unit_ns: int) -> None:
-    is_log = ax.get_yscale() == "log"
+# Over the panel, where no line can cross them.
+def _speed_ups(ax: Axes, x: Sequence[float], cases: Sequence[NoiseCase]) -> None:
+    before, after = cases[0].kernels
+    ax.set_title(f"time of {before} over that of {after}:", fontsize=8, loc="left", pad=16)
     for at, case in zip(x, cases, strict=True):
-        before, after = (ns / unit_ns for ns in case.elapsed_ns)
-        middle = (before * after) ** 0.5 if is_log else (before + after) / 2
-        ax.plot([at, at], [before, after], color=GREY, linewidth=0.6, zorder=0)
-        ax.text(at + 0.06, middle, f"{case.speed_up.mean:.3g}x", fontsize=8, va="center")
+        ax.annotate(
+            f"{case.speed_up.mean:.3g}x", (at, 1), (0, 3), xycoords=ax.get_xaxis_transform(),
+            textcoords="offset points", fontsize=8, ha="center", va="bottom",
+        )  # fmt: skip
