@@ -19,15 +19,17 @@ class InputError(ValueError):
     """Wrong input; ``str(error)`` is the one line shown to the user."""
 
 
-def nearest(word: str, choices: Iterable[str]) -> str:
+def nearest(word: str, choices: Iterable[str], cutoff: float = 0.5) -> str:
     """
     Return a hint at the nearest valid name, or an empty string.
+
+    ``cutoff`` is the least likeness (0 to 1) of a name to be one that was meant.
 
     >>> nearest("v6.8", ("v6.6", "v6.6+8", "v6.7"))
     " (did you mean 'v6.7'?)"
     """
     known = sorted(choices)
-    found = difflib.get_close_matches(word, known, n=len(known) or 1, cutoff=0.5)
+    found = difflib.get_close_matches(word, known, n=len(known) or 1, cutoff=cutoff)
     if not found:
         return ""
 

@@ -150,6 +150,11 @@ def test_the_default_is_the_published_size(script):
         assert (scenario.pages, scenario.kernel) == (10240, "v5.14")
 
 
+def test_a_machine_cannot_be_asked_for_and_no_option_is_near(script):
+    with pytest.raises(InputError, match=r"^unknown option '--machine'; see"):
+        script.main(["--machine=laptop-8"])
+
+
 @pytest.mark.parametrize("argv", [["--seed=-1"], ["--quik"], ["--seed=x"]])
 def test_wrong_input_gets_one_line(script, argv, tmp_path):
     with pytest.raises(InputError) as error:

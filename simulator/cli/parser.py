@@ -37,7 +37,8 @@ class Parser(argparse.ArgumentParser):
         """Raise InputError for an argument that no option takes."""
         name = argument.split("=", maxsplit=1)[0]
         if name.startswith("-"):
-            hint = nearest(name, self._option_string_actions)
+            # All options begin with the same dashes, which make none of them likely.
+            hint = nearest(name, self._option_string_actions, cutoff=0.6)
             raise InputError(f"unknown option {name!r}{hint}; see {self.prog} --help")
         raise InputError(f"unexpected argument {argument!r}; see {self.prog} --help")
 

@@ -21,6 +21,9 @@ WRONG = [
     (("run", "--pagess", "3"), "unknown option '--pagess' (did you mean '--pages'?)"),
     (("run", "--page_size=1G"), "unknown option '--page_size' (did you mean '--page-size'?)"),
     (("run", "--pag", "3"), "unknown option '--pag'"),
+    (("run", "--hep"), "unknown option '--hep' (did you mean '--help'?)"),
+    # Two dashes in common are no likeness.
+    (("noises", "--key", "x"), "unknown option '--key'; see"),
     (("run", "laptop-8"), "unexpected argument 'laptop-8'"),
     (("run", "--pages"), "argument --pages: expected one argument"),
     (("compare", "--replication", "3"), "(did you mean '--replications'?)"),
