@@ -44,7 +44,11 @@ PLOTS = {
 
 def run(*argv, cwd):
     """Run the script in a folder of its own, with next to no environment."""
-    env = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    env = {
+        name: os.environ[name]
+        for name in ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
+        if name in os.environ
+    }
     # matplotlib writes its font cache once, for all of these runs.
     env |= {"HOME": os.environ.get("HOME", str(cwd)), "LC_ALL": "C"}
     command = [sys.executable, str(SCRIPT), *map(str, argv)]
