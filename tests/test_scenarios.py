@@ -8,6 +8,7 @@ What they print has to agree with the formulas for the number of flushes.
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import itertools
 import os
@@ -237,7 +238,7 @@ def test_the_smallest_requests_are_reported_and_drawn(tmp_path, argv):
 
 
 def test_the_help_has_an_example_that_works(tmp_path):
-    text = run("--help", cwd=tmp_path).stdout
+    text = run("--help", cwd=tmp_path).stdout.replace("\\\n", "")
     *_, example = re.findall(r"^ +python scenarios/batch_pmd_split\.py (.*)$", text, re.MULTILINE)
     argv = example.split()
     argv[argv.index("--out") + 1] = str(tmp_path / "example")
@@ -275,3 +276,10 @@ def test_wrong_input_is_one_line_and_leaves_nothing(tmp_path, argv, message):
     assert message in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPT.parent.glob("*.py")), ids=lambda path: path.stem)
+def test_the_help_of_every_script_fits_a_mail(path):
+    help_text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert max(map(len, help_text.splitlines())) <= 72
+    assert f"python scenarios/{path.name}" in help_text

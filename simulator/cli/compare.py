@@ -22,9 +22,7 @@ __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
 NAME = "compare"
 HELP = "Compare scenarios with the first of them, over paired replications."
-EXAMPLE = (
-    "tlbsim compare --machine laptop-8 --kernel v6.6 --kernel v6.7 --pages 64 --replications 5"
-)
+EXAMPLE = "tlbsim compare --kernel v6.6 --kernel v6.7 --pages 64 --replications 5"
 
 
 def configure(parser: ArgumentParser) -> None:

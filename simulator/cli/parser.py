@@ -10,6 +10,7 @@ option or choice where there is one.
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -18,11 +19,26 @@ from simulator.errors import InputError, nearest
 __all__ = ("Parser", "number")
 
 
+# As wide as what simulator.report prints, which would load pandas to say so.
+_WIDTH = 72
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_WIDTH)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        # A single line is prose; what has several was laid out by hand.
+        if "\n" not in text.strip():
+            return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
+        return super()._fill_text(text, width, indent)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that raises :class:`InputError` and takes no abbreviations."""
 
     def __init__(self, **options: Any) -> None:
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("formatter_class", _Help)
         super().__init__(allow_abbrev=False, **options)
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:

@@ -16,7 +16,7 @@ __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
 NAME = "run"
 HELP = "Simulate one scenario and print what it cost."
-EXAMPLE = "tlbsim run --machine laptop-8 --kernel v6.6 --pages 64 --phases alloc,free --seed 1"
+EXAMPLE = "tlbsim run --machine laptop-8 --kernel v6.6 --pages 64 --seed 1"
 
 
 def configure(parser: ArgumentParser) -> None:
