@@ -56,13 +56,15 @@ class Cell:
     """
     A timing, what the fitted machine takes, and whether it was used to fit it.
 
-    ``simulated_error`` is the standard error that the draws leave, as a share.
+    ``simulated_error`` is the standard error that the draws leave, as a share; ``fitted_before``
+    says that the machine to start from was fitted to the cell, and keeps a value from there.
     """
 
     timing: Timing
     simulated_ns: int
     simulated_error: float
     fitted: bool
+    fitted_before: bool
 
     @property
     def error(self) -> float:
@@ -151,13 +153,22 @@ def calibrate(
         machine = _with(machine, fitted.values, step)
         done.append(fitted)
     used_lines = {t.line for step in done for t in step.timings}
+    refitted = {name for step in done for group in step.step.groups for name in group.costs}
+    kept = [fit for fit in start.calibration if not refitted.issuperset(fit.parameters)]
+    before = {time.cell for fit in kept for time in fit.times}
     times_ns = (cells.full_times_ns if full else cells.times_ns)(machine, timings)
     return Calibrated(
         start=start,
         machine=machine,
         steps=tuple(done),
         cells=tuple(
-            Cell(timing, round(time_ns), share, timing.line in used_lines)
+            Cell(
+                timing,
+                round(time_ns),
+                share,
+                fitted=timing.line in used_lines,
+                fitted_before=timing.cell in before and timing.line not in used_lines,
+            )
             for timing, time_ns, share in zip(timings, times_ns, cells.errors(timings), strict=True)
         ),
         checks=tuple(cells.checks(machine)),

@@ -76,9 +76,11 @@ def calibration_json(calibrated: Calibrated, out: str | None) -> dict[str, Any]:
 
 def _head(calibrated: Calibrated) -> Iterator[tuple[str, str]]:
     cells = calibrated.cells
-    fitted = sum(cell.fitted for cell in cells)
+    fitted, before = sum(c.fitted for c in cells), sum(c.fitted_before for c in cells)
     machines = ", ".join(dict.fromkeys(cell.timing.machine for cell in cells))
-    yield "times", f"{len(cells)} of {machines}: {fitted} fitted, {len(cells) - fitted} predicted"
+    words = [f"{fitted} fitted", *[f"{before} fitted before"] * bool(before)]
+    words.append(f"{len(cells) - fitted - before} predicted")
+    yield "times", f"{len(cells)} of {machines}: {', '.join(words)}"
     yield "sources", ", ".join(dict.fromkeys(cell.timing.source for cell in cells))
     yield (
         "fitted",
@@ -154,7 +156,7 @@ def _cells(cells: Sequence[Cell]) -> str:
                 format_ns(cell.simulated_ns, 4),
                 # The blank keeps the digits of both kinds below each other.
                 f"({error})" if cell.fitted else f"{error} ",
-                "fitted" if cell.fitted else "predicted",
+                "fitted" if cell.fitted else "before" if cell.fitted_before else "predicted",
             )
         )
     header = ("kernel", "HVO", "phase", "pages", "size", "measured", "simulated", "error", "")
@@ -178,6 +180,11 @@ def _remarks(calibrated: Calibrated) -> Iterator[str]:
         f"The draws leave a standard error of up to {100 * largest:.2g}% in a simulated time,"
         " which the intervals contain."
     )
+    if any(cell.fitted_before for cell in calibrated.cells):
+        yield (
+            f"Before: {calibrated.start.name} was fitted to times of these cells and keeps values"
+            " from there, so that they are no predictions."
+        )
     if any(e.bound for step in calibrated.steps for e in step.fit.estimated):
         yield (
             "A value at the end of its range: the machine differs more from the one to start from"
@@ -244,4 +251,5 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
         "simulated_error": cell.simulated_error,
         "error": cell.error,
         "fitted": cell.fitted,
+        "fitted_before": cell.fitted_before,
     }

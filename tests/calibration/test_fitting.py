@@ -152,8 +152,13 @@ def test_the_profile_reads_as_the_machine_that_was_fitted(found, timings, tmp_pa
     assert [v.standard_error**2 for v in base.fitted] == pytest.approx(variances, rel=1e-4)
     assert "95 % interval" in describe(machine)
     # Another one that inherits from it says what still holds.
-    again = calibrate(machine, read_again(found), parse_steps(["huge_alloc_2m@off"], machine))
+    again = calibrate(machine, read_again(found), parse_steps(["huge_alloc_2m@off+alloc"], machine))
     (tmp_path / "again.toml").write_text(profile_text(again, "mine.toml", "2026-01-03"))
+    # huge_free_2m is kept, and with it what it was fitted to.
+    assert {(c.timing.phase, c.fitted, c.fitted_before) for c in again.cells} == {
+        ("alloc", True, False),
+        ("free", False, True),
+    }
     parameters = [fit.parameters for fit in load_machine(tmp_path / "again.toml").calibration]
     assert parameters == [
         ("costs.huge_free_2m",),
