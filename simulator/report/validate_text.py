@@ -246,8 +246,11 @@ def _remarks(checks: Sequence[TimeCheck]) -> Iterator[str]:
     if any(c.fitted for c in checks):
         yield (
             "Fitted: costs of the machine were set so as to meet this time; that it is met says"
-            " nothing. Predicted: no time of the cell was used for anything."
+            " nothing. Predicted: no cost was fitted to any time of the cell."
         )
+    for machine in {c.machine.name: c.machine for c in checks if c.predicted}.values():
+        if machine.hindsight:
+            yield f"In hindsight, {machine.name}: {machine.hindsight}"
     others = [ns for c in checks if not c.fitted for ns in c.fitted_to_ns]
     if others:
         times = ", ".join(f"{ns / 1e9:.12g} s" for ns in dict.fromkeys(others))

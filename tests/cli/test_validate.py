@@ -159,6 +159,8 @@ def test_times_are_printed_with_error_and_whether_they_were_fitted(tlbsim):
         if cell[-1] == "fitted":
             assert abs(float(cell[-2].removesuffix("%"))) < 10
     assert "Extrapolated: 16 of 16" in done.out
+    for name in ("xeon-e7-8895-8s", "epyc-7j13-vm252"):
+        assert f"In hindsight, {name}: " in done.out
 
 
 def test_a_machine_of_ones_own_stands_for_the_one_of_the_file(tlbsim, tmp_path):

@@ -59,7 +59,7 @@ def plot_ceiling(
         if marked:
             label = f"published, {role}"
             y = [found[n].ns / 1000 for n in marked]
-            if not fitted:
+            if role == "predicted":
                 # To what was predicted for it: which line it belongs to.
                 ax.vlines(marked, [times[n].mean_ns / 1000 for n in marked], y, color="black")
             ax.plot(
