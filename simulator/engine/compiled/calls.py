@@ -3,7 +3,7 @@
 Calls, as compiled code is told of them
 ---------------------------------------
 
-Kernel code makes few different calls, and each of them many times.
+There are few different ones, and each is made many times.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from simulator.trace.recorder import KINDS, REASON, kind_of
 __all__ = ("Calls", "call_words")
 
 _RANGE = KINDS.index("range")
+_MOST = 1024
 
 
 def call_words(call: Call) -> memoryview:
@@ -36,7 +37,7 @@ class Calls:
     """The words of every call that has been made in a phase."""
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[Call, memoryview]] = {}  # by id(), which the call keeps
+        self._made: dict[int, tuple[Call, memoryview]] = {}  # by id(); hashes are slower
         self._recorded: dict[tuple[int, int, int], memoryview] = {}
 
     def words(self, call: Call) -> memoryview:
@@ -44,6 +45,8 @@ class Calls:
         made = self._made.get(id(call))
         if made is None:
             words = call_words(call)
+            if len(self._made) >= _MOST:
+                self._made.clear()  # kernel code that makes each one anew
             made = self._made[id(call)] = call, words
             self._recorded[words[at.REASON], words[at.FUNCTION], words[at.PAGES_ASKED]] = words
         return made[1]
