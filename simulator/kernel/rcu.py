@@ -3,8 +3,8 @@
 kernel/rcu/tree.c: waiting for readers
 --------------------------------------
 
-Modelled: synchronize_rcu() as a sleep of the length of one grace period, drawn
-anew for every call; the CPU of the task idles meanwhile.
+Modelled: synchronize_rcu() as a sleep of the length of one grace period, drawn for
+each folio and phase; the CPU of the task idles meanwhile.
 
 Not modelled: readers, so that a grace period ends whatever the other CPUs do;
 callers that share a grace period; expedited ones; the interrupts and wake-ups
@@ -29,5 +29,7 @@ class Rcu(KernelBase):
         """Wait for a grace period, on behalf of a folio; generator."""
         k.counts["synchronize_rcu_calls"] += 1
         now_ns = yield from k.clock(task)
-        # Keyed by the folio: with several tasks, which call is the first is not known before.
-        yield from task.sleep_until(now_ns + k.draw("synchronize_rcu", folio), "rcu")
+        # Keyed by phase and folio: with several tasks, which call is the first is not known before.
+        item = k.phase << 32 | folio.number
+        (grace_ns,) = k.platform.work_draws("synchronize_rcu", item, 1).tolist()
+        yield from task.sleep_until(now_ns + grace_ns, "rcu")

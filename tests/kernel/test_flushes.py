@@ -23,6 +23,7 @@ from __future__ import annotations
 import pytest
 
 from simulator.kernel import load_kernel
+from simulator.machine import lower
 from tests.kernel.helpers import MERGED, constant, flushes_of, patches_of, run
 
 FOUR_PHASES = ("alloc", "free", "alloc", "free")
@@ -311,6 +312,18 @@ def test_v6_12_sleeps_for_its_grace_periods_while_others_run(path, waits):
     assert result.counts["synchronize_rcu_calls"].tolist() == [waits, waits]
     asleep = result.time_by[result.time_by["category"] == "rcu"]
     assert asleep["ns"].tolist() == [waits * 1_000_000] * 2
+
+
+def test_every_surplus_folio_of_every_phase_draws_its_own_grace_period():
+    """Their sum is that of draws whose keys are the phase and the folio."""
+    phases = ("alloc", "free", "alloc")
+    result = run("v6.12", pages=3, path="surplus", phases=phases)
+    s = result.scenario
+    machine = lower(s.machine_model, s.nr_cpus, s.noise_model, s.seed, s.replication)
+    drawn = [machine.work_draws("synchronize_rcu", phase << 32, 3) for phase in range(3)]
+    asleep = result.time_by[result.time_by["category"] == "rcu"]
+    assert asleep["ns"].tolist() == [draws.sum() for draws in drawn]
+    assert len({ns for draws in drawn for ns in draws.tolist()}) == 9
 
 
 @pytest.mark.parametrize("path", ["pool", "surplus"])
