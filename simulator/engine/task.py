@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from simulator.engine.keys import KEY_BITS, Order
 
 if TYPE_CHECKING:
-    from simulator.engine.calls import Categories
     from simulator.engine.timeline import Timeline
 
 __all__ = ("DONE", "Body", "LoneTask", "Steps", "Task", "TaskCpu")
@@ -186,18 +185,6 @@ class Task:
         self.time_by[category] += t_ns - begin_ns
         self.met_ns = self.planned_ns = t_ns
         self._stolen_ns = self.cpu.stolen_ns
-
-    def passed_broadcast(
-        self, categories: Categories, walk_ns: int, send_ns: int, local_ns: int, end_ns: int
-    ) -> None:
-        """Take note of a broadcast that nothing interrupted, by when each part of it ended."""
-        enqueue, send, local, wait = categories
-        time_by = self.time_by
-        time_by[enqueue] += walk_ns - self.met_ns
-        time_by[send] += send_ns - walk_ns
-        time_by[local] += local_ns - send_ns
-        time_by[wait] += end_ns - local_ns
-        self.met_ns = self.planned_ns = end_ns
 
     def sleep_until(self, t_ns: int, category: str) -> Steps:
         """Sleep until a time, the CPU idle meanwhile; the task has met; generator."""
