@@ -24,6 +24,7 @@ SCENARIOS = [
 ]
 # Half a minute of simulation, if nobody stops it.
 LONG = """
+import signal
 from simulator.experiment import simulate_totals
 from simulator.scenario import Scenario
 
@@ -31,6 +32,8 @@ def say():
     print("one is done", flush=True)
 
 if __name__ == "__main__":
+    # What is started in the background of a shell ignores SIGINT, and so do its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sizes = (1, 500_000, 500_000)
     list(simulate_totals([Scenario(pages=n) for n in sizes], jobs=2, progress=say))
 """
