@@ -80,8 +80,7 @@ class Hugetlb(HugetlbVmemmap, Workqueue):
 
     def alloc_surplus_hugetlb_folio(k, task: Task) -> Steps:
         """A fault takes a page beyond the pool; returns the folio or None; generator."""
-        yield from k.hugetlb_lock.acquire(task)
-        yield from k.hugetlb_lock.release(task)
+        yield from k.hugetlb_lock.cycle(task, "bookkeeping", 0)
         near = LocalFirst(k.config.node_of[task.cpu.number], k.platform.nr_nodes)
         folio = yield from k.alloc_fresh_hugetlb_folio(task, near)
         if folio is not None:
@@ -156,8 +155,7 @@ class Hugetlb(HugetlbVmemmap, Workqueue):
     def prep_new_hugetlb_folio(k, task: Task, folio: Folio) -> Steps:
         """Optimise a folio, and account for it; generator."""
         yield from k.hugetlb_vmemmap_optimize(task, folio)
-        yield from k.hugetlb_lock.acquire(task)
-        yield from k.hugetlb_lock.release(task)
+        yield from k.hugetlb_lock.cycle(task, "bookkeeping", 0)
 
     def enqueue_hugetlb_folio(k, task: Task, folio: Folio) -> None:
         """Put a folio into the pool; under hugetlb_lock."""

@@ -23,24 +23,39 @@ ALLOC_FREE = ("alloc", "free")
 # --- hugetlb_lock: cycles -----------------------------------------------------------------
 
 
-def lock_cycles(kernel, pages, *, hvo):
-    """Return how often hugetlb_lock is taken in alloc and in free."""
-    cycles = []
+def with_counted_lock(kernel, taken):
+    """Return a kernel that notes the task of each acquisition of hugetlb_lock."""
 
     class Counting(IrqSpinLock):
         def acquire(self, task):
-            cycles[-1] += 1
+            taken.append(task.number)
             yield from super().acquire(task)
+
+        def cycle(self, task, category, ns):
+            return self._cycle(task, category, ns)  # by way of acquire(), always
 
     class Counted(load_kernel(kernel)):
         def __init__(k, engine, platform, memory, config):
             super().__init__(engine, platform, memory, config)
             k.hugetlb_lock = Counting(engine.timeline, platform, "hugetlb_lock")
 
+    return Counted
+
+
+def lock_cycles(kernel, pages, *, hvo):
+    """Return how often hugetlb_lock is taken in alloc and in free."""
+    taken = []
+
+    class Counted(with_counted_lock(kernel, taken)):
         def begin_phase(k, label, start_ns, initiators):
-            cycles.append(0)
+            taken.clear()
             super().begin_phase(label, start_ns, initiators)
 
+        def end_phase(k, end_ns):
+            super().end_phase(end_ns)
+            cycles.append(len(taken))
+
+    cycles = []
     run(Counted, pages=pages, hvo=hvo, cpus=2, phases=ALLOC_FREE)
     return tuple(cycles)
 
@@ -232,16 +247,7 @@ def test_lock_cycles_when_huge_pages_run_out(kernel, cycles):
     """
     taken = []
 
-    class Counting(IrqSpinLock):
-        def acquire(self, task):
-            taken.append(task.number)
-            yield from super().acquire(task)
-
-    class Scarce(load_kernel(kernel)):
-        def __init__(k, engine, platform, memory, config):
-            super().__init__(engine, platform, memory, config)
-            k.hugetlb_lock = Counting(engine.timeline, platform, "hugetlb_lock")
-
+    class Scarce(with_counted_lock(kernel, taken)):
         def alloc_huge_page(k, task, nodes):
             if k.nr_filled == 10:
                 return None

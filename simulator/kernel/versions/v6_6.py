@@ -78,7 +78,6 @@ class V6_6(V6_1):
 
     def clear_hugetlb_destructor(k, task: Task, folios: list[Folio]) -> Steps:
         """Make folios ordinary compound pages, in one cycle of hugetlb_lock; generator."""
-        yield from k.hugetlb_lock.acquire(task)
         ns = sum([k.head_ns(task, folio) for folio in folios])
-        task.work("bookkeeping", ns + k.cost.clear_hugetlb.times[len(folios)])
-        yield from k.hugetlb_lock.release(task)
+        ns += k.cost.clear_hugetlb.times[len(folios)]
+        yield from k.hugetlb_lock.cycle(task, "bookkeeping", ns)
