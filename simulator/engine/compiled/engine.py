@@ -112,7 +112,7 @@ class CompiledEngine:
         return tasks
 
     def on_each_cpu(self, task: Task, call: Call) -> Steps:
-        """Run a call on every CPU and wait for all of them; generator."""
+        """Run a call on every CPU and wait for all of them; for ``yield from``."""
         if task.cpu.irqs_off:
             raise RuntimeError(f"{call.reason}: a broadcast with interrupts off would deadlock")
         if isinstance(task, OnlyTask) and task.ready():
