@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from simulator.engine.locks import IrqSpinLock
 from simulator.kernel import kernels, load_kernel
 from simulator.machine import Machine, load_machine
 from simulator.run import simulate
@@ -115,3 +116,40 @@ def patches_of(kernel):
     if kernel in ("v6.1", "v6.6"):
         return 0
     return 8 if kernel in ("v6.7", "v6.12") else int(kernel.removeprefix("v6.6+"))
+
+
+def with_counted_lock(kernel, taken):
+    """Return a kernel that notes the task of each acquisition of hugetlb_lock."""
+
+    class Counting(IrqSpinLock):
+        def acquire(self, task):
+            taken.append(task.number)
+            yield from super().acquire(task)
+
+        def cycle(self, task, category, ns):
+            return self._cycle(task, category, ns)  # by way of acquire(), always
+
+    class Counted(load_kernel(kernel)):
+        def __init__(k, engine, platform, memory, config):
+            super().__init__(engine, platform, memory, config)
+            k.hugetlb_lock = Counting(engine.timeline, platform, "hugetlb_lock")
+
+    return Counted
+
+
+def lock_cycles(kernel, pages, *, hvo):
+    """Return how often hugetlb_lock is taken in alloc and in free."""
+    taken = []
+
+    class Counted(with_counted_lock(kernel, taken)):
+        def begin_phase(k, label, start_ns, initiators):
+            taken.clear()
+            super().begin_phase(label, start_ns, initiators)
+
+        def end_phase(k, end_ns):
+            super().end_phase(end_ns)
+            cycles.append(len(taken))
+
+    cycles = []
+    run(Counted, pages=pages, hvo=hvo, cpus=2, phases=("alloc", "free"))
+    return tuple(cycles)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# ruff: noqa: N805 - k is the running kernel, as in the kernel code
+
 """
 The forms in which the PMD split was posted
 -------------------------------------------
@@ -24,12 +24,11 @@ from dataclasses import replace
 
 import pytest
 
-from simulator.engine.locks import IrqSpinLock
 from simulator.errors import InputError
 from simulator.kernel import kernels, load_kernel
 from simulator.kernel.unflushed import watch_splits
 from simulator.run import load_result
-from tests.kernel.helpers import column, flushes_of, run, run_watched
+from tests.kernel.helpers import column, flushes_of, lock_cycles, run, run_watched
 from tests.kernel.test_enomem import START, Alloc, check_alloc, codes, head, name, outcome, pte
 from tests.kernel.test_enomem import status as status_of
 
@@ -269,24 +268,7 @@ def test_v1_and_v2_clear_no_destructor_of_a_list(kernel, clears):
     adds one for the list. Without it a restored folio is no longer optimised when it is
     given back, so its destructor is not cleared there either.
     """
-    cycles = []
-
-    class Counting(IrqSpinLock):
-        def acquire(self, task):
-            cycles[-1] += 1
-            yield from super().acquire(task)
-
-    class Counted(load_kernel(kernel)):
-        def __init__(k, engine, platform, memory, config):
-            super().__init__(engine, platform, memory, config)
-            k.hugetlb_lock = Counting(engine.timeline, platform, "hugetlb_lock")
-
-        def begin_phase(k, label, start_ns, initiators):
-            cycles.append(0)
-            super().begin_phase(label, start_ns, initiators)
-
-    run(Counted, pages=5, cpus=2, phases=("alloc", "free"))
-    assert cycles[1] == 2 + clears
+    assert lock_cycles(kernel, 5, hvo=True)[1] == 2 + clears
 
 
 @pytest.mark.parametrize(
