@@ -14,8 +14,8 @@ import sys
 import pytest
 
 import simulator as sim
-from simulator import experiment
 from simulator.cli import compare, kernels, machines, run, validate
+from simulator.experiment import pairs
 from simulator.kernel import proposals
 from simulator.machine.noise import NOISE_KEYS
 
@@ -284,14 +284,14 @@ def test_compare_is_the_same_as_in_python(tlbsim):
 
 def test_an_interrupted_comparison_shows_the_replications_that_were_finished(tlbsim, monkeypatch):
     calls = itertools.count(1)
-    simulate = experiment.simulate
+    simulate = pairs.simulate
 
     def interrupted_in_the_third_replication(scenario):
         if next(calls) == 6:
             raise KeyboardInterrupt
         return simulate(scenario)
 
-    monkeypatch.setattr(experiment, "simulate", interrupted_in_the_third_replication)
+    monkeypatch.setattr(pairs, "simulate", interrupted_in_the_third_replication)
     done = tlbsim("compare", *SMALL, *PAIR, "--json")
     assert done.status == 130
     assert done.err == "tlbsim: interrupted; the table covers 2 of 10 replications\n"

@@ -217,9 +217,9 @@ def test_without_an_option_all_are_held_against_reality(tlbsim, monkeypatch, tim
 
 
 def test_an_interrupt_leaves_what_was_finished(tlbsim, monkeypatch, times):
-    from simulator import experiment
+    from simulator.experiment import workers
 
-    simulate, calls = experiment.simulate, []
+    simulate, calls = workers.simulate, []
 
     def interrupted_in_the_second(scenario):
         calls.append(scenario)
@@ -227,7 +227,7 @@ def test_an_interrupt_leaves_what_was_finished(tlbsim, monkeypatch, times):
             raise KeyboardInterrupt
         return simulate(scenario)
 
-    monkeypatch.setattr(experiment, "simulate", interrupted_in_the_second)
+    monkeypatch.setattr(workers, "simulate", interrupted_in_the_second)
     done = tlbsim("validate", "--times", times, "--json")
     assert done.status == 130
     assert done.err == "tlbsim: interrupted; the table covers the simulations that were finished\n"

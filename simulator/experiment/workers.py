@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-Experiments: scenarios run several times
-----------------------------------------
-
-Replications of a scenario differ in nothing but the draws.  Replication *i* of
-every scenario meets the same noise, so scenarios are compared in pairs.
+Simulating in processes beside each other
+-----------------------------------------
 
 Long simulations run beside each other in processes of their own, of which only
 the totals come back.
@@ -16,33 +13,21 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from simulator.errors import InputError
-from simulator.fields import MAX_REPLICATION, Between
+from simulator.fields import Between
 from simulator.run import simulate
 from simulator.scenario import Scenario
 
 if TYPE_CHECKING:
-    from simulator.analysis.compare import Comparison
     from simulator.analysis.frames import Totals
-    from simulator.run import Result
 
-__all__ = (
-    "check_comparable",
-    "check_jobs",
-    "check_replications",
-    "compare",
-    "compared",
-    "default_jobs",
-    "replicate",
-    "simulate_all",
-    "simulate_totals",
-)
+__all__ = ("check_jobs", "default_jobs", "simulate_totals")
 
 Progress = Callable[[], object]
 
@@ -53,45 +38,12 @@ _LONG_PAGES = 4096
 _JOB_BYTES = 2 << 30
 
 
-def compare(
-    scenarios: Sequence[Scenario], replications: int = 10, progress: Progress | None = None
-) -> Comparison:
-    """
-    Compare scenarios with the first of them, over replications 0, 1, ... of each.
-
-    ``progress`` is called after every simulation.
-    """
-    check_comparable(scenarios, replications)
-    return compared(list(replicate(scenarios, replications, progress)))
-
-
-def check_comparable(scenarios: Sequence[Scenario], replications: int) -> None:
-    """Raise InputError unless scenarios can be compared in pairs."""
-    if len(scenarios) < 2:
-        raise InputError(f"compare: needs two scenarios or more, not {len(scenarios)}")
-    first = scenarios[0]
-    for name in ("seed", "phases"):
-        for scenario in scenarios[1:]:
-            if getattr(scenario, name) != getattr(first, name):
-                raise InputError(f"compare: scenarios must have the same {name}")
-    check_replications(replications)
-
-
-def check_replications(replications: int) -> None:
-    """Raise InputError unless there can be so many replications."""
-    _check("replications", replications, MAX_REPLICATION + 1)
-
-
 def check_jobs(jobs: int) -> None:
     """Raise InputError unless so many simulations can run at a time."""
-    _check("jobs", jobs, _MAX_JOBS)
-
-
-def _check(name: str, value: int, most: int) -> None:
     try:
-        Between(1, most)(value)
+        Between(1, _MAX_JOBS)(jobs)
     except InputError as error:
-        raise InputError(f"{name}: {error}") from None
+        raise InputError(f"jobs: {error}") from None
 
 
 def default_jobs(scenarios: Sequence[Scenario]) -> int:
@@ -100,17 +52,6 @@ def default_jobs(scenarios: Sequence[Scenario]) -> int:
         return 1
     memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(1, min(len(os.sched_getaffinity(0)), memory_bytes // _JOB_BYTES))
-
-
-def simulate_all(
-    scenarios: Iterable[Scenario], progress: Progress | None = None
-) -> Iterator[Result]:
-    """Yield the result of each scenario; ``progress`` is called after every simulation."""
-    for scenario in scenarios:
-        result = simulate(scenario)
-        if progress is not None:
-            progress()
-        yield result
 
 
 def simulate_totals(
@@ -182,22 +123,3 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def replicate(
-    scenarios: Sequence[Scenario], replications: int, progress: Progress | None = None
-) -> Iterator[list[Result]]:
-    """
-    Yield for each replication the results of all scenarios.
-
-    Replications come one after another, so that one who stops early has whole pairs.
-    """
-    for replication in range(replications):
-        yield list(simulate_all([s.replace(replication=replication) for s in scenarios], progress))
-
-
-def compared(replications: Sequence[Sequence[Result]]) -> Comparison:
-    """Return the comparison over what :func:`replicate` yielded."""
-    from simulator.analysis.compare import compare_results
-
-    return compare_results(list(zip(*replications, strict=True)))
