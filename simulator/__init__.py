@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from simulator.experiment import compare
     from simulator.kernel import Kernel, kernels, load_kernel
     from simulator.machine import Machine, Noise, load_machine, load_noise, machines, noises
-    from simulator.run import Result, load_result, simulate
+    from simulator.run import simulate
+    from simulator.saved import load_result
     from simulator.scenario import Scenario
+    from simulator.trace.result import Result
 
 __version__ = "0.1.0"
 
@@ -57,14 +59,14 @@ _HOMES = {
     "Kernel": "simulator.kernel",
     "Machine": "simulator.machine",
     "Noise": "simulator.machine",
-    "Result": "simulator.run",
+    "Result": "simulator.trace.result",
     "Scenario": "simulator.scenario",
     "compare": "simulator.experiment",
     "kernels": "simulator.kernel",
     "load_kernel": "simulator.kernel",
     "load_machine": "simulator.machine",
     "load_noise": "simulator.machine",
-    "load_result": "simulator.run",
+    "load_result": "simulator.saved",
     "machines": "simulator.machine",
     "noises": "simulator.machine",
     "simulate": "simulator.run",

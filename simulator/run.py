@@ -9,36 +9,25 @@ phases one after another on one state, and returns the result.
 
 from __future__ import annotations
 
-import json
-import platform as host
-import re
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
-from importlib import metadata
-from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
-
-from simulator import __version__
 from simulator.draws import fold, purpose_of, stream
 from simulator.engine import Body, Engine, EventsEngine
 from simulator.errors import InputError
-from simulator.kernel import Kernel, KernelConfig, kernels, load_kernel, proposals
+from simulator.kernel import Kernel, KernelConfig
 from simulator.kernel.memory import HugeMemory, lay_out
 from simulator.kernel.modules import Module
 from simulator.kernel.requests import Requests
-from simulator.machine import Machine, Noise, Platform, count_kinds, lower
+from simulator.machine import Platform, lower
+from simulator.provenance import provenance
 from simulator.scenario import BASE_PAGE_BYTES, Scenario
 from simulator.trace.frames import columns_of
 from simulator.trace.ipis import IpiLog
 from simulator.trace.recorder import Recorder
-from simulator.trace.result import Result, load_columns, load_json
+from simulator.trace.result import Result
 
-__all__ = ("Result", "load_result", "simulate", "simulate_module")
-
-_PACKAGES = ("simpy", "numpy", "pandas", "scipy", "pydantic", "matplotlib")
+__all__ = ("replay", "simulate", "simulate_module")
 
 
 def simulate(scenario: Scenario) -> Result:
@@ -46,7 +35,7 @@ def simulate(scenario: Scenario) -> Result:
     engine, kernel = _run(scenario, None)
     return Result(
         scenario,
-        _provenance(scenario, _unreached(scenario, kernel)),
+        provenance(scenario, _unreached(scenario, kernel)),
         columns=partial(columns_of, engine.recorder),
         replay=partial(_replay, scenario, engine),
         describe=scenario.resolved,
@@ -69,30 +58,16 @@ def simulate_module(scenario: Scenario, module: Module) -> Result:
     note = f"kernel module {module.name} in place of the request for huge pages"
     return Result(
         scenario,
-        _provenance(scenario, [note, *_unreached(scenario, kernel)]),
+        provenance(scenario, [note, *_unreached(scenario, kernel)]),
         columns=partial(columns_of, engine.recorder),
         replay=_no_replay,
         describe=lambda: scenario.resolved() | {"module": module.name},
     )
 
 
-def load_result(directory: str | Path) -> Result:
-    """Return a saved result; InputError if there is none in the folder."""
-    folder = Path(directory)
-    resolved, provenance = load_json(folder)
-    try:
-        scenario = _restore(resolved)
-    except (KeyError, TypeError, ValidationError, InputError):
-        raise InputError(
-            f"result: {folder} holds a scenario that this version of tlbsim does not know"
-        ) from None
-    return Result(
-        scenario,
-        provenance,
-        columns=load_columns(folder),
-        replay=partial(_replay_saved, scenario, provenance["key"]),
-        describe=lambda: resolved,
-    )
+def replay(scenario: Scenario, log: IpiLog) -> None:
+    """Run a scenario once more, for the IPIs that a log asks for."""
+    _run(scenario, log)
 
 
 def _run(scenario: Scenario, ipis: IpiLog | None) -> tuple[Engine, Kernel]:
@@ -183,53 +158,14 @@ def _task_cpus(scenario: Scenario, machine: Platform) -> list[int]:
     return ranked[: scenario.allocators]
 
 
-def _replay(scenario: Scenario, engine: Engine | None, log: IpiLog) -> None:
+def _replay(scenario: Scenario, engine: Engine, log: IpiLog) -> None:
     # From checkpoints in milliseconds, or by running the scenario once more.
-    if engine is None or not engine.replay(log):
-        _run(scenario, log)
+    if not engine.replay(log):
+        replay(scenario, log)
 
 
 def _no_replay(log: IpiLog) -> None:  # noqa: ARG001 - as _replay
     raise InputError("ipis: a kernel module was run, whose IPIs cannot be replayed")
-
-
-def _replay_saved(scenario: Scenario, key: str, log: IpiLog) -> None:
-    if scenario.key != key:
-        raise InputError(
-            f"ipis: kernel {scenario.kernel_class.name} is no longer the code that made this"
-            " result; run the scenario again"
-        )
-    _replay(scenario, None, log)
-
-
-def _restore(resolved: Mapping[str, Any]) -> Scenario:
-    fields = dict(resolved)
-    fields["machine"] = Machine.model_validate_json(json.dumps(resolved["machine"]))
-    fields["noise"] = Noise.model_validate_json(json.dumps(resolved["noise"]))
-    name, base = resolved["kernel"]["name"], resolved["kernel"]["base"]
-    # A kernel from a user's file is known by name only; its key tells it from any other.
-    fields["kernel"] = (
-        load_kernel(name)
-        if name in (*kernels(), *proposals())
-        else type("SavedKernel", (load_kernel(base),), {"name": name})
-    )
-    return Scenario(**fields)
-
-
-def _notes(scenario: Scenario) -> list[str]:
-    notes = []
-    kernel = scenario.kernel_class
-    if kernel.proposed_in:
-        notes.append(f"{kernel.name} was never merged; proposed in {kernel.proposed_in}")
-    if scenario.path == "boot" and scenario.allocators > 1 and not _boots_parallel(scenario):
-        notes.append(
-            f"extrapolation: {kernel.name} allocates at boot with one thread;"
-            " parallel allocation came in v6.9"
-        )
-    machine, noise = scenario.machine_model, scenario.noise_model
-    if noise.asks_for_preemption and not machine.virtual:
-        notes.append(f"noise {noise.name}: {machine.name} is bare metal, no CPU is preempted")
-    return notes
 
 
 # Only a run tells how many allocations of a kind there are.
@@ -241,39 +177,3 @@ def _unreached(scenario: Scenario, kernel: Kernel) -> list[str]:
             plural = "" if tried == 1 else "s"
             parts.append(f"{kind} {','.join(left)} ({tried} allocation{plural})")
     return [f"faults that {kernel.name} never reached: {'; '.join(parts)}"] if parts else []
-
-
-def _boots_parallel(scenario: Scenario) -> bool:
-    release = re.match(r"v(\d+)\.(\d+)", scenario.kernel_class.base)
-    return release is not None and (int(release[1]), int(release[2])) >= (6, 9)
-
-
-def _provenance(scenario: Scenario, notes: Sequence[str]) -> dict[str, Any]:
-    machine = scenario.machine_model
-    kinds = count_kinds(machine)
-    return {
-        "key": scenario.key,
-        "version": __version__,
-        "commit": _commit(),
-        "engine": "events" if scenario.engine == "events" else "compiled",
-        "seed": scenario.seed,
-        "replication": scenario.replication,
-        "costs": sum(kinds.values()),
-        "assumed_costs": kinds["assumed"],
-        "set": machine.changed(),
-        "fitted": list(machine.fitted(patched=False)),
-        "fitted_to_patched": list(machine.fitted(patched=True)),
-        "notes": [*_notes(scenario), *notes],
-        "python": host.python_version(),
-        "packages": {name: metadata.version(name) for name in _PACKAGES},
-    }
-
-
-def _commit() -> str | None:
-    # Of a checkout; an installed package has none.
-    here = Path(__file__).resolve().parent
-    if not (here.parent / ".git").exists():
-        return None
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--match="]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None

@@ -37,7 +37,8 @@ from simulator.experiment import compare
 from simulator.kernel import load_kernel
 from simulator.machine import Machine, load_machine, load_noise, machines, noises
 from simulator.report import comparison_text, run_report
-from simulator.run import load_result, simulate
+from simulator.run import simulate
+from simulator.saved import load_result
 from simulator.scenario import Scenario
 
 FRAMES = (

@@ -16,7 +16,7 @@ from simulator.cli.scenario_options import add_scenario_options, scenarios
 
 if TYPE_CHECKING:
     from simulator.analysis.compare import Comparison
-    from simulator.run import Result
+    from simulator.trace.result import Result
 
 __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 

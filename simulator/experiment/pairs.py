@@ -19,7 +19,7 @@ from simulator.scenario import Scenario
 
 if TYPE_CHECKING:
     from simulator.analysis.compare import Comparison
-    from simulator.run import Result
+    from simulator.trace.result import Result
 
 __all__ = (
     "check_comparable",

@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 from simulator.errors import InputError
 from simulator.kernel import kernels, load_kernel, proposals
 from simulator.kernel.versions.v6_7 import V6_7
-from simulator.run import load_result, simulate
+from simulator.run import simulate
+from simulator.saved import load_result
 from simulator.scenario import Scenario
 from tests.kernel.helpers import LAPTOP, STILL, column, flushes_of, run, run_watched
 from tests.kernel.test_enomem import Alloc, Scarce, check_alloc, codes, name, outcome, pte, status

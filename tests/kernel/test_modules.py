@@ -18,7 +18,8 @@ from simulator.kernel.modules.ipi_benchmark import (
     IpiBenchmark,
 )
 from simulator.kernel.modules.tlb_flush import ALL, TlbFlush
-from simulator.run import load_result, simulate_module
+from simulator.run import simulate_module
+from simulator.saved import load_result
 
 SILENT = {"idle_share": 0.0, "irqs_off_share": 0.0, "preempted_share": 0.0}
 BASE, ENQUEUE, SEND, DELIVER, ENTRY, EXIT, ACK = 100, 10, 50, 300, 200, 400, 20

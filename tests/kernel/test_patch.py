@@ -13,7 +13,8 @@ import pytest
 
 from simulator.errors import InputError
 from simulator.kernel import kernels, load_kernel
-from simulator.run import load_result, simulate
+from simulator.run import simulate
+from simulator.saved import load_result
 from simulator.scenario import Scenario
 from tests.kernel.helpers import MERGED, STILL, column, flushes_of, run
 

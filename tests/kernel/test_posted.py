@@ -27,7 +27,7 @@ import pytest
 from simulator.errors import InputError
 from simulator.kernel import kernels, load_kernel
 from simulator.kernel.unflushed import watch_splits
-from simulator.run import load_result
+from simulator.saved import load_result
 from tests.kernel.helpers import column, flushes_of, lock_cycles, run, run_watched
 from tests.kernel.test_enomem import START, Alloc, check_alloc, codes, head, name, outcome, pte
 from tests.kernel.test_enomem import status as status_of

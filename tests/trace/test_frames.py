@@ -17,7 +17,8 @@ import pandas as pd
 import pytest
 
 from simulator.errors import InputError
-from simulator.run import load_result, simulate
+from simulator.run import simulate
+from simulator.saved import load_result
 from simulator.scenario import Scenario
 from simulator.trace.result import Result
 from tests.kernel.helpers import constant

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""
+Where the numbers of a result come from
+---------------------------------------
+
+What it takes to make them again, how many of the costs behind them are
+assumed, and what a reader has to know before trusting them.
+"""
+
+from __future__ import annotations
+
+import platform as host
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from simulator import __version__
+from simulator.machine import count_kinds
+from simulator.scenario import Scenario
+from simulator.version import commit, package_versions
+
+__all__ = ("provenance",)
+
+
+def provenance(scenario: Scenario, notes: Sequence[str]) -> dict[str, Any]:
+    """Return the provenance of a run; `notes` are what only the run could tell."""
+    machine = scenario.machine_model
+    kinds = count_kinds(machine)
+    return {
+        "key": scenario.key,
+        "version": __version__,
+        "commit": commit(),
+        "engine": "events" if scenario.engine == "events" else "compiled",
+        "seed": scenario.seed,
+        "replication": scenario.replication,
+        "costs": sum(kinds.values()),
+        "assumed_costs": kinds["assumed"],
+        "set": machine.changed(),
+        "fitted": list(machine.fitted(patched=False)),
+        "fitted_to_patched": list(machine.fitted(patched=True)),
+        "notes": [*_notes(scenario), *notes],
+        "python": host.python_version(),
+        "packages": package_versions(),
+    }
+
+
+def _notes(scenario: Scenario) -> list[str]:
+    notes = []
+    kernel = scenario.kernel_class
+    if kernel.proposed_in:
+        notes.append(f"{kernel.name} was never merged; proposed in {kernel.proposed_in}")
+    if scenario.path == "boot" and scenario.allocators > 1 and not _boots_parallel(scenario):
+        notes.append(
+            f"extrapolation: {kernel.name} allocates at boot with one thread;"
+            " parallel allocation came in v6.9"
+        )
+    machine, noise = scenario.machine_model, scenario.noise_model
+    if noise.asks_for_preemption and not machine.virtual:
+        notes.append(f"noise {noise.name}: {machine.name} is bare metal, no CPU is preempted")
+    return notes
+
+
+def _boots_parallel(scenario: Scenario) -> bool:
+    release = re.match(r"v(\d+)\.(\d+)", scenario.kernel_class.base)
+    return release is not None and (int(release[1]), int(release[2])) >= (6, 9)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""
+Results loaded again
+--------------------
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from simulator.errors import InputError
+from simulator.kernel import kernels, load_kernel, proposals
+from simulator.machine import Machine, Noise
+from simulator.run import replay
+from simulator.scenario import Scenario
+from simulator.trace.files import load_columns, load_json
+from simulator.trace.ipis import IpiLog
+from simulator.trace.result import Result
+
+__all__ = ("load_result",)
+
+
+def load_result(directory: str | Path) -> Result:
+    """Return a saved result; InputError if there is none in the folder."""
+    folder = Path(directory)
+    resolved, provenance = load_json(folder)
+    try:
+        scenario = _restore(resolved)
+    except (KeyError, TypeError, ValidationError, InputError):
+        raise InputError(
+            f"result: {folder} holds a scenario that this version of tlbsim does not know"
+        ) from None
+    return Result(
+        scenario,
+        provenance,
+        columns=load_columns(folder),
+        replay=partial(_replay_saved, scenario, provenance["key"]),
+        describe=lambda: resolved,
+    )
+
+
+def _restore(resolved: Mapping[str, Any]) -> Scenario:
+    fields = dict(resolved)
+    fields["machine"] = Machine.model_validate_json(json.dumps(resolved["machine"]))
+    fields["noise"] = Noise.model_validate_json(json.dumps(resolved["noise"]))
+    name, base = resolved["kernel"]["name"], resolved["kernel"]["base"]
+    # A kernel from a user's file is known by name only; its key tells it from any other.
+    fields["kernel"] = (
+        load_kernel(name)
+        if name in (*kernels(), *proposals())
+        else type("SavedKernel", (load_kernel(base),), {"name": name})
+    )
+    return Scenario(**fields)
+
+
+def _replay_saved(scenario: Scenario, key: str, log: IpiLog) -> None:
+    if scenario.key != key:
+        raise InputError(
+            f"ipis: kernel {scenario.kernel_class.name} is no longer the code that made this"
+            " result; run the scenario again"
+        )
+    replay(scenario, log)

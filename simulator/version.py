@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""
+Which tlbsim this is, and what it runs on
+-----------------------------------------
+"""
+
+from __future__ import annotations
+
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+__all__ = ("commit", "package_versions")
+
+_PACKAGES = ("simpy", "numpy", "pandas", "scipy", "pydantic", "matplotlib")
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that results depend on."""
+    return {name: metadata.version(name) for name in _PACKAGES}
+
+
+def commit() -> str | None:
+    """Return the commit of a checkout; None of an installed package, which has none."""
+    here = Path(__file__).resolve().parent
+    if not (here.parent / ".git").exists():
+        return None
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--match="]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None
