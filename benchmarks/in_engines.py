@@ -19,10 +19,10 @@ import numpy.typing as npt
 from benchmarks.work import THINK_NS, Int64s, Outcome, Prepared, Work, checksum
 from simulator.engine import EventsEngine
 from simulator.engine.compiled import CompiledEngine
-from simulator.engine.compiled import layout as at
-from simulator.engine.compiled import task_words as of
-from simulator.engine.compiled.broadcast import broadcast_alone
-from simulator.engine.compiled.calls import call_words
+from simulator.engine.compiled.alone.broadcast import broadcast_alone
+from simulator.engine.compiled.flat import layout as at
+from simulator.engine.compiled.flat import task_words as of
+from simulator.engine.compiled.flat.call_words import call_words
 from simulator.engine.compiled.jit import HAS_NUMBA, compiled
 from simulator.engine.task import Steps, Task
 from simulator.trace.ipis import IPI_COLUMNS, IpiLog

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.work import THINK_NS, Int64s, Outcome, Work, checksum
-from simulator.engine.compiled.layout import IDLE, IRQS_OFF, PREEMPTED, RUNNING
+from simulator.engine.compiled.flat.layout import IDLE, IRQS_OFF, PREEMPTED, RUNNING
 from simulator.trace.tables import NR_BUCKETS, bucket_of
 
 __all__ = ("OneTask",)

@@ -4,7 +4,7 @@ C, compiled at run time
 -----------------------
 
 Builds the sources of this folder with the system compiler.  The compiler is told
-the offsets of :mod:`simulator.engine.compiled.layout`, so that C and the
+the offsets of :mod:`simulator.engine.compiled.flat.layout`, so that C and the
 compiled engine read the same flat arrays.
 """
 

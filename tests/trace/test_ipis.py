@@ -28,7 +28,7 @@ def test_replay_from_checkpoints_equals_the_events_engine(pair):
 
 @pytest.mark.parametrize("path", ["pool", "boot", "surplus"])
 def test_replay_of_several_tasks_from_any_checkpoint_equals_the_events_engine(path, monkeypatch):
-    monkeypatch.setattr("simulator.engine.compiled.replay_together._EVERY", 1)
+    monkeypatch.setattr("simulator.engine.compiled.together.replay._EVERY", 1)
     s = sim.Scenario(
         machine="laptop-8", kernel="v6.6", pages=20, path=path, allocators=5, noise="idle",
         phases=("alloc", "free", "alloc"),

@@ -6,8 +6,8 @@ The compiled engine
 SimPy drives the tasks and their locks; what the CPUs answer to a broadcast is
 computed by compiled code, integer for integer as
 :class:`simulator.engine.events.EventsEngine` has it.  See
-:mod:`simulator.engine.compiled.broadcast` for an only task, and
-:mod:`simulator.engine.compiled.queues` for the method with several.
+:mod:`simulator.engine.compiled.alone.broadcast` for an only task, and
+:mod:`simulator.engine.compiled.together.queues` for the method with several.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.engine.calls import Call
-from simulator.engine.compiled import layout as at
-from simulator.engine.compiled import task_words as of
-from simulator.engine.compiled.broadcast import broadcast_alone
-from simulator.engine.compiled.calls import Calls
-from simulator.engine.compiled.cpu import OnlyCpu
+from simulator.engine.compiled.alone.broadcast import broadcast_alone
+from simulator.engine.compiled.alone.cpu import OnlyCpu
+from simulator.engine.compiled.alone.replay import Checkpoints, ipi_rows
+from simulator.engine.compiled.flat import layout as at
+from simulator.engine.compiled.flat import task_words as of
+from simulator.engine.compiled.flat.call_words import Calls
 from simulator.engine.compiled.jit import wrapping
-from simulator.engine.compiled.queues import close_all
-from simulator.engine.compiled.replay import Checkpoints, ipi_rows
-from simulator.engine.compiled.replay_together import SharedCheckpoints
 from simulator.engine.compiled.tasks import FlatTask, OnlyTask
-from simulator.engine.compiled.together import InterruptedTask, Together
+from simulator.engine.compiled.together.queues import close_all
+from simulator.engine.compiled.together.replay import SharedCheckpoints
+from simulator.engine.compiled.together.tasks import InterruptedTask, Together
 from simulator.engine.task import DONE, Body, Steps, Task
 from simulator.engine.timeline import Timeline
 from simulator.trace.ipis import IpiLog
 from simulator.trace.tables import NR_BUCKETS
 
 if TYPE_CHECKING:
-    from simulator.engine.compiled.platform import FlatPlatform
+    from simulator.engine.compiled.flat.platform import FlatPlatform
     from simulator.trace.recorder import Recorder
 
 __all__ = ("CompiledEngine",)

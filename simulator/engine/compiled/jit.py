@@ -52,7 +52,7 @@ else:
     def _cache_folder() -> str:
         here = Path(__file__).parent
         digest = hashlib.sha256()
-        for file in sorted(here.glob("*.py")):
+        for file in sorted(here.rglob("*.py")):
             digest.update(file.read_bytes())
         own = here / "__pycache__"
         home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.engine.calls import FLUSH_CATEGORIES, Call
-from simulator.engine.compiled import layout as at
-from simulator.engine.compiled import task_words as of
+from simulator.engine.compiled.flat import layout as at
+from simulator.engine.compiled.flat import task_words as of
 from simulator.engine.task import Account, LoneTask, Task, TaskCpu
 
 if TYPE_CHECKING:
-    from simulator.engine.compiled.calls import Calls
+    from simulator.engine.compiled.flat.call_words import Calls
     from simulator.engine.timeline import Timeline
 
 __all__ = ("FlatTask", "OnlyTask")

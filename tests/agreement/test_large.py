@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import simulator as sim
-from tests.engines.equality import FRAMES
+from tests.agreement.equality import FRAMES
 
 pytestmark = pytest.mark.slow
 

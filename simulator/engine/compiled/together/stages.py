@@ -15,7 +15,7 @@ interrupts off waits for their end.  The rules are those of
 :mod:`simulator.engine.cpu` and :mod:`simulator.engine.events`.
 
 ``m`` is the machine, ``s`` the state (see
-:mod:`simulator.engine.compiled.layout`), ``distance`` [nr_cpus * nr_cpus].
+:mod:`simulator.engine.compiled.flat.layout`), ``distance`` [nr_cpus * nr_cpus].
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from __future__ import annotations
 from typing import Final
 
 from simulator.engine import keys
-from simulator.engine.compiled import layout as at
-from simulator.engine.compiled import task_words as of
-from simulator.engine.compiled.acks import IN_WORK, acks
-from simulator.engine.compiled.answers import answer, depth, off_draw, polls, settle
-from simulator.engine.compiled.broadcast import begin_record
+from simulator.engine.compiled.alone.broadcast import begin_record
+from simulator.engine.compiled.flat import layout as at
+from simulator.engine.compiled.flat import task_words as of
+from simulator.engine.compiled.flat.layout import Int8s, Int64s
+from simulator.engine.compiled.flat.places import index, line_of, part, words_of
 from simulator.engine.compiled.jit import compiled, inlined
-from simulator.engine.compiled.layout import Int8s, Int64s
-from simulator.engine.compiled.places import index, line_of, part, words_of
-from simulator.engine.compiled.queues import commit, drain, send, shift, walk
-from simulator.engine.compiled.sending import draw_all
+from simulator.engine.compiled.rules.acks import IN_WORK, acks
+from simulator.engine.compiled.rules.answers import answer, depth, off_draw, polls, settle
+from simulator.engine.compiled.rules.sending import draw_all
+from simulator.engine.compiled.together.queues import commit, drain, send, shift, walk
 
 __all__ = ("advance", "begin", "irqs_on")
 

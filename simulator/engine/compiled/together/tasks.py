@@ -5,7 +5,7 @@ Tasks that interrupt each other
 
 SimPy runs kernel code; what happens between its events while tasks are in
 broadcasts, and the interrupts of their CPUs, is left to
-:mod:`simulator.engine.compiled.stages`.  Before kernel code goes on at a time,
+:mod:`simulator.engine.compiled.together.stages`.  Before kernel code goes on at a time,
 everything in there that comes earlier has happened (:meth:`Together.advance`); a
 task is resumed by one event, when its broadcast has ended.
 """
@@ -13,12 +13,12 @@ task is resumed by one event, when its broadcast has ended.
 from __future__ import annotations
 
 from simulator.engine.calls import Call
-from simulator.engine.compiled import layout as at
-from simulator.engine.compiled import task_words as of
-from simulator.engine.compiled.calls import Calls
-from simulator.engine.compiled.replay_together import SharedCheckpoints
-from simulator.engine.compiled.stages import advance, begin, irqs_on
+from simulator.engine.compiled.flat import layout as at
+from simulator.engine.compiled.flat import task_words as of
+from simulator.engine.compiled.flat.call_words import Calls
 from simulator.engine.compiled.tasks import FlatTask
+from simulator.engine.compiled.together.replay import SharedCheckpoints
+from simulator.engine.compiled.together.stages import advance, begin, irqs_on
 from simulator.engine.keys import KEY_BITS, Order
 from simulator.engine.timeline import Signal, Timeline
 

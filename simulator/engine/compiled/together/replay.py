@@ -19,12 +19,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.engine.compiled import layout as at
-from simulator.engine.compiled import task_words as of
-from simulator.engine.compiled.calls import Calls
+from simulator.engine.compiled.alone.replay import ipi_rows
+from simulator.engine.compiled.flat import layout as at
+from simulator.engine.compiled.flat import task_words as of
+from simulator.engine.compiled.flat.call_words import Calls
 from simulator.engine.compiled.jit import wrapping
-from simulator.engine.compiled.replay import ipi_rows
-from simulator.engine.compiled.stages import advance, begin
+from simulator.engine.compiled.together.stages import advance, begin
 from simulator.engine.keys import KEY_BITS, Order
 from simulator.trace.recorder import Recorder
 

@@ -22,7 +22,7 @@ and what is enqueued later goes behind in a list, so it cannot change when an
 earlier csd is released.
 
 ``m`` is the machine, ``s`` the state (see
-:mod:`simulator.engine.compiled.layout`), ``distance`` [nr_cpus * nr_cpus].
+:mod:`simulator.engine.compiled.flat.layout`), ``distance`` [nr_cpus * nr_cpus].
 """
 
 from __future__ import annotations
@@ -32,13 +32,19 @@ from typing import Final
 import numpy as np
 
 from simulator.engine import keys
-from simulator.engine.compiled import layout as at
-from simulator.engine.compiled import task_words as of
-from simulator.engine.compiled.answers import answer, close_handler, count, off_draw, open_handler
+from simulator.engine.compiled.flat import layout as at
+from simulator.engine.compiled.flat import task_words as of
+from simulator.engine.compiled.flat.layout import Int8s, Int64s
+from simulator.engine.compiled.flat.places import index, line_of, part, words_of
 from simulator.engine.compiled.jit import compiled, inlined
-from simulator.engine.compiled.layout import Int8s, Int64s
-from simulator.engine.compiled.places import index, line_of, part, words_of
-from simulator.engine.compiled.sending import draw_all, drawn, flush_key, write_order
+from simulator.engine.compiled.rules.answers import (
+    answer,
+    close_handler,
+    count,
+    off_draw,
+    open_handler,
+)
+from simulator.engine.compiled.rules.sending import draw_all, drawn, flush_key, write_order
 
 __all__ = ("close_all", "commit", "drain", "send", "shift", "walk")
 

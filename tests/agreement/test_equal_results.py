@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import simulator as sim
-from tests.engines.equality import SMALL, differences
+from tests.agreement.equality import SMALL, differences
 
 ROOT = Path(__file__).parents[2]
 MACHINES = ("laptop-8", "epyc-7j13-vm252", "xeon-e7-8895-8s")
@@ -73,7 +73,7 @@ def run_without_numba(package_parent, tmp_path):
     (stub / "numba.py").write_text('raise ImportError("not here")\n')
     path = os.pathsep.join([str(stub), str(package_parent)])
     return subprocess.run(
-        [sys.executable, ROOT / "tests" / "engines" / "equality.py"],
+        [sys.executable, ROOT / "tests" / "agreement" / "equality.py"],
         env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"},
         capture_output=True,
         text=True,
@@ -88,27 +88,27 @@ def test_without_numba_the_same_source_gives_the_same_answers_and_no_warning(tmp
 
 
 BROKEN = (
-    ("queues.py", "if 0 <= drain_ns <= t_ns:", "if 0 <= drain_ns <= t_ns - 50:"),
-    ("queues.py", "max(s[line + at.REFILL], ", "(s[line + at.REFILL] + "),
-    ("queues.py", "if s[i] >= from_ns:", "if s[i] > from_ns + 200:"),
-    ("queues.py", "SENT) + cell] = s[line + at.QUEUED] == 0", "SENT) + cell] = 1"),
-    ("answers.py", "if busy_until_ns > arrive_ns:", "if busy_until_ns > arrive_ns + 10000:"),
-    ("answers.py", "max(begin_ns, busy_until_ns)", "begin_ns"),
-    ("stages.py", "end_ns + refill_ns + left_ns", "end_ns + left_ns"),
-    ("stages.py", "of.WAIT_NS] = end_ns\n", "of.WAIT_NS] = end_ns + refill_ns\n"),
-    ("stages.py", "elif s[words + of.IRQS_OFF]:", "elif False:"),
+    ("together/queues.py", "if 0 <= drain_ns <= t_ns:", "if 0 <= drain_ns <= t_ns - 50:"),
+    ("together/queues.py", "max(s[line + at.REFILL], ", "(s[line + at.REFILL] + "),
+    ("together/queues.py", "if s[i] >= from_ns:", "if s[i] > from_ns + 200:"),
+    ("together/queues.py", "SENT) + cell] = s[line + at.QUEUED] == 0", "SENT) + cell] = 1"),
+    ("rules/answers.py", "if busy_until_ns > arrive_ns:", "if busy_until_ns > arrive_ns + 10000:"),
+    ("rules/answers.py", "max(begin_ns, busy_until_ns)", "begin_ns"),
+    ("together/stages.py", "end_ns + refill_ns + left_ns", "end_ns + left_ns"),
+    ("together/stages.py", "of.WAIT_NS] = end_ns\n", "of.WAIT_NS] = end_ns + refill_ns\n"),
+    ("together/stages.py", "elif s[words + of.IRQS_OFF]:", "elif False:"),
     (
-        "stages.py",
+        "together/stages.py",
         "max(s[words + of.IDLE_FROM], s[line + at.BUSY_UNTIL])",
         "s[words + of.IDLE_FROM]",
     ),
     (
-        "stages.py",
+        "together/stages.py",
         "_enter(m, s, slot, at.IRQS_OFF, now_ns)",
         "_enter(m, s, slot, at.RUNNING, now_ns)",
     ),
     (
-        "together.py",
+        "together/tasks.py",
         "if together.next_key > own_key:",
         "if together.next_key > own_key - (300 << 14):",
     ),

@@ -9,10 +9,10 @@ released, with interrupts on.
 
 from __future__ import annotations
 
-from simulator.engine.compiled import layout as at
+from simulator.engine.compiled.flat import layout as at
+from simulator.engine.compiled.flat.layout import Int64s
+from simulator.engine.compiled.flat.places import index, part
 from simulator.engine.compiled.jit import compiled
-from simulator.engine.compiled.layout import Int64s
-from simulator.engine.compiled.places import index, part
 
 __all__ = ("BLOCKED", "DONE", "IN_SPIN", "IN_WORK", "acks")
 

@@ -7,20 +7,20 @@ The broadcast of an only task, compiled
 every queue is empty, and one call computes it from its start to its end.
 
 ``m`` is the machine, ``s`` the state (see
-:mod:`simulator.engine.compiled.layout`), ``distance`` [nr_cpus * nr_cpus].
+:mod:`simulator.engine.compiled.flat.layout`), ``distance`` [nr_cpus * nr_cpus].
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from simulator.engine.compiled import layout as at
-from simulator.engine.compiled import task_words as of
-from simulator.engine.compiled.answers import answer, count, off_draws, polls, settle
+from simulator.engine.compiled.flat import layout as at
+from simulator.engine.compiled.flat import task_words as of
+from simulator.engine.compiled.flat.layout import Int8s, Int64s
+from simulator.engine.compiled.flat.places import index, line_of, part, words_of
 from simulator.engine.compiled.jit import compiled
-from simulator.engine.compiled.layout import Int8s, Int64s
-from simulator.engine.compiled.places import index, line_of, part, words_of
-from simulator.engine.compiled.sending import draw_all, write_order
+from simulator.engine.compiled.rules.answers import answer, count, off_draws, polls, settle
+from simulator.engine.compiled.rules.sending import draw_all, write_order
 
 __all__ = ("begin_record", "broadcast_alone")
 

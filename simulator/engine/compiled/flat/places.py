@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from simulator.engine.compiled import layout as at
-from simulator.engine.compiled import task_words as of
+from simulator.engine.compiled.flat import layout as at
+from simulator.engine.compiled.flat import task_words as of
+from simulator.engine.compiled.flat.layout import Int64s
 from simulator.engine.compiled.jit import inlined
-from simulator.engine.compiled.layout import Int64s
 
 __all__ = ("index", "line_of", "part", "words_of")
 

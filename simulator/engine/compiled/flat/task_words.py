@@ -3,7 +3,7 @@
 Where a task lies in the flat state
 -----------------------------------
 
-The words of one slot of ``TASKS`` (:mod:`simulator.engine.compiled.layout`): the
+The words of one slot of ``TASKS`` (:mod:`simulator.engine.compiled.flat.layout`): the
 task's CPU, the interrupt under way to it, its broadcast, and what is told of its
 broadcasts.
 """

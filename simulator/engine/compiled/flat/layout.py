@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.draws import fold, purpose_of
-from simulator.engine.compiled import task_words as of
+from simulator.engine.compiled.flat import task_words as of
 from simulator.trace.tables import NR_BUCKETS
 
 if TYPE_CHECKING:
-    from simulator.engine.compiled.platform import FlatPlatform
+    from simulator.engine.compiled.flat.platform import FlatPlatform
 
 __all__ = ("Int8s", "Int64s", "flatten", "lines_in", "new_state")
 
@@ -56,7 +56,7 @@ NR_WALKING: Final = 21
 # Event keys, two a slot: the end of its broadcast's present stage, and what its CPU does next
 # about an interrupt (NEVER: nothing).
 KEYS: Final = 22
-TASKS: Final = 23  # WORDS of simulator.engine.compiled.task_words a slot
+TASKS: Final = 23  # WORDS of simulator.engine.compiled.flat.task_words a slot
 BY_TIME: Final = 24  # slots in the order of their registered times, for a moment
 # What kernel code did to the CPUs of tasks in between broadcasts, for a replay, which has none:
 # TOLD_WORDS each, the slot, a time, one of SLEEPS to DEFERS, and the start of a handler.

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulator.kernel import kernels, proposals
-from tests.engines.equality import differences
+from tests.agreement.equality import differences
 
 ANSWERS = [name for name in proposals() if "enomem" in name]
 

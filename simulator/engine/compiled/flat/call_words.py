@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.engine.calls import Call
-from simulator.engine.compiled import layout as at
+from simulator.engine.compiled.flat import layout as at
 from simulator.trace.recorder import KINDS, REASON, kind_of
 
 __all__ = ("Calls", "call_words")

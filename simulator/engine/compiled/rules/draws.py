@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from simulator.engine.compiled.flat.layout import Int64s
+from simulator.engine.compiled.flat.places import index
 from simulator.engine.compiled.jit import inlined
-from simulator.engine.compiled.layout import Int64s
-from simulator.engine.compiled.places import index
 
 __all__ = ("below", "cost_ns", "mix64", "quantile")
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.engine.compiled import layout as at
-from simulator.engine.compiled.draws import cost_ns, mix64, quantile
+from simulator.engine.compiled.flat import layout as at
+from simulator.engine.compiled.flat.layout import Int8s, Int64s
+from simulator.engine.compiled.flat.places import part
 from simulator.engine.compiled.jit import compiled, inlined
-from simulator.engine.compiled.layout import Int8s, Int64s
-from simulator.engine.compiled.places import part
+from simulator.engine.compiled.rules.draws import cost_ns, mix64, quantile
 
 __all__ = ("draw_all", "drawn", "flush_key", "write_order")
 

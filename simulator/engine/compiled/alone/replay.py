@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.engine.compiled import layout as at
-from simulator.engine.compiled import task_words as of
-from simulator.engine.compiled.broadcast import broadcast_alone
-from simulator.engine.compiled.calls import Calls
+from simulator.engine.compiled.alone.broadcast import broadcast_alone
+from simulator.engine.compiled.flat import layout as at
+from simulator.engine.compiled.flat import task_words as of
+from simulator.engine.compiled.flat.call_words import Calls
 from simulator.engine.compiled.jit import wrapping
 from simulator.trace.ipis import IPI_COLUMNS
 from simulator.trace.recorder import Recorder

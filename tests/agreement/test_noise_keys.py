@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import simulator as sim
 from simulator.machine.noise import NOISE_KEYS
-from tests.engines.equality import differences
+from tests.agreement.equality import differences
 
 #: Noisy enough for every spell to decide something in a few flushes.
 KEYS = {

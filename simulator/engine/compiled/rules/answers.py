@@ -5,18 +5,18 @@ How a lazy CPU answers an interrupt
 
 The rules of :mod:`simulator.engine.cpu` for a CPU without a task, computed at
 once: in which state the interrupt finds it, and when its handler starts.
-``m`` is the machine, ``s`` the state, see :mod:`simulator.engine.compiled.layout`.
+``m`` is the machine, ``s`` the state, see :mod:`simulator.engine.compiled.flat.layout`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from simulator.engine.compiled import layout as at
-from simulator.engine.compiled.draws import below, mix64, quantile
+from simulator.engine.compiled.flat import layout as at
+from simulator.engine.compiled.flat.layout import Int64s
+from simulator.engine.compiled.flat.places import index, line_of, part
 from simulator.engine.compiled.jit import compiled, inlined
-from simulator.engine.compiled.layout import Int64s
-from simulator.engine.compiled.places import index, line_of, part
+from simulator.engine.compiled.rules.draws import below, mix64, quantile
 
 __all__ = (
     "answer", "close_handler", "count", "depth", "off_draw", "off_draws", "open_handler", "polls",

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+"""
+A phase of several tasks
+------------------------
+
+Their broadcasts share queues and interrupt each other.
+"""
