@@ -10,13 +10,42 @@ line: the field, what is wrong with it, and the nearest valid value.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
-__all__ = ("InputError", "nearest")
+__all__ = ("InputError", "nearest", "one_line")
+
+# Longer than any path that is not meant as a trick, and than any message of our own.
+_LONGEST_WORD = 300
+_LONGEST_LINE = 2000
+_WORD = re.compile(rf"\S{{{_LONGEST_WORD + 1},}}")
 
 
 class InputError(ValueError):
-    """Wrong input; ``str(error)`` is the one line shown to the user."""
+    """
+    Wrong input; ``str(error)`` is the one line shown to the user.
+
+    What the user typed may hold line ends or have any length: see :func:`one_line`.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+def one_line(text: str) -> str:
+    r"""
+    Return a text as one line of bearable length that any terminal can show.
+
+    Characters that cannot be printed are escaped as in Python; of a very long word, and of
+    a very long line, the middle is left out.
+
+    >>> one_line("machine: 'a\nb'")
+    "machine: 'a\\nb'"
+    """
+    # Shortened first: escapes are longer than what they stand for.
+    text = _WORD.sub(lambda word: _shortened(word[0], _LONGEST_WORD), text)
+    text = _shortened(text, _LONGEST_LINE)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def nearest(word: str, choices: Iterable[str], cutoff: float = 0.5) -> str:
@@ -39,3 +68,10 @@ def nearest(word: str, choices: Iterable[str], cutoff: float = 0.5) -> str:
         return ratio - 0.05 * abs(len(choice) - len(word)), choice
 
     return f" (did you mean {max(found, key=likeness)!r}?)"
+
+
+def _shortened(text: str, length: int) -> str:
+    if len(text) <= length:
+        return text
+    kept = (length - 3) // 2
+    return f"{text[:kept]}...{text[-kept:]}"

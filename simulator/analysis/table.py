@@ -12,15 +12,15 @@ nearest valid value (:class:`simulator.errors.InputError`).
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
-from typing import IO
 
 from simulator.errors import InputError, nearest
+from simulator.inputs import number, read_text
 
 __all__ = ("Row", "phase_order", "read_table")
 
@@ -28,6 +28,7 @@ _PAGE_SIZES = {"2048": "2M", "1048576": "1G"}
 # Columns for the user's own words, in any file.
 _REMARKS = ("note", "comment")
 _MINUTES = re.compile(r"([0-9]+)m([0-9]+(?:\.[0-9]+)?)s")  # as a shell's time prints it
+_INTEGER = re.compile(r"[0-9]+|-0*[1-9][0-9]*")
 _MAX_DIGITS = 18
 _END_S = 10**9  # in nanoseconds that fits 64 bits
 
@@ -59,7 +60,7 @@ class Row:
     def number(self, column: str, low: int = 0) -> int:
         """Return a field that must be a whole number, ``low`` or more."""
         value = self.fields[column]
-        if not re.fullmatch(r"-?[0-9]+", value) or len(value) > _MAX_DIGITS:
+        if not _INTEGER.fullmatch(value) or len(value) > _MAX_DIGITS:
             raise self.error(column, f"{_shown(value)} is not a whole number, {low} or more")
         if int(value) < low:
             raise self.error(column, f"{value} is below {low}")
@@ -84,11 +85,10 @@ class Row:
         """Return a time above zero that is given in seconds, or as ``2m27.609s``."""
         value = self.fields[column]
         minutes = _MINUTES.fullmatch(value)
-        try:
-            seconds = 60 * Decimal(minutes[1]) + Decimal(minutes[2]) if minutes else Decimal(value)
-        except InvalidOperation:
+        if minutes is None and isinstance(number(value), str):
             problem = f"{_shown(value)} is not a number of seconds, nor a time such as 2m27.609s"
-            raise self.error(column, problem) from None
+            raise self.error(column, problem)
+        seconds = 60 * Decimal(minutes[1]) + Decimal(minutes[2]) if minutes else Decimal(value)
         if not (seconds.is_finite() and seconds > 0):
             raise self.error(column, f"{_shown(value)} is not a time above 0 s")
         if seconds >= _END_S:
@@ -131,33 +131,27 @@ def read_table(
     :param optional: the columns that may be there; so may note and comment, which nobody reads.
     """
     where = f"{field}: {packaged if path is None else path}"
+    file = _packaged(packaged) if path is None else read_text(path, where)
+    # Strict: what csv would otherwise repair in silence is an error.
+    lines = csv.reader(io.StringIO(file, newline=""), strict=True)
     try:
-        with _opened(path, packaged) as file:
-            # Strict: what csv would otherwise repair in silence is an error.
-            lines = csv.reader(file, strict=True)
-            columns = _columns(where, next(lines, []), required, optional)
-            for values in lines:
-                if not values:
-                    continue
-                if len(values) != len(columns):
-                    raise InputError(
-                        f"{where}, line {lines.line_num}: {len(values)} fields for"
-                        f" {len(columns)} columns"
-                    )
-                fields = dict(zip(columns, (value.strip() for value in values), strict=True))
-                yield Row(where, lines.line_num, fields)
-    except OSError as error:
-        raise InputError(f"{field}: cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{where} is not text") from None
+        columns = _columns(where, next(lines, []), required, optional)
+        for values in lines:
+            if not values:
+                continue
+            if len(values) != len(columns):
+                raise InputError(
+                    f"{where}, line {lines.line_num}: {len(values)} fields for"
+                    f" {len(columns)} columns"
+                )
+            fields = dict(zip(columns, (value.strip() for value in values), strict=True))
+            yield Row(where, lines.line_num, fields)
     except csv.Error as error:
         raise InputError(f"{where}, line {lines.line_num}: {error}") from None
 
 
-def _opened(path: Path | None, packaged: str) -> AbstractContextManager[IO[str]]:
-    if path is None:
-        return (resources.files("simulator.analysis") / packaged).open(encoding="utf-8")
-    return path.open(encoding="utf-8-sig", newline="")
+def _packaged(name: str) -> str:
+    return (resources.files("simulator.analysis") / name).read_text(encoding="utf-8")
 
 
 def _columns(

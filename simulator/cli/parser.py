@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from simulator.errors import InputError, nearest
+from simulator.inputs import number
 
 __all__ = ("Parser", "number")
 
@@ -69,20 +70,3 @@ class Parser(argparse.ArgumentParser):
             choices = [str(choice) for choice in action.choices]
             hint = nearest(str(value), choices)
             raise InputError(f"{name}: {value!r} is not one of {', '.join(choices)}{hint}")
-
-
-def number(text: str) -> int | float | str:
-    """
-    Return the number that a text stands for, or the text itself.
-
-    What may stand where is for the one that uses the value to say.
-
-    >>> number("256"), number("2.5"), number("many")
-    (256, 2.5, 'many')
-    """
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

@@ -10,6 +10,7 @@ values here; whether a value is right is for the scenario to say.
 from __future__ import annotations
 
 import itertools
+import re
 from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ __all__ = ("add_scenario_options", "scenarios")
 
 # A first try should take seconds, so the command line asks for fewer pages than a scenario.
 _DEFAULT_PAGES = 256
+_HEX = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
 
 
 def _on_off(text: str) -> bool:
@@ -47,10 +49,7 @@ def _placement(text: str) -> object:
 
 
 def _pfn(text: str) -> object:
-    try:
-        return int(text, 0)
-    except ValueError:
-        return text
+    return int(text, 16) if _HEX.fullmatch(text) else number(text)
 
 
 def _noise(text: str) -> object:

@@ -19,11 +19,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from simulator.errors import InputError, nearest
+from simulator.inputs import read_text, user_path
 from simulator.machine.explain import explain
 from simulator.machine.schema import Machine
 
 __all__ = ("build", "load_machine", "machines", "read_toml", "tuples")
 
+# Tables in tables in tables: a profile has five.
+_DEEPEST = 20
+_TOO_DEEP = "not a profile: lists or tables stand too deep inside one another"
 # Keys that describe one file and are not handed down to its children.
 _OWN = ("abstract", "inherits", "name")
 # Tables that replace the parent's as a whole: half of another family makes no sense.
@@ -66,18 +70,32 @@ def build(data: dict[str, Any], label: str) -> Machine:
 
 def read_toml(path: Path, label: str) -> dict[str, Any]:
     """Return what a TOML file says."""
+    text = read_text(path, label)
     try:
-        text = path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{label}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{label}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{label}: not text: byte {error.start} is not UTF-8") from None
-    try:
-        return tomllib.loads(text)
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{label}: not TOML: {' '.join(str(error).split())}") from None
+    except ValueError:
+        # Python's own limit for the conversion of decimal digits.
+        raise InputError(f"{label}: not TOML: a number has too many digits") from None
+    except RecursionError:
+        raise InputError(f"{label}: {_TOO_DEEP}") from None
+    if _depth(data) > _DEEPEST:
+        raise InputError(f"{label}: {_TOO_DEEP}")
+    return data
+
+
+def _depth(data: object) -> int:
+    depth, level = 0, [data]
+    while level:
+        depth += 1
+        level = [
+            item
+            for node in level
+            if isinstance(node, dict | list)
+            for item in (node.values() if isinstance(node, dict) else node)
+        ]
+    return depth
 
 
 def tuples(value: Any) -> Any:
@@ -110,7 +128,7 @@ def _path_of(machine: str | Path, where: str, directory: Path | None) -> Path:
             known = nearest(machine, names) or f"; known: {', '.join(names)}"
             raise InputError(f"{where}unknown machine {machine!r}{known}")
         return _profile_path(machine)
-    path = Path(machine).expanduser()
+    path = user_path(machine, where.removesuffix(": ") or "machine")
     return path if directory is None else directory / path
 
 

@@ -35,6 +35,7 @@ from typing import Any
 from pydantic import ValidationError, model_validator
 
 from simulator.errors import InputError, nearest
+from simulator.inputs import user_path
 from simulator.machine.explain import explain
 from simulator.machine.load import read_toml
 from simulator.machine.schema import Strict
@@ -186,7 +187,7 @@ def load_noise(noise: str | Path | Mapping[str, Any]) -> Noise:
     if isinstance(noise, Path) or (
         isinstance(noise, str) and ("/" in noise or noise.endswith(".toml"))
     ):
-        return _from_file(Path(noise).expanduser())
+        return _from_file(user_path(noise, "noise"))
     if isinstance(noise, str):
         return _preset(_presets(), noise)
     if not isinstance(noise, Mapping):

@@ -10,13 +10,15 @@ again, so that a report can say so.  A range that does not hold the new value is
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
+from string import ascii_letters
 from typing import Any
 
 from pydantic import BaseModel
 
 from simulator.errors import InputError, nearest
+from simulator.inputs import number
 from simulator.machine.load import build
 from simulator.machine.schema import Count, Fact, IdleState, Machine, Quantity, Size, Time
 from simulator.machine.units import SIZE_UNITS, TIME_UNITS
@@ -121,14 +123,14 @@ def _set_quantity(
     key: str, old: Quantity, table: dict[str, Any], value: bool | float | str
 ) -> None:
     units = SIZE_UNITS if isinstance(old, Size) else TIME_UNITS
-    number, unit = _parse(key, value, units)
+    amount, unit = _parse(key, value, units)
     scale = units[table["unit"]] / units[unit]
     low, high = (bound * scale for bound in old.range)
-    table["value"], table["unit"] = number, unit
-    table["range"] = (min(low, number), max(high, number))
+    table["value"], table["unit"] = amount, unit
+    table["range"] = (min(low, amount), max(high, amount))
     if table.get("quantiles") is not None:
         # The shape stays, the mean moves.
-        ratio = number / old.value if old.value else 0.0
+        ratio = amount / old.value if old.value else 0.0
         table["quantiles"] = tuple((p, v * ratio) for p, v in table["quantiles"])
 
 
@@ -136,28 +138,30 @@ def _parse(key: str, value: bool | float | str, units: Mapping[str, int]) -> tup
     base = next(iter(units))
     if isinstance(value, bool):
         raise InputError(f"{key}: must be a number, not {value!r}")
-    if isinstance(value, int | float):
-        number, unit = float(value), base
-    else:
-        digits = value.strip().rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    unit = base
+    if isinstance(value, str):
+        digits = value.strip().rstrip(ascii_letters)
         unit = value.strip()[len(digits) :] or base
-        try:
-            number = float(digits)
-        except ValueError:
-            raise InputError(
-                f"{key}: {value!r} is not a number with one of the units {', '.join(units)}"
-            ) from None
+        given = number(digits.strip())
+    else:
+        given = value
+    if isinstance(given, str):
+        raise InputError(
+            f"{key}: {value!r} is not a number with one of the units {', '.join(units)}"
+        )
     if unit not in units:
         raise InputError(
             f"{key}: {unit!r} is not one of the units {', '.join(units)}{nearest(unit, units)}"
         )
-    if not math.isfinite(number):
+    # Of an integer, too: one of 400 digits is no float.
+    if not -sys.float_info.max <= given <= sys.float_info.max:
         raise InputError(f"{key}: must be a finite number, not {value!r}")
-    return number, unit
+    return float(given), unit
 
 
 def _fact(key: str, old: object, value: bool | float | str) -> bool | int | str:
     # The command line has only text.
+    given = number(value.strip()) if isinstance(value, str) else value
     if isinstance(old, bool):
         words = {"true": True, "false": False}
         if isinstance(value, str) and value.lower() in words:
@@ -166,12 +170,11 @@ def _fact(key: str, old: object, value: bool | float | str) -> bool | int | str:
             return value
         raise InputError(f"{key}: must be true or false, not {value!r}")
     if isinstance(old, int):
-        if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        if isinstance(given, float) and given.is_integer() and not isinstance(value, str):
+            return int(given)
+        if isinstance(given, bool) or not isinstance(given, int):
             raise InputError(f"{key}: must be a whole number, not {value!r}")
-        try:
-            return int(value)
-        except ValueError:
-            raise InputError(f"{key}: must be a whole number, not {value!r}") from None
+        return given
     if not isinstance(value, str):
         raise InputError(f"{key}: must be text, not {value!r}")
     return value

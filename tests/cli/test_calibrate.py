@@ -110,7 +110,7 @@ def test_times_of_the_machine_that_a_profile_was_fitted_to_are_its_own(tlbsim, t
 WRONG = [
     ((), "the following arguments are required: --machine"),
     (("--machine", "laptop"), "unknown machine 'laptop' (did you mean 'laptop-8'?)"),
-    (("--times", "nowhere.csv"), "times: cannot read nowhere.csv: No such file or directory"),
+    (("--times", "nowhere.csv"), "times: nowhere.csv: no such file"),
     (("--fit", "injct"), "fit: laptop-8 has no cost 'injct' (did you mean 'inject'?)"),
     (("--fit", "foo"), "fit: laptop-8 has no cost 'foo'; known: flush_base, "),
     (("--out", "typo/x.toml"), "out: typo/x.toml cannot be written: there is no folder typo"),

@@ -226,7 +226,7 @@ def test_missing_file_and_directory_and_name_are_named(tmp_path):
     for wrong, expected in [
         (tmp_path / "none.toml", f"{tmp_path}/none.toml: no such file"),
         (f"{tmp_path}/none.toml", f"{tmp_path}/none.toml: no such file"),
-        (tmp_path, f"{tmp_path}: cannot be read: Is a directory"),
+        (tmp_path, f"{tmp_path}: is a folder, not a file"),
         ("laptop8", "unknown machine 'laptop8' (did you mean 'laptop-8'?)"),
         ("zzz", f"unknown machine 'zzz'; known: {', '.join(machines())}"),
         ("x86-64", "machine 'x86-64' is abstract: it can only be inherited from"),
