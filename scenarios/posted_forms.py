@@ -43,10 +43,10 @@ from simulator.analysis.flush_kinds import FlushCase
 from simulator.cli.output import whole_files
 from simulator.cli.parser import Parser, number
 from simulator.cli.process import exit_status
+from simulator.geometry import PMD_SPAN_BYTES, least_pmds
 from simulator.kernel import load_kernel
 from simulator.kernel.unflushed import watch_splits
 from simulator.report import flush_kinds_report, plots
-from simulator.scenario import PMD_SPAN_BYTES
 
 MACHINE = "epyc-7j13-vm252"
 FORMS = ("v6.6+6@v1", "v6.6+6@v2", "v6.6+6@v3", "v6.6+6@v8")
@@ -55,7 +55,6 @@ NEXT_FORMS = ("v6.6+7@v1", "v6.6+7@v2", "v6.6+7@v3", "v6.6+7")
 INVERTED = ("v6.6+6@v3", "v6.6+7@v3")
 NR_PAGES = 4096
 NR_PAGES_QUICK = 128
-FOLIOS_PER_PMD = 64
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def nr_pmds(scenario: Scenario) -> int:
     """Return how many PMDs aligned folios lie in, which are taken from the nodes in turn."""
     nodes = scenario.machine_model.nr_nodes
     shares = [scenario.pages // nodes + (nid < scenario.pages % nodes) for nid in range(nodes)]
-    return sum(-(-share // FOLIOS_PER_PMD) for share in shares)
+    return sum(least_pmds(share, "2M") for share in shares)
 
 
 def nr_pmds_of_machine(scenario: Scenario) -> int:

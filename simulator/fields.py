@@ -11,7 +11,6 @@ for a tuple.  What is stored cannot change.
 from __future__ import annotations
 
 import numbers
-import re
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, PlainValidator
 
 from simulator.errors import InputError, nearest
+from simulator.geometry import pmds_of_placement
 from simulator.kernel import Kernel
 from simulator.machine import Machine, Noise
 
@@ -56,10 +56,6 @@ MAX_REPLICATION = 2**31 - 1
 # Allocations that can be made to fail, as fail_page_alloc does: the PTE page of a split, the
 # new head page of a folio, a vmemmap page of a restore.
 FAULT_KINDS = ("pte_page", "head_page", "restore_page")
-
-
-# So many PMDs for the first fill, and so many new ones for each later fill.
-_PMDS = re.compile(r"pmds=[0-9]{1,18}(,[0-9]{1,18})*")
 
 
 class FrozenMapping(Mapping[str, Any]):
@@ -146,7 +142,7 @@ def _placement(value: object) -> object:
     if isinstance(value, list | tuple):
         return tuple(_whole(pfn) for pfn in value)
     if isinstance(value, str):
-        if value in ("aligned", "random") or _PMDS.fullmatch(value):
+        if value in ("aligned", "random") or pmds_of_placement(value):
             return value
         near = nearest(value, ("aligned", "random", "pmds=S"))
         raise InputError(f"{_shown(value)} is not aligned, random, pmds=S or PFNs{near}")

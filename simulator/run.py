@@ -15,13 +15,14 @@ from functools import partial
 from simulator.draws import fold, purpose_of, stream
 from simulator.engine import Body, Engine, EventsEngine
 from simulator.errors import InputError
+from simulator.geometry import BASE_PAGE_BYTES
 from simulator.kernel import Kernel, KernelConfig
 from simulator.kernel.memory import HugeMemory, lay_out
 from simulator.kernel.modules import Module
 from simulator.kernel.requests import Requests
 from simulator.machine import Platform, lower
 from simulator.provenance import provenance
-from simulator.scenario import BASE_PAGE_BYTES, Scenario
+from simulator.scenario import Scenario
 from simulator.trace.frames import columns_of
 from simulator.trace.ipis import IpiLog
 from simulator.trace.recorder import Recorder

@@ -8,11 +8,10 @@ It is frozen, checked as a whole when it is made, and can be pickled.  What is
 wrong with it comes as one line that names the field and the nearest valid
 value (:class:`simulator.errors.InputError`).
 
-Modelled: x86-64 sizes, that is 4 KB base pages and 64 bytes of struct page, so
-that a PMD of vmemmap describes 128 MB: 64 pages of 2 MB, an eighth of 1 GB.
+Modelled: the sizes of :mod:`simulator.geometry`.
 
-Sources: Documentation/mm/vmemmap_dedup.rst of Linux v6.6; gigantic pages have
-no surplus: alloc_surplus_hugetlb_folio() in mm/hugetlb.c of v6.6.
+Sources: gigantic pages have no surplus: alloc_surplus_hugetlb_folio() in
+mm/hugetlb.c of v6.6.
 """
 
 from __future__ import annotations
@@ -42,15 +41,20 @@ from simulator.fields import (
     Seed,
     Tunables,
 )
+from simulator.geometry import (
+    BASE_PAGE_BYTES,
+    PMD_SPAN_BYTES,
+    PageSize,
+    least_pmds,
+    page_bytes,
+    pmds_of_folio,
+    pmds_of_placement,
+)
 from simulator.kernel import Kernel, load_kernel
 from simulator.machine import Machine, Noise, check_noise, load_machine, load_noise
 from simulator.machine.explain import explain
 
 __all__ = ("Scenario",)
-
-BASE_PAGE_BYTES = 4096
-# 2 MB of vmemmap / 64 bytes per struct page * 4 KB.
-PMD_SPAN_BYTES = 128 << 20
 
 
 class Scenario(BaseModel):
@@ -81,7 +85,7 @@ class Scenario(BaseModel):
     machine: MachineField = "epyc-7j13-vm252"
     kernel: KernelField = "v6.6"
     pages: Pages = 524288
-    page_size: Literal["2M", "1G"] = "2M"
+    page_size: PageSize = "2M"
     hvo: bool = True
     phases: Phases = ("alloc", "free")
     path: Literal["pool", "boot", "surplus"] = "pool"
@@ -132,7 +136,7 @@ class Scenario(BaseModel):
     @property
     def page_bytes(self) -> int:
         """The size of a huge page."""
-        return {"2M": 2 << 20, "1G": 1 << 30}[self.page_size]
+        return page_bytes(self.page_size)
 
     @property
     def phase_labels(self) -> tuple[str, ...]:
@@ -238,8 +242,9 @@ class Scenario(BaseModel):
         if isinstance(self.placement, tuple):
             self._check_pfns(self.placement)
             return
-        if self.placement.startswith("pmds="):
-            self._check_pmds([int(nr) for nr in self.placement.removeprefix("pmds=").split(",")])
+        nr_pmds = pmds_of_placement(self.placement)
+        if nr_pmds is not None:
+            self._check_pmds(nr_pmds)
 
     def _check_pmds(self, nr_pmds: Sequence[int]) -> None:
         nr_fills = self.phases.count("alloc")
@@ -251,8 +256,8 @@ class Scenario(BaseModel):
         asked = f"placement: {self.pages} pages of {self.page_size}"
         name = self.machine_model.name
         fit = self._node_bytes // PMD_SPAN_BYTES * self.machine_model.nr_nodes
-        step = 8 if self.page_size == "1G" else 1
-        low = 8 * self.pages if self.page_size == "1G" else -(-self.pages // 64)
+        step = pmds_of_folio(self.page_size)
+        low = least_pmds(self.pages, self.page_size)
         high = min(step * self.pages, fit)
         if not low <= nr_pmds[0] <= high:
             wanted = f"{low}" if low == high else f"{low} to {high}"

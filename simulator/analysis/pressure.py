@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simulator.analysis.frames import ResultFrames, name_of, records
-from simulator.kernel.structs import PFNS_PER_PMD
+from simulator.geometry import PFNS_PER_PMD
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simulator.analysis.frames import ResultTotals, records
+from simulator.geometry import folios_of_pmd, struct_page_bytes
 from simulator.machine import Machine
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ __all__ = ("PhaseTime", "Setting", "extrapolated_ns", "phase_times", "sizes", "w
 
 # Folios between the two runs. 2M: about 0.3 s of host time with 252 CPUs and a flush for each.
 _FOLIOS = {"2M": 4096, "1G": 64}
-_FOLIOS_OF_A_PMD = {"2M": 64, "1G": 1}
-_STRUCT_PAGES_BYTES = {"2M": 512 * 64, "1G": 512 * 512 * 64}
 # What may happen as often in both runs, by the names of its counts, and where its time goes.
 _COUNTED = {
     "flushes": ("flush_enqueue", "flush_send", "flush_local", "flush_wait"),
@@ -112,7 +111,7 @@ def extrapolated_ns(short: PhaseTime, long: PhaseTime, pages: int) -> float:
 
 def sizes(setting: Setting, machine: Machine) -> tuple[int, int]:
     """Return two numbers of pages that differ from the full one by whole blocks."""
-    block = _FOLIOS_OF_A_PMD[setting.page_size] * machine.nr_nodes
+    block = folios_of_pmd(setting.page_size) * machine.nr_nodes
     between = -(-_FOLIOS[setting.page_size] // block) * block
     short = setting.pages % block + block
     long = short + between
@@ -123,7 +122,7 @@ def with_cache_for(pages: int, setting: Setting, machine: Machine, wanted: int) 
     """Return a machine whose last-level cache is to ``pages`` what its own is to ``wanted``."""
     cache = machine.memory.last_level_cache
     scaled = int(cache.exact_bytes) * pages // wanted
-    least = machine.nr_nodes * 2 * _STRUCT_PAGES_BYTES[setting.page_size]
+    least = machine.nr_nodes * 2 * struct_page_bytes(setting.page_size)
     nr_bytes = float(min(max(scaled, least), int(cache.exact_bytes)))
     smaller = cache.model_copy(
         update={"value": nr_bytes, "unit": "bytes", "range": (nr_bytes, nr_bytes)}

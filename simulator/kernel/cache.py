@@ -55,6 +55,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from simulator.engine import Engine, Task
+from simulator.geometry import BASE_PAGE_BYTES as PAGE_BYTES
+from simulator.geometry import LINE_BYTES
 from simulator.kernel.base import KernelBase
 from simulator.kernel.memory import HugeMemory
 from simulator.kernel.structs import NEVER, Folio, KernelConfig, VmemmapPages
@@ -63,8 +65,6 @@ from simulator.machine.platform import LoweredCost
 
 __all__ = ("Cache", "CpuCache")
 
-LINE_BYTES: Final = 64
-PAGE_BYTES: Final = 4096
 LINES_PER_PAGE: Final = PAGE_BYTES // LINE_BYTES
 #: zone_batchsize(): pages that a per-CPU list takes from the buddy allocator at a time.
 PCP_BATCH: Final = 63

@@ -30,11 +30,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from simulator.kernel.structs import PFNS_PER_PMD
+from simulator.geometry import NR_PFNS, PFNS_PER_PMD, folios_of_pmd, pmds_of_placement
 
 __all__ = ("HugeMemory", "aligned", "lay_out", "random_runs", "spread")
 
-_FOLIOS_PER_PMD = PFNS_PER_PMD // 512
+_FOLIOS_PER_PMD = folios_of_pmd("2M")
 
 
 class HugeMemory:
@@ -92,7 +92,7 @@ def random_runs(first_pfn: int, last_pfn: int, draws: Iterator[int]) -> Iterator
         nr_free = 1 + next(draws) % _FOLIOS_PER_PMD
         ranked = sorted(range(_FOLIOS_PER_PMD), key=lambda _: next(draws))
         for slot in sorted(ranked[:nr_free]):
-            yield base + slot * 512
+            yield base + slot * NR_PFNS["2M"]
 
 
 def spread(
@@ -128,8 +128,8 @@ def lay_out(
     if not isinstance(placement, str):
         return HugeMemory([iter(pfns) for pfns in _by_node(placement, node_pfns, nr_nodes)])
     bases = range(0, nr_nodes * node_pfns, node_pfns)
-    if placement.startswith("pmds="):
-        first, *later = map(int, placement.removeprefix("pmds=").split(","))
+    if asked := pmds_of_placement(placement):
+        first, *later = asked
         fresh = spread(nr_folios, first, nr_pfns, bases)
         elsewhere = [
             spread(_nr_found(nr_pmds, nr_pfns), nr_pmds, nr_pfns, bases, first + sum(later[:nth]))

@@ -21,6 +21,14 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any, Final, Protocol
 
+from simulator.geometry import (
+    BASE_PAGE_BYTES,
+    NR_PFNS,
+    PFNS_PER_PMD,
+    PTRS_PER_PTE,
+    struct_page_bytes,
+)
+
 __all__ = (
     "ENOMEM",
     "NEVER",
@@ -41,9 +49,6 @@ __all__ = (
 ENOMEM: Final = 12
 #: When something was touched that nobody touched so far.
 NEVER: Final = -(1 << 62)
-PTRS_PER_PTE: Final = 512
-#: Page frames whose struct pages one vmemmap PMD maps.
-PFNS_PER_PMD: Final = PTRS_PER_PTE * 4096 // 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +151,8 @@ class Hstate:
 
     def __init__(self, page_size: str, nr_nodes: int) -> None:
         self.page_size = page_size
-        self.nr_pfns = 512 if page_size == "2M" else 262144
-        self.nr_vmemmap_pages = self.nr_pfns * 64 // 4096
+        self.nr_pfns = NR_PFNS[page_size]
+        self.nr_vmemmap_pages = struct_page_bytes(page_size) // BASE_PAGE_BYTES
         self.nr_huge_pages = 0
         self.surplus_huge_pages = 0
         self.round_to_alloc = NodeRound(nr_nodes)

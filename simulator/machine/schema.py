@@ -25,6 +25,7 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from simulator.geometry import LINE_BYTES
 from simulator.machine.units import SizeUnit, TimeUnit, to_bytes, to_ns
 
 __all__ = (
@@ -64,7 +65,6 @@ _LONGEST_NS = 10**10
 _LONGEST_FRAME_NS = 2**32 - 1
 # How far the mean of explicit quantiles may be from the value that it restates.
 _MEAN_TOLERANCE = 0.02
-_LINE_BYTES = 64
 
 
 class Strict(BaseModel):
@@ -362,8 +362,8 @@ class Memory(Strict):
     @field_validator("last_level_cache")
     @classmethod
     def _whole_lines(cls, size: Size) -> Size:
-        if size.exact_bytes < _LINE_BYTES:
-            raise ValueError(f"is {size.value:g} {size.unit}, but a line has {_LINE_BYTES} bytes")
+        if size.exact_bytes < LINE_BYTES:
+            raise ValueError(f"is {size.value:g} {size.unit}, but a line has {LINE_BYTES} bytes")
         return size
 
     @field_validator("outstanding_lines")

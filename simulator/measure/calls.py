@@ -19,9 +19,10 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+from simulator.geometry import BASE_PAGE_BYTES as PAGE
+
 __all__ = ("PAGE", "Calls", "Region", "clock")
 
-PAGE = 4096
 clock = time.perf_counter_ns
 
 _READ, _WRITE = 1, 2

@@ -16,6 +16,7 @@ from typing import Any
 
 from simulator.analysis.frames import ResultFrames, name_of, records
 from simulator.analysis.pressure import FillOutcome, outcome_of
+from simulator.geometry import BASE_PAGE_BYTES
 from simulator.report.header import machine_title, trust_text, version_text
 from simulator.report.text import (
     command_line,
@@ -28,8 +29,6 @@ from simulator.report.text import (
 )
 
 __all__ = ("pressure_report",)
-
-_BASE_PAGE_BYTES = 4096
 
 
 _TABLES: tuple[tuple[str, Callable[[FillOutcome], str]], ...] = (
@@ -164,7 +163,7 @@ def _free_row(result: ResultFrames) -> tuple[str, ...]:
         f"  {name_of(result.scenario.kernel)}",
         format_count(row["pages"] - stay),
         format_count(stay),
-        format_memory(stay * result.scenario.page_bytes // _BASE_PAGE_BYTES),
+        format_memory(stay * result.scenario.page_bytes // BASE_PAGE_BYTES),
         format_count(row["flushes"]),
         format_ns(row["elapsed_ns"]),
     )

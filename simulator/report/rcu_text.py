@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from simulator.analysis.frames import ResultFrames
 from simulator.analysis.grace_periods import RcuCost, small_from
+from simulator.geometry import NR_PFNS
 from simulator.report.header import cited_kernels, machine_title, trust_text, version_text
 from simulator.report.text import (
     command_line,
@@ -34,7 +35,6 @@ _PATHS = {
     "pool": "As a batch: echo N > nr_hugepages",
     "surplus": "One by one: surplus pages (overcommit)",
 }
-_BASE_PAGES = 512  # base pages of a huge page of 2 MB
 
 _NOTES = (
     "Calls of synchronize_rcu(), of {after}; {before} makes none. Flushes: broadcast "
@@ -155,7 +155,7 @@ def _ends(costs: Sequence[RcuCost], share: float) -> str:
                 (
                     f"  {format_ns(most.mean_ns)}",
                     _from(row["pool"], share),
-                    format_memory(None if pages is None else _rounded(pages) * _BASE_PAGES),
+                    format_memory(None if pages is None else _rounded(pages) * NR_PFNS["2M"]),
                     format_ns(most.elapsed_ns / most.pages),
                     format_ratio(_one_by_one(costs, most)),
                 )

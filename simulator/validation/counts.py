@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.analysis.frames import records
 from simulator.errors import InputError
+from simulator.geometry import least_pmds, pmds_of_folio, pmds_placement
 from simulator.run import simulate
 from simulator.scenario import Scenario
 
@@ -113,10 +114,11 @@ def boot_scenario(boot: Boot, machine: str | Machine) -> Scenario:
     if not boot.hvo:
         return scenario  # nothing is split, wherever the pages lie
     # One fill after another, so that what is wrong with the splits of one has its line.
-    placement = "aligned"
+    nr_pmds: list[int] = []
     for row, splits, _ in _fills(boot):
-        placement = f"pmds={splits}" if placement == "aligned" else f"{placement},{splits}"
-        scenario = _scenario(row, fields | {"phases": scenario.phases, "placement": placement})
+        nr_pmds.append(splits)
+        placed = {"phases": scenario.phases, "placement": pmds_placement(nr_pmds)}
+        scenario = _scenario(row, fields | placed)
     return scenario
 
 
@@ -124,7 +126,7 @@ def boot_scenario(boot: Boot, machine: str | Machine) -> Scenario:
 # as there can be.
 def _fills(boot: Boot) -> Iterator[tuple[Row, int, bool]]:
     phases = {phase.phase: phase for phase in boot.phases}
-    least = 8 * boot.pages if boot.page_size == "1G" else -(-boot.pages // 64)
+    least = least_pmds(boot.pages, boot.page_size)
     for nth in range(1, -(-boot.nr_phases // 2) + 1):
         phase = phases.get("alloc" if nth == 1 else f"alloc{nth}")
         if phase is not None and _PLACED_BY in phase.counts:
@@ -140,7 +142,7 @@ def _nr_cells(boot: Boot) -> int:
 
 # The same boot with more PMDs to split in each fill where they were not counted, if it can be.
 def _elsewhere(boot: Boot, scenario: Scenario) -> Scenario | None:
-    more = 8 if boot.page_size == "1G" else 1
+    more = pmds_of_folio(boot.page_size)
     fills = [(splits, counted) for _, splits, counted in _fills(boot)]
     nr_pmds = [splits for splits, _ in fills]
     found = None
@@ -148,7 +150,7 @@ def _elsewhere(boot: Boot, scenario: Scenario) -> Scenario | None:
         if boot.hvo and not counted:
             wanted = [*nr_pmds[:nth], splits + more, *nr_pmds[nth + 1 :]]
             with suppress(InputError):
-                found = scenario.replace(placement=f"pmds={','.join(map(str, wanted))}")
+                found = scenario.replace(placement=pmds_placement(wanted))
                 nr_pmds = wanted
     return found
 
