@@ -25,7 +25,8 @@ from simulator.engine.compiled.flat import task_words as of
 from simulator.engine.compiled.flat.call_words import call_words
 from simulator.engine.compiled.jit import HAS_NUMBA, compiled
 from simulator.engine.task import Steps, Task
-from simulator.trace.ipis import IPI_COLUMNS, IpiLog
+from simulator.trace.contract import IPI_COLUMNS
+from simulator.trace.ipis import IpiLog
 from simulator.trace.recorder import Recorder
 from simulator.trace.tables import NR_BUCKETS, Histogram, bucket_of
 

@@ -57,7 +57,7 @@ class Work:
         """What a flush runs on every CPU."""
         costs = self.platform.costs
         run_ns, refill_ns = costs.invlpg.ns(PAGES), costs.refill_page.ns(PAGES)
-        return Call("remap", "do_kernel_range_flush", PAGES, run_ns, refill_ns)
+        return Call("remap", "range", "do_kernel_range_flush", PAGES, run_ns, refill_ns)
 
     @property
     def csds(self) -> int:

@@ -26,7 +26,7 @@ from simulator.analysis.frames import records
 from simulator.analysis.table import Row, phase_order, read_table
 from simulator.errors import InputError, nearest
 from simulator.kernel import kernels
-from simulator.trace.recorder import COUNTS
+from simulator.trace.words import COUNTS
 
 if TYPE_CHECKING:
     import pandas as pd

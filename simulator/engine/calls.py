@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 from simpy.events import Event
 
+from simulator.errors import InputError, nearest
+from simulator.trace.words import KINDS
+
 __all__ = ("FLUSH_CATEGORIES", "Call", "Categories", "Csd", "Ipi")
 
 
@@ -35,22 +38,33 @@ class Call:
     """
     A function that on_each_cpu() runs on every CPU.
 
-    ``function`` is the kernel's name of it; ``run_ns`` its time on each CPU;
-    ``refill_ns`` what the CPU loses to TLB misses afterwards.  ``reason`` and
-    ``pages`` (0 for all) go to the trace.
+    ``kind`` is how far it flushes (one of :data:`simulator.trace.words.KINDS`),
+    ``function`` the kernel's name of it; ``run_ns`` its time on each CPU;
+    ``refill_ns`` what the CPU loses to TLB misses afterwards.  ``reason``, any
+    name, and ``pages`` (0 for all) go to the trace.
+
+    Raises InputError for another kind, and for what is not a whole number from 0 on.
     """
 
     reason: str
+    kind: str
     function: str
     pages: int
     run_ns: int
     refill_ns: int
     categories: Categories = FLUSH_CATEGORIES
 
-    @property
-    def is_flush(self) -> bool:
-        """Whether this is a TLB flush (and not do_sync_core)."""
-        return self.reason != "sync_core"
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            hint = nearest(str(self.kind), KINDS) or f"; known: {', '.join(KINDS)}"
+            raise InputError(f"kernel: {self.kind!r} is no kind of flush{hint}")
+        for name in ("pages", "run_ns", "refill_ns"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 0:
+                raise InputError(
+                    f"kernel: {name} {value!r} of {self.function}() for {self.reason!r}"
+                    " is not a whole number from 0 on"
+                )
 
 
 class Csd:

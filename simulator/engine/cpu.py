@@ -121,7 +121,7 @@ class Cpu:
                 csd.start_ns = start_ns
                 csd.release_ns = t_ns
                 csd.state = state
-                recorder.executed(csd.call.function, csd.call.pages)
+                recorder.executed(csd.call.kind, csd.call.pages)
                 recorder.released(t_ns - csd.enqueue_ns)
                 if csd.waiter is not None:
                     csd.waiter.succeed()

@@ -38,7 +38,7 @@ from simulator.engine.calls import Call, Csd, Ipi
 from simulator.engine.cpu import Cpu
 from simulator.engine.task import Body, Steps, Task
 from simulator.engine.timeline import Timeline
-from simulator.trace.ipis import STATES
+from simulator.trace.words import STATES
 
 if TYPE_CHECKING:
     from simulator.engine.platform import Platform
@@ -109,7 +109,7 @@ class EventsEngine:
 
         yield from task.local_irq_disable()
         task.work(categories.local, call.run_ns)
-        self.recorder.executed(call.function, call.pages)
+        self.recorder.executed(call.kind, call.pages)
         yield from task.local_irq_enable()
 
         last_release_ns, slowest_cpu = yield from self._wait(task, csds, categories.wait, nth, row)
@@ -119,7 +119,7 @@ class EventsEngine:
         times = (call.pages, start_ns, send_end_ns, last_ack_ns, end_ns)
         found = (len(csds), len(mask), saved, icr_writes, slowest_cpu)
         self.recorder.broadcast_ends(
-            row, call.reason, call.function, times + found, task.number, me.number
+            row, call.reason, call.kind, times + found, task.number, me.number
         )
         # The TLB misses come afterwards, spread over what the CPU does then.
         task.work(categories.local, call.refill_ns)

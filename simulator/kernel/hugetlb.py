@@ -35,7 +35,6 @@ from simulator.kernel.structs import (
     WorkStruct,
 )
 from simulator.kernel.workqueue import Workqueue
-from simulator.trace.recorder import STATUS
 
 if TYPE_CHECKING:
     from simulator.machine import Platform
@@ -263,7 +262,7 @@ class Hugetlb(HugetlbVmemmap, Workqueue):
 
     def record_folio(k, folio: Folio, ready_ns: int, status: str) -> None:
         """Write the record of a folio."""
-        k.recorder.folios.add(
+        k.recorder.folio_ends(
             (
                 folio.phase,
                 folio.number,
@@ -276,7 +275,7 @@ class Hugetlb(HugetlbVmemmap, Workqueue):
                 folio.flush_ns,
                 folio.end_ns,
                 ready_ns,
-                STATUS[status],
-            )
+            ),
+            status,
         )
         folio.forget()

@@ -86,7 +86,8 @@ class JumpLabel(KernelBase):
 
     def text_poke_bp_batch(k, task: Task, nr_sites: int) -> Steps:
         """Patch up to 256 sites: INT3, the rest, the first byte; generator."""
-        call = Call("sync_core", "do_sync_core", 0, k.cost.sync_core.each_ns, 0, _STATIC_KEY)
+        run_ns = k.cost.sync_core.each_ns
+        call = Call("sync_core", "none", "do_sync_core", 0, run_ns, 0, _STATIC_KEY)
         task.work("static_key", k.cost.text_poke_site.ns(nr_sites))
         for _ in ("int3", "tail", "first byte"):
             yield from k.engine.on_each_cpu(task, call)

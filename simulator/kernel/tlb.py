@@ -55,9 +55,9 @@ class Tlb(KernelBase):
     def do_flush_tlb_all(k, reason: str, nr_pages: int) -> Call:
         """The function run on each CPU for a full flush."""
         run_ns, refill_ns = k.cost.flush_full.ns(), k.cost.refill_full.ns()
-        return Call(reason, "do_flush_tlb_all", nr_pages, run_ns, refill_ns)
+        return Call(reason, "all", "do_flush_tlb_all", nr_pages, run_ns, refill_ns)
 
     def do_kernel_range_flush(k, reason: str, nr_pages: int) -> Call:
         """The function run on each CPU for a range: one INVLPG per page."""
         run_ns, refill_ns = k.cost.invlpg.ns(nr_pages), k.cost.refill_page.ns(nr_pages)
-        return Call(reason, "do_kernel_range_flush", nr_pages, run_ns, refill_ns)
+        return Call(reason, "range", "do_kernel_range_flush", nr_pages, run_ns, refill_ns)

@@ -4,8 +4,8 @@ Frames from records
 -------------------
 
 The columns of every frame that a result offers, computed from a
-:class:`simulator.trace.recorder.Recorder` with numpy alone.  What the columns
-mean is said in :class:`simulator.trace.result.Result`.
+:class:`simulator.trace.recorder.Recorder` with numpy alone.  What they mean is
+said in :mod:`simulator.trace.contract`.
 """
 
 from __future__ import annotations
@@ -13,28 +13,37 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.trace.ipis import IPI_COLUMNS, STATES, IpiLog
-from simulator.trace.recorder import (
-    COUNTS,
-    KINDS,
-    REASONS,
-    STATUSES,
-    PhaseRecord,
-    Recorder,
-)
+from simulator.trace.contract import FRAMES, IPI_COLUMNS
+from simulator.trace.ipis import IpiLog
+from simulator.trace.recorder import PhaseRecord, Recorder
 from simulator.trace.tables import Int64s, bucket_bounds, bucket_of
+from simulator.trace.words import (
+    COUNTS,
+    FAILED,
+    KINDS,
+    LATENCIES,
+    REASONS,
+    ROLES,
+    STATES,
+    STATUSES,
+    VECTORS,
+    Words,
+    own_words,
+)
 
-__all__ = ("FRAMES", "Category", "Columns", "columns_of", "ipi_columns")
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ("Category", "Columns", "columns_of", "ipi_columns", "to_frame")
 
 _WINDOWS = 64  # of the throughput frame, to a phase
 _NO_FLUSH = KINDS.index("none")
-_TARGET = 1  # of ROLES
-_ROLES = ("initiator", "target")
+_TARGET = ROLES.index("target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +54,29 @@ class Category:
     names: tuple[str, ...]
 
 
-Column = npt.NDArray[np.int64] | npt.NDArray[np.float64] | npt.NDArray[np.bool_] | Category
-Columns = dict[str, Column]
+Values = npt.NDArray[np.int64] | npt.NDArray[np.float64] | npt.NDArray[np.bool_] | Category
+Columns = dict[str, Values]
 
 
 def columns_of(recorder: Recorder, frame: str) -> Columns:
     """Return the columns of a frame by its name; KeyError for an unknown one."""
-    return FRAMES[frame](recorder)
+    return _BUILDERS[frame](recorder)
+
+
+def to_frame(columns: Columns) -> pd.DataFrame:
+    """Return columns as a pandas frame, names as categories."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            name: pd.Categorical.from_codes(
+                column.codes, dtype=pd.CategoricalDtype(list(column.names))
+            )
+            if isinstance(column, Category)
+            else column
+            for name, column in columns.items()
+        }
+    )
 
 
 def _labels(recorder: Recorder) -> tuple[str, ...]:
@@ -62,14 +87,26 @@ def _phases(recorder: Recorder, codes: Sequence[int] | Int64s) -> Category:
     return Category(np.asarray(codes, dtype=np.int64), _labels(recorder))
 
 
+def _category(words: Words, known: Sequence[str], codes: Int64s) -> Category:
+    # A run numbers its own words as it meets them: here they have one order on every engine.
+    own = own_words(known, words)
+    if not own:
+        return Category(codes, tuple(known))
+    names = (*known, *own)
+    code_of = np.array([names.index(word) for word in words], dtype=np.int64)
+    return Category(code_of[codes], names)
+
+
 def _summary(recorder: Recorder) -> Columns:
     # Only what is needed: a long run has a million rows.
     names = ("phase", "kind", "start_ns", "end_ns", "ipis", "ipis_saved")
     flushes = {name: recorder.flushes.column(name) for name in names}
-    folios = {name: recorder.folios.column(name) for name in ("phase", "status")}
+    folios = _folio_rows(recorder, "phase", "status")
     cpus = {name: recorder.cpus.column(name) for name in ("phase", "role", "lost_ns")}
+    words = recorder.statuses
     rows = [
-        _summary_row(i, phase, flushes, folios, cpus) for i, phase in enumerate(recorder.phases)
+        _summary_row(i, phase, words, flushes, folios, cpus)
+        for i, phase in enumerate(recorder.phases)
     ]
     columns: Columns = {"phase": _phases(recorder, range(len(rows)))}
     for name in rows[0] if rows else ():
@@ -80,6 +117,7 @@ def _summary(recorder: Recorder) -> Columns:
 def _summary_row(
     number: int,
     phase: PhaseRecord,
+    statuses: Mapping[str, int],
     flushes: Mapping[str, Int64s],
     folios: Mapping[str, Int64s],
     cpus: Mapping[str, Int64s],
@@ -90,7 +128,7 @@ def _summary_row(
     flush_ns = int((flushes["end_ns"] - flushes["start_ns"])[flush].sum())
     elapsed_ns = phase.end_ns - phase.start_ns
     status = folios["status"][folios["phase"] == number]
-    failed = np.isin(status, [STATUSES.index(s) for s in ("split_failed", "restore_failed")])
+    failed = np.isin(status, [statuses[name] for name in FAILED])
     lost_ns = cpus["lost_ns"][(cpus["phase"] == number) & (cpus["role"] == _TARGET)]
     return {
         "pages": len(status),
@@ -105,7 +143,7 @@ def _summary_row(
         "flush_ns": flush_ns,
         "flush_share": flush_ns / (elapsed_ns * len(phase.time_by)) if elapsed_ns else 0.0,
         "pmd_splits": phase.counts["pmd_splits"],
-        "optimized_folios": int((status == STATUSES.index("optimized")).sum()),
+        "optimized_folios": int((status == statuses["optimized"]).sum()),
         "failed_folios": int(failed.sum()),
         "peak_held_pages": phase.peak_held_pages,
         "free_pages_min": phase.free_pages_min,
@@ -118,31 +156,58 @@ def _summary_row(
 
 def _counts(recorder: Recorder) -> Columns:
     columns: Columns = {"phase": _phases(recorder, range(len(recorder.phases)))}
-    for name in COUNTS:
-        columns[name] = np.array([p.counts[name] for p in recorder.phases], dtype=np.int64)
+    own = own_words(COUNTS, (name for phase in recorder.phases for name in phase.counts))
+    for name in (*COUNTS, *own):
+        counted = [phase.counts.get(name, 0) for phase in recorder.phases]
+        columns[name] = np.array(counted, dtype=np.int64)
     return columns
 
 
 def _folios(recorder: Recorder) -> Columns:
-    columns = recorder.folios.columns()
+    columns = _folio_rows(recorder, *FRAMES["folios"].recorded)
     order = np.lexsort((columns["folio"], columns["phase"]))
     named: Columns = {name: values[order] for name, values in columns.items()}
     named["phase"] = _phases(recorder, columns["phase"][order])
-    named["status"] = Category(columns["status"][order], STATUSES)
+    named["status"] = _category(recorder.statuses, STATUSES, columns["status"][order])
     return named
 
 
-# smp_call_function_many_cond(): one CPU to interrupt has a vector of its own.
-_VECTORS = ("none", "CALL_FUNCTION_SINGLE", "CALL_FUNCTION")
+# How the rows of a folio make one, where several tasks worked on it in a phase: one could not
+# restore it, another freed it.
+_OF_FIRST = ("phase", "folio", "pfn", "start_ns")
+_SUMMED = ("split_ns", "remap_ns", "restore_ns", "flush_ns")
+
+
+def _folio_rows(recorder: Recorder, *names: str) -> dict[str, Int64s]:
+    # One row per folio and phase.
+    table = recorder.folios
+    columns = {name: table.column(name) for name in names}
+    if not len(table):
+        return columns
+    phase, folio = table.column("phase"), table.column("folio")
+    rows_of = np.bincount(phase * (folio.max() + 1) + folio)
+    if rows_of.max() == 1:
+        return columns
+    order = np.lexsort((folio, phase))  # stable: in the order of their records
+    of_another = (np.diff(phase[order]) != 0) | (np.diff(folio[order]) != 0)
+    first = np.flatnonzero(np.concatenate([[True], of_another]))
+    last = np.append(first[1:], len(order)) - 1
+
+    def merged(name: str, values: Int64s) -> Int64s:
+        if name in _SUMMED:
+            return np.add.reduceat(values[order], first)
+        return values[order[first if name in _OF_FIRST else last]]
+
+    return {name: merged(name, values) for name, values in columns.items()}
 
 
 def _flushes(recorder: Recorder) -> Columns:
     columns = recorder.flushes.columns()
     named: Columns = {**columns}
     named["phase"] = _phases(recorder, columns["phase"])
-    named["reason"] = Category(columns["reason"], REASONS)
+    named["reason"] = _category(recorder.reasons, REASONS, columns["reason"])
     named["kind"] = Category(columns["kind"], KINDS)
-    named["vector"] = Category(np.minimum(columns["ipis"], 2), _VECTORS)
+    named["vector"] = Category(np.minimum(columns["ipis"], 2), VECTORS)
     return named
 
 
@@ -150,7 +215,7 @@ def _cpus(recorder: Recorder) -> Columns:
     columns = recorder.cpus.columns()
     named: Columns = {**columns}
     named["phase"] = _phases(recorder, columns["phase"])
-    named["role"] = Category(columns["role"], _ROLES)
+    named["role"] = Category(columns["role"], ROLES)
     return named
 
 
@@ -173,7 +238,7 @@ def _time_by(recorder: Recorder) -> Columns:
 
 
 def _throughput(recorder: Recorder) -> Columns:
-    folios = {name: recorder.folios.column(name) for name in ("phase", "ready_ns", "end_ns")}
+    folios = _folio_rows(recorder, "phase", "ready_ns", "end_ns")
     parts = []
     for number, phase in enumerate(recorder.phases):
         here = folios["phase"] == number
@@ -205,27 +270,26 @@ def _per_window(times_ns: Int64s, edges_ns: Int64s) -> Int64s:
 
 
 def _latency(recorder: Recorder) -> Columns:
-    folios = {name: recorder.folios.column(name) for name in ("phase", "start_ns", "ready_ns")}
+    folios = _folio_rows(recorder, "phase", "start_ns", "ready_ns")
     names = ("phase", "kind", "start_ns", "end_ns")
     flushes = {name: recorder.flushes.column(name) for name in names}
     folio_ns = folios["ready_ns"] - folios["start_ns"]
     flush_ns = flushes["end_ns"] - flushes["start_ns"]
     is_flush = flushes["kind"] != _NO_FLUSH
-    what = ("folio", "flush", "ack", "handler")
     rows: list[tuple[int, int, int, int, int]] = []
     for number, phase in enumerate(recorder.phases):
-        by_kind = (
-            _histogram(folio_ns[folios["phase"] == number]),
-            _histogram(flush_ns[(flushes["phase"] == number) & is_flush]),
-            phase.ack.rows(),
-            phase.handler.rows(),
-        )
-        for kind, buckets in enumerate(by_kind):
-            rows += [(number, kind, *bucket) for bucket in buckets]
+        histograms = {
+            "folio": _histogram(folio_ns[folios["phase"] == number]),
+            "flush": _histogram(flush_ns[(flushes["phase"] == number) & is_flush]),
+            "ack": phase.ack.rows(),
+            "handler": phase.handler.rows(),
+        }
+        for code, what in enumerate(LATENCIES):
+            rows += [(number, code, *bucket) for bucket in histograms[what]]
     table = np.array(rows, dtype=np.int64).reshape(-1, 5)
     return {
         "phase": _phases(recorder, table[:, 0]),
-        "what": Category(table[:, 1], what),
+        "what": Category(table[:, 1], LATENCIES),
         "low_ns": table[:, 2],
         "high_ns": table[:, 3],
         "count": table[:, 4],
@@ -246,7 +310,7 @@ def ipi_columns(log: IpiLog) -> Columns:
     return named
 
 
-FRAMES: Final[Mapping[str, Callable[[Recorder], Columns]]] = {
+_BUILDERS: Final[Mapping[str, Callable[[Recorder], Columns]]] = {
     "summary": _summary,
     "counts": _counts,
     "folios": _folios,

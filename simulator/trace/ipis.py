@@ -10,19 +10,14 @@ broadcasts that an :class:`IpiLog` asks for, or passed on in batches.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from typing import Final
 
 import numpy as np
 
+from simulator.trace.contract import IPI_COLUMNS
 from simulator.trace.tables import Int64s
 
-__all__ = ("IPI_COLUMNS", "STATES", "IpiLog")
+__all__ = ("IpiLog",)
 
-STATES: Final = ("running", "irqs_off", "idle", "preempted")
-IPI_COLUMNS: Final = (
-    "flush", "cpu", "enqueue_ns", "send_ns", "arrive_ns", "start_ns", "end_ns", "ack_ns", "state",
-    "sent",
-)  # fmt: skip
 _BATCH_ROWS = 1_000_000
 
 

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from simulator.errors import InputError
-from simulator.trace.ipis import IPI_COLUMNS, STATES
+from simulator.trace.contract import IPI_COLUMNS
 from simulator.trace.tables import Int64s
+from simulator.trace.words import STATES
 
 if TYPE_CHECKING:
     import pyarrow as pa

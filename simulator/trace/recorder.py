@@ -15,75 +15,26 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from simulator.trace.contract import CPU_COLUMNS, FLUSH_COLUMNS, FOLIO_COLUMNS
 from simulator.trace.ipis import IpiLog
 from simulator.trace.tables import Histogram, Int64s, IntTable
-
-__all__ = (
-    "COUNTS",
-    "FUNCTIONS",
-    "KINDS",
-    "REASON",
-    "REASONS",
-    "STATUS",
-    "STATUSES",
-    "PhaseRecord",
-    "Recorder",
-    "kind_of",
+from simulator.trace.words import (
+    COUNTS,
+    KINDS,
+    REASONS,
+    ROLES,
+    STATUSES,
+    Words,
+    check_count,
+    check_work,
 )
 
-#: Columns of the ``counts`` frame after ``phase``.
-COUNTS: Final = (
-    "pages_got",
-    "pmd_splits",
-    "flush_tlb_kernel_range_calls",
-    "flush_tlb_all_calls",
-    "do_flush_tlb_all_exec_total",
-    "do_kernel_range_flush_exec_total",
-    "flush_tlb_one_kernel_exec_total",
-    "on_each_cpu_calls",
-    "vmemmap_pages_freed",
-    "vmemmap_head_pages_allocated",
-    "vmemmap_pages_allocated_restore",
-    "synchronize_rcu_calls",
-    "hugepage_allocs",
-)
-REASONS: Final = (
-    "split", "remap", "batch_split", "batch_remap", "restore", "batch_restore", "enomem",
-    "sync_core", "benchmark",
-)  # fmt: skip
-#: How wide a broadcast reaches: a range of pages, everything, or no TLB flush at all.
-KINDS: Final = ("range", "all", "none")
-STATUSES: Final = (
-    "plain", "optimized", "split_failed", "failed", "freed", "restore_failed",
-)  # fmt: skip
+__all__ = ("PhaseRecord", "Recorder")
 
-#: What a broadcast of each of KINDS runs on the CPUs.
-FUNCTIONS: Final = ("do_kernel_range_flush", "do_flush_tlb_all", "do_sync_core")
-_KIND_OF: Final = {function: kind for kind, function in enumerate(FUNCTIONS)}
-_NO_FLUSH: Final = KINDS.index("none")
-
-FOLIO_COLUMNS: Final = (
-    "phase", "folio", "task", "pfn", "start_ns", "split_ns", "remap_ns", "restore_ns", "flush_ns",
-    "end_ns", "ready_ns", "status",
-)  # fmt: skip
-FLUSH_COLUMNS: Final = (
-    "phase", "flush", "task", "cpu", "reason", "kind", "pages", "start_ns", "send_end_ns",
-    "last_ack_ns", "end_ns", "targets", "ipis", "ipis_saved", "icr_writes", "slowest_cpu",
-)  # fmt: skip
-CPU_COLUMNS: Final = (
-    "phase", "cpu", "socket", "role", "ipis", "handler_ns", "refill_ns", "lost_ns", "idle_woken",
-    "irqs_off_delay_ns",
-)  # fmt: skip
-REASON: Final = {name: i for i, name in enumerate(REASONS)}
-STATUS: Final = {name: i for i, name in enumerate(STATUSES)}
-_NR_TOTALS = len(CPU_COLUMNS) - 4
-_CPU = {name: i for i, name in enumerate(CPU_COLUMNS)}
-
-
-def kind_of(function: str) -> int:
-    """Return the number of the kind of broadcast that runs a function."""
-    # Whatever else is called, by a module for one, is no flush.
-    return _KIND_OF.get(function, _NO_FLUSH)
+_KIND: Final = {name: i for i, name in enumerate(KINDS)}
+_CPU: Final = {name: i for i, name in enumerate(CPU_COLUMNS)}
+_NR_TOTALS: Final = len(CPU_COLUMNS) - 4
+_INITIATOR, _TARGET = ROLES.index("initiator"), ROLES.index("target")
 
 
 @dataclass(slots=True)
@@ -93,7 +44,9 @@ class PhaseRecord:
     label: str
     start_ns: int
     end_ns: int = 0
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+    counts: dict[str, int] = field(
+        default_factory=lambda: defaultdict(int, dict.fromkeys(COUNTS, 0))
+    )
     time_by: list[dict[str, int]] = field(default_factory=list)  # by task
     ack: Histogram = field(default_factory=Histogram)
     handler: Histogram = field(default_factory=Histogram)
@@ -105,12 +58,18 @@ class PhaseRecord:
 
 
 class Recorder:
-    """Tables and counters of one simulation; ``ipis`` says which broadcasts it keeps in full."""
+    """
+    Tables and counters of one simulation; ``ipis`` says which broadcasts it keeps in full.
+
+    ``reasons`` and ``statuses`` number the words of this run.
+    """
 
     def __init__(self, socket_of: tuple[int, ...], ipis: IpiLog | None = None) -> None:
         self._socket_of = socket_of
         self.ipis = IpiLog() if ipis is None else ipis
         self.phases: list[PhaseRecord] = []
+        self.reasons = Words("flush reason", REASONS)
+        self.statuses = Words("folio status", STATUSES)
         self.folios = IntTable(FOLIO_COLUMNS)
         self.flushes = IntTable(FLUSH_COLUMNS)
         self.cpus = IntTable(CPU_COLUMNS)
@@ -124,22 +83,41 @@ class Recorder:
         self.counts = self.phase.counts
         self._first_cpu_row = len(self.cpus)
         for cpu, socket in enumerate(self._socket_of):
-            role = 0 if cpu in initiators else 1
+            role = _INITIATOR if cpu in initiators else _TARGET
             self.cpus.add((len(self.phases), cpu, socket, role, *[0] * _NR_TOTALS))
         self.phases.append(self.phase)
 
     def end_phase(self, end_ns: int) -> None:
-        """End the phase at the time when its last task ended."""
+        """
+        End the phase at the time when its last task ended.
+
+        Raises InputError if kernel code counted something else than in whole numbers.
+        """
         self.phase.end_ns = end_ns
+        for name, value in self.counts.items():
+            check_count(name, value)
 
     def task_ended(self, end_ns: int, time_by: Mapping[str, int], irqs_off_max_ns: int) -> None:
-        """Record a task of an ended phase, in the order of the tasks."""
+        """
+        Record a task of an ended phase, in the order of the tasks.
+
+        Raises InputError, with the category, if a task's work was no whole number of
+        nanoseconds: in a sum that remains to be seen.
+        """
         phase = self.phase
+        for category, ns in time_by.items():
+            check_work(category, ns)
         spent = defaultdict(int, time_by)
         # A task that is done waits for the others.
         spent["sleep"] += phase.end_ns - end_ns
         phase.time_by.append({name: ns for name, ns in spent.items() if ns})
         phase.irqs_off_max_ns = max(phase.irqs_off_max_ns, irqs_off_max_ns)
+
+    # --- folios ---------------------------------------------------------------------
+
+    def folio_ends(self, row: tuple[int, ...], status: str) -> None:
+        """Record what was done to a folio: ``FOLIO_COLUMNS`` up to ``ready_ns``; its status."""
+        self.folios.add((*row, self.statuses[status]))
 
     # --- broadcasts -----------------------------------------------------------------
 
@@ -149,11 +127,11 @@ class Recorder:
         return self.flushes.reserve()
 
     def broadcast_ends(
-        self, flush: int, reason: str, function: str, row: tuple[int, ...], task: int, cpu: int
+        self, flush: int, reason: str, kind: str, row: tuple[int, ...], task: int, cpu: int
     ) -> None:
         """Record a broadcast: its row is ``FLUSH_COLUMNS`` from ``pages`` on."""
-        phase, kind = len(self.phases) - 1, kind_of(function)
-        self.flushes.put(flush, (phase, flush, task, cpu, REASON[reason], kind, *row))
+        words = self.reasons[reason], _KIND[kind]
+        self.flushes.put(flush, (len(self.phases) - 1, flush, task, cpu, *words, *row))
 
     def broadcast_ended(self, flush: int, record: memoryview) -> None:
         """Record a broadcast: its row is ``FLUSH_COLUMNS``, as int64."""
@@ -161,14 +139,14 @@ class Recorder:
 
     # --- CPUs -----------------------------------------------------------------------
 
-    def executed(self, function: str, pages: int, nr: int = 1) -> None:
-        """Count executions of a function call, on any CPUs."""
+    def executed(self, kind: str, pages: int) -> None:
+        """Count the execution of a function call, of one of ``KINDS``, on any CPU."""
         counts = self.counts
-        if function == "do_flush_tlb_all":
-            counts["do_flush_tlb_all_exec_total"] += nr
-        elif function == "do_kernel_range_flush":
-            counts["do_kernel_range_flush_exec_total"] += nr
-            counts["flush_tlb_one_kernel_exec_total"] += pages * nr
+        if kind == "all":
+            counts["do_flush_tlb_all_exec_total"] += 1
+        elif kind == "range":
+            counts["do_kernel_range_flush_exec_total"] += 1
+            counts["flush_tlb_one_kernel_exec_total"] += pages
 
     def released(self, ack_ns: int) -> None:
         """Record that a CPU gave a csd back, so long after it was enqueued."""

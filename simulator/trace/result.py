@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
+from inspect import cleandoc
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from simulator.errors import InputError
+from simulator.trace.contract import FRAMES, IPIS, Frame
 from simulator.trace.files import save_result
-from simulator.trace.frames import FRAMES, Category, Columns, ipi_columns
+from simulator.trace.frames import Category, Columns, ipi_columns, to_frame
 from simulator.trace.ipis import IpiLog
 from simulator.trace.parquet import IpiWriter
 
@@ -25,6 +27,26 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ("Result",)
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _frame(name: str) -> cached_property[pd.DataFrame]:
+    # A frame of a result, built when it is asked for first.
+    def frame(result: Result) -> pd.DataFrame:
+        return to_frame(result.columns(name))
+
+    frame.__doc__ = FRAMES[name].describe()
+    return cached_property(frame)
+
+
+def _documented(frame: Frame) -> Callable[[_Method], _Method]:
+    # Let the docstring of what returns a frame end with what it holds.
+    def add(method: _Method) -> _Method:
+        method.__doc__ = f"{cleandoc(method.__doc__ or '')}\n\n{frame.describe()}"
+        return method
+
+    return add
 
 
 class Result:
@@ -47,128 +69,27 @@ class Result:
     ) -> None:
         self.scenario = scenario
         self.provenance = provenance
-        self._columns = columns
+        #: The columns of a frame by its name, as arrays; needs no pandas.
+        self.columns = columns
         self._replay = replay
         self._describe = describe
 
-    @cached_property
-    def summary(self) -> pd.DataFrame:
-        """
-        One row per phase.
+    summary = _frame("summary")
+    counts = _frame("counts")
+    folios = _frame("folios")
+    flushes = _frame("flushes")
+    cpus = _frame("cpus")
+    time_by = _frame("time_by")
+    throughput = _frame("throughput")
+    latency = _frame("latency")
 
-        ``phase``; ``pages``: folios worked on; ``elapsed_ns``, ``elapsed_s``;
-        ``pages_per_s``; ``flushes``: broadcast flush_tlb_*() calls; ``ipis``: CPUs
-        interrupted for them; ``ipis_saved``: queues found not empty, so no IPI;
-        ``other_broadcasts``, ``other_ipis``: static-key patching; ``flush_ns``: the
-        tasks' time in flushes, ``flush_share`` of all their time; ``pmd_splits``;
-        ``optimized_folios``; ``failed_folios``: not optimised, or not given back;
-        ``peak_held_pages``: most vmemmap pages unmapped and not yet given back;
-        ``free_pages_min``: fewest free base pages; ``ptl_held_max_ns``: longest hold
-        of init_mm.page_table_lock; ``irqs_off_max_ns``: longest stretch with
-        interrupts off on a task's CPU; ``victim_lost_median_ns``,
-        ``victim_lost_max_ns``: lost by the other CPUs.
-        """
-        return self._frame("summary")
-
-    @cached_property
-    def counts(self) -> pd.DataFrame:
-        """
-        One row per phase: how often what ran, as counted with kprobes.
-
-        ``phase``; ``pages_got``: huge pages in the pool at the end; ``pmd_splits``;
-        ``flush_tlb_kernel_range_calls``, ``flush_tlb_all_calls``;
-        ``do_flush_tlb_all_exec_total``, ``do_kernel_range_flush_exec_total``,
-        ``flush_tlb_one_kernel_exec_total``: executions on all CPUs;
-        ``on_each_cpu_calls``; ``vmemmap_pages_freed``,
-        ``vmemmap_head_pages_allocated``, ``vmemmap_pages_allocated_restore``;
-        ``synchronize_rcu_calls``; ``hugepage_allocs``.
-        """
-        return self._frame("counts")
-
-    @cached_property
-    def folios(self) -> pd.DataFrame:
-        """
-        One row per folio and phase.
-
-        ``phase``, ``folio`` (by order of allocation), ``task``: the one that worked on
-        it (of a surplus page that is freed, a kworker), ``pfn``;
-        ``start_ns``: work on it began; ``split_ns``, ``remap_ns``, ``restore_ns``:
-        durations, flushes apart; ``flush_ns``: time in flushes made for this folio
-        alone; ``end_ns``: its own work ended; ``ready_ns``: in the pool, or back with
-        the allocator; ``status``: ``plain``, ``optimized``, ``split_failed``,
-        ``freed``, ``restore_failed``.
-        """
-        return self._frame("folios")
-
-    @cached_property
-    def flushes(self) -> pd.DataFrame:
-        """
-        One row per broadcast.
-
-        ``phase``, ``flush`` (by start), ``task``, ``cpu``: the initiator; ``reason``:
-        ``split``, ``remap``, ``batch_split``, ``batch_remap``, ``restore``,
-        ``batch_restore``, ``enomem``, ``sync_core``, ``benchmark``; ``kind``: ``range``,
-        ``all``, ``none`` (no flush); ``pages`` of the range (0: everything); ``start_ns``;
-        ``send_end_ns``: last IPI sent; ``last_ack_ns``: last csd released;
-        ``end_ns``; ``targets``; ``ipis``; ``ipis_saved``; ``icr_writes``: writes to the
-        interrupt controller, or hypercalls; ``slowest_cpu`` (-1: none); ``vector`` of
-        the IPIs: ``CALL_FUNCTION_SINGLE`` where one CPU was interrupted,
-        ``CALL_FUNCTION`` for more, ``none``.
-        """
-        return self._frame("flushes")
-
-    @cached_property
-    def cpus(self) -> pd.DataFrame:
-        """
-        One row per CPU and phase.
-
-        ``phase``, ``cpu``, ``socket``; ``role``: ``initiator`` or ``target``;
-        ``ipis`` taken; ``handler_ns``; ``refill_ns``: TLB misses after flushes;
-        ``lost_ns``: both, while it had work to do; ``idle_woken``: times an idle CPU
-        was woken; ``irqs_off_delay_ns``: added to acknowledgements.
-        """
-        return self._frame("cpus")
-
-    @cached_property
-    def time_by(self) -> pd.DataFrame:
-        """
-        One row per phase, task and category; sums to the phase's elapsed time per task.
-
-        ``phase``, ``task``, ``category``, ``ns``, ``share``.
-        """
-        return self._frame("time_by")
-
-    @cached_property
-    def throughput(self) -> pd.DataFrame:
-        """
-        One row per window of time.
-
-        ``phase``, ``start_ns``, ``window_ns``; ``folios`` that became ready in it;
-        ``folios_worked``: whose own work ended in it; ``pages_per_s``: ready ones.
-        """
-        return self._frame("throughput")
-
-    @cached_property
-    def latency(self) -> pd.DataFrame:
-        """
-        One row per histogram bucket: log-linear, 128 to an octave, exactly mergeable.
-
-        ``phase``; ``what``: ``folio`` (start to ready), ``flush``, ``ack`` (enqueue
-        to release of a csd), ``handler``; ``low_ns``, ``high_ns`` (exclusive);
-        ``count``.
-        """
-        return self._frame("latency")
-
+    @_documented(IPIS)
     def ipis(self, flushes: Collection[int]) -> pd.DataFrame:
         """
         Return every IPI of some flushes, by replaying the scenario.
 
-        ``flushes`` are numbers of the ``flushes`` frame.  One row per flush and
-        target: ``flush``, ``cpu``, ``enqueue_ns``, ``send_ns`` (-1: none sent),
-        ``arrive_ns``, ``start_ns``, ``end_ns``: csd released, ``ack_ns``: seen by the
-        initiator; ``state`` in which it found the CPU: ``running``, ``irqs_off``,
-        ``idle``, ``preempted``; ``sent``: False where the queue was not empty or the
-        CPU polled.  Raises InputError for what is no number of a flush.
+        ``flushes`` are numbers of the ``flushes`` frame.  Raises InputError for what
+        is none.
         """
         known = len(self.flushes)
         try:
@@ -180,7 +101,7 @@ class Result:
                 raise InputError(f"flushes: {flush} is not 0 to {known - 1}")
         log = IpiLog(numbers)
         self._replay(log)
-        return _to_frame(ipi_columns(log))
+        return to_frame(ipi_columns(log))
 
     def write_ipis(self, path: str | Path) -> None:
         """
@@ -204,7 +125,7 @@ class Result:
             Path(directory),
             self._describe(),
             self.provenance,
-            {name: self._columns(name) for name in FRAMES},
+            {name: self.columns(name) for name in FRAMES},
         )
 
     def rows(self, frame: str) -> list[dict[str, Any]]:
@@ -213,24 +134,6 @@ class Result:
             name: [column.names[code] for code in column.codes.tolist()]
             if isinstance(column, Category)
             else column.tolist()
-            for name, column in self._columns(frame).items()
+            for name, column in self.columns(frame).items()
         }
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-    def _frame(self, name: str) -> pd.DataFrame:
-        return _to_frame(self._columns(name))
-
-
-def _to_frame(columns: Columns) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(
-        {
-            name: pd.Categorical.from_codes(
-                column.codes, dtype=pd.CategoricalDtype(list(column.names))
-            )
-            if isinstance(column, Category)
-            else column
-            for name, column in columns.items()
-        }
-    )

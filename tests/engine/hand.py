@@ -38,8 +38,10 @@ import numpy as np
 from simulator.engine import EventsEngine
 from simulator.engine.calls import Call
 from simulator.engine.locks import IrqSpinLock, Mutex, SpinLock
-from simulator.trace.ipis import IPI_COLUMNS, STATES, IpiLog
+from simulator.trace.contract import IPI_COLUMNS
+from simulator.trace.ipis import IpiLog
 from simulator.trace.recorder import Recorder
+from simulator.trace.words import STATES
 
 DEFAULT_NS = MappingProxyType(
     {
@@ -59,8 +61,8 @@ DEFAULT_NS = MappingProxyType(
     }
 )
 
-FULL = Call("batch_remap", "do_flush_tlb_all", 0, 50, 0)
-RANGE = Call("remap", "do_kernel_range_flush", 7, 14, 0)
+FULL = Call("batch_remap", "all", "do_flush_tlb_all", 0, 50, 0)
+RANGE = Call("remap", "range", "do_kernel_range_flush", 7, 14, 0)
 
 
 @dataclass(frozen=True)

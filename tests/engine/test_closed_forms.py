@@ -30,7 +30,7 @@ NOTHING = {
     "flush_base": 0, "enqueue": 0, "send": 0, "inject": 0, "handler_entry": 0, "handler_exit": 0,
     "ack": 0, "atomic": 0, "cache_line": 0,
 }  # fmt: skip
-NO_RUN = Call("batch_remap", "do_flush_tlb_all", 0, 0, 0)
+NO_RUN = Call("batch_remap", "all", "do_flush_tlb_all", 0, 0, 0)
 
 
 def ks_limit(n):

@@ -586,7 +586,7 @@ def test_spells_are_not_for_a_cpu_with_a_task():
 
 def test_a_working_task_pays_for_the_handler_and_for_the_refill_after_it():
     """CPU 1 works for 5000; CPU 0's flush costs it 120 and a refill of 500."""
-    call = Call("batch_remap", "do_flush_tlb_all", 0, 50, 500)
+    call = Call("batch_remap", "all", "do_flush_tlb_all", 0, 50, 500)
     world = World(HandMachine(2)).run({0: flush_at(1000, call), 1: works(5000)})
     assert ("done", 1, 5620) in world.notes
     assert world.tasks[1].time_by["interrupted"] == 620
@@ -594,8 +594,8 @@ def test_a_working_task_pays_for_the_handler_and_for_the_refill_after_it():
 
 def test_two_flushes_in_one_handler_are_refilled_once():
     """CPU 2 takes both lists at 1206 (see test_traces.py): 170, and the larger refill, 500."""
-    first = Call("batch_remap", "do_flush_tlb_all", 0, 50, 300)
-    second = Call("batch_remap", "do_flush_tlb_all", 0, 50, 500)
+    first = Call("batch_remap", "all", "do_flush_tlb_all", 0, 50, 300)
+    second = Call("batch_remap", "all", "do_flush_tlb_all", 0, 50, 500)
     world = World(HandMachine(3)).run(
         {0: flush_at(1000, first), 1: flush_at(1005, second), 2: works(5000)}
     )

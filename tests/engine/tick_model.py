@@ -49,7 +49,7 @@ def program(world, ops):
 
 
 def call_of(run_ns, refill_ns):
-    return Call("batch_remap", "do_flush_tlb_all", 0, run_ns, refill_ns)
+    return Call("batch_remap", "all", "do_flush_tlb_all", 0, run_ns, refill_ns)
 
 
 class EngineSide:

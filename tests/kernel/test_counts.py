@@ -15,7 +15,7 @@ import pytest
 
 from simulator.analysis.kernel_counts import mismatches, read_counts
 from simulator.run import simulate
-from simulator.trace.recorder import COUNTS
+from simulator.trace.words import COUNTS
 from simulator.validation import boot_scenario
 from tests.kernel.helpers import LAPTOP
 

@@ -63,7 +63,8 @@ class CompiledEngine:
         self._distance = np.ascontiguousarray(platform.distance).reshape(-1)
         self._slots: dict[int, int] = {}  # of the CPUs with a task, ascending
         self._last_of = [-1] * self._n  # by CPU: the number of its last broadcast
-        self._checkpoints = Checkpoints(self._machine, self._distance, self._n, Calls())
+        calls = Calls(recorder.reasons)
+        self._checkpoints = Checkpoints(self._machine, self._distance, self._n, calls)
         #: By phase: its first broadcast, and what replays it.
         self._replayed: list[tuple[int, Checkpoints | SharedCheckpoints]] = []
         self._state = at.new_state(self._n, 1)
@@ -91,7 +92,7 @@ class CompiledEngine:
         ends = [first for first, _ in self._replayed[1:]] + [len(self.recorder.flushes)]
         for (first, checkpoints), end in zip(self._replayed, ends, strict=True):
             wanted = [row for row in range(first, end) if row in log.flushes]
-            for rows in checkpoints.replay(wanted, self.recorder):
+            for rows in checkpoints.replay(wanted, end, self.recorder):
                 log.add(rows)
         return True
 
@@ -143,7 +144,7 @@ class CompiledEngine:
     def _run_alone(self, start_ns: int, bodies: Mapping[int, Body], ended: set[int]) -> Task:
         ((number, body),) = bodies.items()
         cpu = OnlyCpu(number, int(self._lines[number, at.BUSY_UNTIL]))
-        calls = Calls()
+        calls = Calls(self.recorder.reasons)
         task = OnlyTask(self.timeline, cpu, 0, self._state, 0, calls)
         self._checkpoints = Checkpoints(self._machine, self._distance, self._n, calls)
         self._replayed.append((len(self.recorder.flushes), self._checkpoints))
@@ -174,7 +175,8 @@ class CompiledEngine:
     def _run_together(
         self, start_ns: int, bodies: Mapping[int, Body], ended: set[int]
     ) -> list[Task]:
-        together = Together(self.timeline, self._machine, self._state, self._distance)
+        calls = Calls(self.recorder.reasons)
+        together = Together(self.timeline, self._machine, self._state, self._distance, calls)
         self._replayed.append((len(self.recorder.flushes), together.checkpoints))
         tasks = [together.task(number, cpu, self._slots[cpu]) for number, cpu in enumerate(bodies)]
         for task in sorted(tasks, key=lambda task: task.cpu.number):

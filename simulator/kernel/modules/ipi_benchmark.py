@@ -70,10 +70,10 @@ class IpiBenchmark:
 
     def handle_ipi(self, k: Hugetlb) -> Call:
         """Return what a CPU runs: nothing, or one ktime_get()."""
-        return Call("benchmark", "handle_ipi", 0, 0, 0, _CATEGORIES)
+        return Call("benchmark", "none", "handle_ipi", 0, 0, 0, _CATEGORIES)
 
     def handle_ipi_spinlock(self, k: Hugetlb) -> Call:
         """Return what a CPU runs: spin_lock() of a lock that another CPU had, spin_unlock()."""
         farthest = k.cost.cache_line.ns(distance=min(_HOP1, int(k.platform.distance.max())))
         run_ns = farthest + k.cost.atomic.ns()
-        return Call("benchmark", "handle_ipi_spinlock", 0, run_ns, 0, _CATEGORIES)
+        return Call("benchmark", "none", "handle_ipi_spinlock", 0, run_ns, 0, _CATEGORIES)

@@ -21,7 +21,7 @@ from simulator.engine.compiled.flat import layout as at
 from simulator.engine.compiled.flat import task_words as of
 from simulator.engine.compiled.flat.call_words import Calls
 from simulator.engine.compiled.jit import wrapping
-from simulator.trace.ipis import IPI_COLUMNS
+from simulator.trace.contract import IPI_COLUMNS
 from simulator.trace.recorder import Recorder
 
 __all__ = ("Checkpoints", "ipi_rows")
@@ -84,7 +84,12 @@ class Checkpoints:
         self._kept.append(_Checkpoint(flush, cpu, nth, busy_until_ns, found))
         self.due = flush + _EVERY
 
-    def replay(self, wanted: Iterable[int], recorder: Recorder) -> Iterator[at.Int64s]:
+    def replay(
+        self,
+        wanted: Iterable[int],
+        end: int,  # noqa: ARG002 - as SharedCheckpoints.replay()
+        recorder: Recorder,
+    ) -> Iterator[at.Int64s]:
         """Yield the IPIs of broadcasts of this phase, in ascending order, as rows."""
         starts_ns, *call = (
             recorder.flushes.column(name) for name in ("start_ns", "reason", "kind", "pages")

@@ -12,7 +12,7 @@ import numpy as np
 
 from simulator.engine.calls import Call
 from simulator.engine.compiled.flat import layout as at
-from simulator.trace.recorder import KINDS, REASON, kind_of
+from simulator.trace.words import KINDS, Words
 
 __all__ = ("Calls", "call_words")
 
@@ -20,23 +20,24 @@ _RANGE = KINDS.index("range")
 _MOST = 1024
 
 
-def call_words(call: Call) -> memoryview:
+def call_words(call: Call, reasons: Words) -> memoryview:
     """Return a call as the ``CALL_WORDS`` of the flat state."""
-    kind = kind_of(call.function)
+    kind = KINDS.index(call.kind)
     words = np.zeros(at.CALL_WORDS, dtype=np.int64)
     words[at.RUN_NS] = call.run_ns
     words[at.REFILL_OF_CALL] = call.refill_ns
     words[at.FUNCTION] = kind
     words[at.PAGES] = call.pages if kind == _RANGE else 0
-    words[at.REASON] = REASON[call.reason]
+    words[at.REASON] = reasons[call.reason]
     words[at.PAGES_ASKED] = call.pages
     return words.data
 
 
 class Calls:
-    """The words of every call that has been made in a phase."""
+    """The words of every call that has been made in a phase; ``reasons`` are the run's."""
 
-    def __init__(self) -> None:
+    def __init__(self, reasons: Words) -> None:
+        self._reasons = reasons
         self._made: dict[int, tuple[Call, memoryview]] = {}  # by id(); hashes are slower
         self._recorded: dict[tuple[int, int, int], memoryview] = {}
 
@@ -44,7 +45,7 @@ class Calls:
         """Return the words of a call."""
         made = self._made.get(id(call))
         if made is None:
-            words = call_words(call)
+            words = call_words(call, self._reasons)
             if len(self._made) >= _MOST:
                 self._made.clear()  # kernel code that makes each one anew
             made = self._made[id(call)] = call, words

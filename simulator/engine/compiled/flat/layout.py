@@ -80,7 +80,7 @@ NEVER: Final = (1 << 63) - 1
 # What a broadcast runs on every CPU.
 RUN_NS: Final = 0
 REFILL_OF_CALL: Final = 1
-FUNCTION: Final = 2  # the number of its kind, in KINDS of simulator.trace.recorder
+FUNCTION: Final = 2  # the number of its kind, in KINDS of simulator.trace.words
 PAGES: Final = 3  # that each CPU flushes one by one
 REASON: Final = 4  # for the record, as the next one
 PAGES_ASKED: Final = 5
@@ -113,7 +113,7 @@ IDLE_NS: Final = 19  # handlers and refills that cost nothing, as it was idle
 IRQS_OFF_DELAY_NS: Final = 20
 CPU_WORDS: Final = 24
 
-# STATES of simulator.trace.recorder, by number.
+# STATES of simulator.trace.words, by number.
 RUNNING: Final = 0
 IRQS_OFF: Final = 1
 IDLE: Final = 2

@@ -42,7 +42,7 @@ LOCAL_TOOK: Final = 19
 WAIT_TOOK: Final = 20
 INTERRUPTED: Final = 21
 OFF_MAX: Final = 22
-# The record of its last broadcast, FLUSH_COLUMNS of simulator.trace.recorder.
+# The record of its last broadcast, FLUSH_COLUMNS of simulator.trace.contract.
 RECORD: Final = 23
 PHASE: Final = 23
 FLUSH: Final = 24

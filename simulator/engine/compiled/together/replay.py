@@ -70,18 +70,18 @@ class SharedCheckpoints:
         self._kept.append(_Checkpoint(flush, before, after, nr_told))
         self.due = flush + _EVERY * int(state[at.NR_SLOTS])
 
-    def replay(self, wanted: Iterable[int], recorder: Recorder) -> Iterator[at.Int64s]:
-        """Yield the IPIs of broadcasts of this phase as rows."""
+    def replay(self, wanted: Iterable[int], end: int, recorder: Recorder) -> Iterator[at.Int64s]:
+        """Yield the IPIs of broadcasts of this phase, all before the number ``end``, as rows."""
         first = [checkpoint.flush for checkpoint in self._kept]
         after: dict[int, set[int]] = {}  # by number of the checkpoint
         for flush in wanted:
             after.setdefault(bisect_right(first, flush) - 1, set()).add(flush)
         for number, flushes in sorted(after.items()):
             with wrapping():
-                yield from self._replay_from(self._kept[number], flushes, recorder)
+                yield from self._replay_from(self._kept[number], flushes, end, recorder)
 
     def _replay_from(
-        self, checkpoint: _Checkpoint, wanted: set[int], recorder: Recorder
+        self, checkpoint: _Checkpoint, wanted: set[int], end: int, recorder: Recorder
     ) -> Iterator[at.Int64s]:
         m, distance = self._machine, self._distance
         s = self._restored(checkpoint)
@@ -94,7 +94,8 @@ class SharedCheckpoints:
         under_way: dict[int, int] = self._under_way(checkpoint, s, cpus)
         flush = checkpoint.flush
         while wanted:
-            if flush < len(cpus):
+            # The next phase may begin in the nanosecond in which the last broadcast ends.
+            if flush < end:
                 row = (int(column[flush]) for column in columns)
                 start_ns, reason, kind, pages, targets, ipis, saved = row
                 cpu = int(cpus[flush])

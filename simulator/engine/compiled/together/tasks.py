@@ -140,10 +140,11 @@ class Together:
     """The tasks of one phase; ``next_key`` is when compiled code has something to do."""
 
     def __init__(
-        self, timeline: Timeline, machine: at.Int64s, state: at.Int64s, distance: at.Int8s
-    ) -> None:
+        self, timeline: Timeline, machine: at.Int64s, state: at.Int64s, distance: at.Int8s,
+        calls: Calls,
+    ) -> None:  # fmt: skip
         self.timeline = timeline
-        self.calls = Calls()
+        self.calls = calls
         self.state = state
         self.words = state.data  # plain integers, faster
         self.next_key = at.NEVER
