@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from simpy.events import Event
 
-from simulator.errors import InputError, nearest
+from simulator.errors import InputError
 from simulator.trace.words import KINDS
 
 __all__ = ("FLUSH_CATEGORIES", "Call", "Categories", "Csd", "Ipi")
@@ -56,8 +56,8 @@ class Call:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            hint = nearest(str(self.kind), KINDS) or f"; known: {', '.join(KINDS)}"
-            raise InputError(f"kernel: {self.kind!r} is no kind of flush{hint}")
+            known = ", ".join(KINDS)
+            raise InputError(f"kernel: {self.kind!r} is no kind of flush; known: {known}")
         for name in ("pages", "run_ns", "refill_ns"):
             value = getattr(self, name)
             if type(value) is not int or value < 0:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from simulator.trace.contract import CPU_COLUMNS, FLUSH_COLUMNS, FOLIO_COLUMNS
+from simulator.trace.contract import CPU_COLUMNS, FLUSH_COLUMNS, FOLIO_COLUMNS, FRAMES
 from simulator.trace.ipis import IpiLog
 from simulator.trace.tables import Histogram, Int64s, IntTable
 from simulator.trace.words import (
@@ -34,6 +34,7 @@ __all__ = ("PhaseRecord", "Recorder")
 _KIND: Final = {name: i for i, name in enumerate(KINDS)}
 _CPU: Final = {name: i for i, name in enumerate(CPU_COLUMNS)}
 _NR_TOTALS: Final = len(CPU_COLUMNS) - 4
+_KEYS: Final = FRAMES["counts"].names[: FRAMES["counts"].nr_keys]
 _INITIATOR, _TARGET = ROLES.index("initiator"), ROLES.index("target")
 
 
@@ -95,7 +96,7 @@ class Recorder:
         """
         self.phase.end_ns = end_ns
         for name, value in self.counts.items():
-            check_count(name, value)
+            check_count(name, value, _KEYS)
 
     def task_ended(self, end_ns: int, time_by: Mapping[str, int], irqs_off_max_ns: int) -> None:
         """

@@ -12,7 +12,7 @@ agree on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from simulator.errors import InputError
@@ -134,7 +134,7 @@ def check_work(category: str, ns: object) -> None:
         )
 
 
-def check_count(name: str, value: object, taken: Iterable[str] = ()) -> None:
+def check_count(name: str, value: object, taken: Collection[str]) -> None:
     """Raise InputError unless a count has a name, of its own, and an integer value."""
     _check_name("count", name)
     if name in taken:

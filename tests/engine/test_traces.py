@@ -111,7 +111,7 @@ def test_a_range_flush_costs_its_pages_and_a_full_one_its_refill():
     1332, takes the list 1372, released 1422, CPU 1 done 1452; end 1424.  Its refill of
     500 costs CPU 0 time after the flush, until 1924, and CPU 1 as much.
     """
-    full = type(FULL)("batch_remap", "do_flush_tlb_all", 0, 50, 500)
+    full = type(FULL)("batch_remap", "all", "do_flush_tlb_all", 0, 50, 500)
 
     def body(world, task):
         yield from flush_at(1000, RANGE)(world, task)
@@ -162,7 +162,7 @@ def test_a_handler_during_csd_lock_wait_delays_it_to_its_end_and_no_further():
     As above, with a refill of 500.  The refill is no reason to see a released csd
     later: both flushes end as before, and only then does each pay for its own.
     """
-    call = type(FULL)("batch_remap", "do_flush_tlb_all", 0, 50, 500)
+    call = type(FULL)("batch_remap", "all", "do_flush_tlb_all", 0, 50, 500)
     world = World(HandMachine(2)).run({0: flush_at(1000, call), 1: flush_at(1005, call)})
     assert flush_row(world, 0) == (1000, 1038, 1228, 1265)
     assert flush_row(world, 1) == (1005, 1043, 1233, 1260)

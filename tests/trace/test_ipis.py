@@ -8,6 +8,7 @@ import pytest
 
 import simulator as sim
 from simulator.errors import InputError
+from tests.kernel.helpers import STILL, constant
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +85,17 @@ def test_a_parquet_file_that_is_a_folder_is_one_line_and_leaves_nothing(tmp_path
 def test_flushes_that_are_no_numbers_are_one_line(pair, flushes):
     with pytest.raises(InputError, match=r"^flushes: .* is not a list of numbers of flushes$"):
         pair[1].ipis(flushes)
+
+
+@pytest.mark.parametrize("path", ["pool", "surplus"])
+def test_replay_ends_with_its_phase_where_the_next_begins_in_the_same_nanosecond(path):
+    """The oracle is the events engine, which runs the scenario once more."""
+    s = sim.Scenario(
+        machine=constant(), kernel="v6.6", pages=8, cpus=4, path=path, allocators=3, noise=STILL,
+        phases=("alloc", "free"),
+    )  # fmt: skip
+    events, compiled = (sim.simulate(s.replace(engine=name)) for name in ("events", "compiled"))
+    by_phase = compiled.flushes.groupby("phase", observed=True)
+    assert by_phase["start_ns"].min()["free"] == by_phase["end_ns"].max()["alloc"]
+    flushes = range(len(events.flushes))
+    assert compiled.ipis(flushes).equals(events.ipis(flushes))
