@@ -20,7 +20,7 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from simulator.engine.compiled import layout
+from simulator.engine.compiled.flat import layout
 
 __all__ = ("compiler", "compiler_version", "library")
 

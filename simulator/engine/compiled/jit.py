@@ -3,22 +3,16 @@
 Compilation, where it is possible
 ---------------------------------
 
-:func:`compiled` is numba's ``njit`` with a cache on disk; without numba the same
-functions run interpreted, slowly, with the same answers.
-
-numba takes a cached function for current as long as the one file that defines it
-is unchanged, whatever it inlines from others.  So the cache lies in a folder that
-is named after the contents of all files of this package.
+:func:`compiled` is numba's ``njit`` with a cache on disk
+(:mod:`simulator.engine.compiled.cache`); without numba the same functions run
+interpreted, slowly, with the same answers.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
+import pickle
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,6 +25,10 @@ try:
     import numba
 except ImportError:
     HAS_NUMBA = False
+else:
+    HAS_NUMBA = not vars(numba.config)["DISABLE_JIT"]
+
+if not HAS_NUMBA:
 
     def compiled(function: F) -> F:
         """Return the function as it is."""
@@ -45,38 +43,42 @@ except ImportError:
         return np.errstate(over="ignore")
 
 else:
-    HAS_NUMBA = True
-
-    _DIGITS = 16
-
-    def _cache_folder() -> str:
-        here = Path(__file__).parent
-        digest = hashlib.sha256()
-        for file in sorted(here.rglob("*.py")):
-            digest.update(file.read_bytes())
-        own = here / "__pycache__"
-        home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        parent = own if os.access(own if own.exists() else here, os.W_OK) else Path(home, "tlbsim")
-        folder = parent / digest.hexdigest()[:_DIGITS]
-        if parent == own and not folder.exists():
-            # What earlier versions of these files have left.
-            for old in own.glob("[0-9a-f]" * _DIGITS):
-                shutil.rmtree(old, ignore_errors=True)
-        return str(folder)
-
-    _CACHE = _cache_folder()
+    from simulator.engine.compiled.cache import folder_for
 
     def _njit(function: F, inline: str) -> F:
+        folder = folder_for(function.__code__.co_filename)
         # Arrays are never kept or made here: without reference counts, which are atomic
         # operations, the code is three times as fast.
-        options: dict[str, Any] = {"inline": inline, "cache": True, "nogil": True, "_nrt": False}
-        settings = vars(numba.config)
-        before, settings["CACHE_DIR"] = settings["CACHE_DIR"], _CACHE
-        try:
-            made: F = numba.njit(error_model="numpy", **options)(function)
-        finally:
-            settings["CACHE_DIR"] = before
-        return made
+        options: dict[str, Any] = {"inline": inline, "nogil": True, "_nrt": False}
+        made = numba.njit(error_model="numpy", **options)(function)
+        if folder is not None:
+            settings = vars(numba.config)
+            before, settings["CACHE_DIR"] = settings["CACHE_DIR"], folder
+            try:
+                made.enable_caching()
+            finally:
+                settings["CACHE_DIR"] = before
+            _forgive(made)
+        compiled: F = made
+        return compiled
+
+    def _forgive(made: Any) -> None:
+        # A cache that cannot be read or written is none: a full disk, a folder that is not there
+        # any more, a file that was cut short.
+        cache = made._cache  # noqa: SLF001 - numba has no door to it
+        load, save = cache.load_overload, cache.save_overload
+
+        def load_overload(*args: Any) -> Any:
+            try:
+                return load(*args)
+            except (OSError, EOFError, ValueError, LookupError, pickle.UnpicklingError):
+                return None
+
+        def save_overload(*args: Any) -> None:
+            with suppress(OSError, EOFError, ValueError, LookupError, pickle.UnpicklingError):
+                save(*args)
+
+        cache.load_overload, cache.save_overload = load_overload, save_overload
 
     def compiled(function: F) -> F:
         """Return the function, compiled at its first call."""
