@@ -16,6 +16,8 @@ Flushes by what they are for
 ``other``
     whatever else: on the way back after a failure, of a restore.
 
+What a user's kernel flushes for comes after these, under its own reasons.
+
 Modelled: one task.  With several, a late split of one may look like an early one of
 another.
 
@@ -29,6 +31,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulator.analysis.frames import ResultFrames
+from simulator.trace.words import REASONS, own_words
 
 __all__ = ("FLUSH_KINDS", "FlushCase", "Flushes", "flush_kinds")
 
@@ -69,16 +72,21 @@ class FlushCase:
 
 
 def flush_kinds(result: ResultFrames, phase: str) -> dict[str, Flushes]:
-    """Return the flushes of a phase by kind, every kind of :data:`FLUSH_KINDS` once."""
+    """
+    Return the flushes of a phase by kind.
+
+    Every kind of :data:`FLUSH_KINDS` once, then a kernel's own reasons where there are any.
+    """
     frame = result.flushes
-    rows = frame[(frame["phase"] == phase) & (frame["reason"] != "sync_core")]
+    rows = frame[(frame["phase"] == phase) & (frame["kind"] != "none")]
     reasons = rows["reason"].astype(str)
-    kinds = reasons.map(_KIND_OF).fillna("other")
+    own = own_words(REASONS, reasons)
+    kinds = reasons.map({name: _KIND_OF.get(name, "other") for name in REASONS}).fillna(reasons)
     batches = rows.loc[reasons == "batch_split", "start_ns"]
     if len(batches):
         kinds = kinds.mask((kinds == "split") & (rows["start_ns"] > batches.min()), "late")
     time_ns = rows["end_ns"] - rows["start_ns"]
     return {
         kind: Flushes(int((kinds == kind).sum()), int(time_ns[kinds == kind].sum()))
-        for kind in FLUSH_KINDS
+        for kind in (*FLUSH_KINDS, *own)
     }

@@ -165,6 +165,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
         """The walk of vmemmap_remap_free() and, if it fails, the way back; generator."""
         folio = walk.folio
         begin = task.met_ns, task.broadcast_ns
+        split_ns = folio.split_ns
         yield from k.mmap_lock.down_read(task)
         ret = yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
         if ret and walk.nr_walked:
@@ -175,7 +176,7 @@ class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
             yield from k.vmemmap_remap_range(task, back, walk.nr_walked)
         if not task.ready():
             yield from task.meet()
-        folio.remap_ns += k.work_ends(task, folio, begin)
+        folio.remap_ns += k.work_ends(task, folio, begin) - (folio.split_ns - split_ns)
         return ret
 
     def free_vmemmap_page_list(k, task: Task, vmemmap_pages: VmemmapPages) -> Steps:

@@ -104,7 +104,8 @@ class Folio:
         self.split_ns = self.remap_ns = self.restore_ns = self.flush_ns = 0
 
     def forget(self) -> None:
-        """Let go of the times, once they are recorded: a pool holds many folios."""
+        """Let go of what is recorded: a pool holds many folios, and another task may take this."""
+        self.phase = -1
         self.start_ns = self.end_ns = 0
         self.split_ns = self.remap_ns = self.restore_ns = self.flush_ns = 0
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from simulator.analysis.flush_kinds import FlushCase, flush_kinds
+from simulator.analysis.flush_kinds import FLUSH_KINDS, FlushCase, flush_kinds
 from simulator.analysis.frames import ResultFrames, name_of
 from simulator.report.header import (
     cited_kernels,
@@ -91,6 +91,7 @@ def _rows(case: FlushCase, phase: str) -> Iterable[tuple[str, ...]]:
         formula, value = case.formulas[kernel]
         kinds = flush_kinds(r, phase)
         others = [f"+{kinds['other'].count}"] if kinds["other"].count else []
+        others += [f"+{kinds[own].count} {own}" for own in kinds if own not in FLUSH_KINDS]
         yield (
             kernel,
             formula,

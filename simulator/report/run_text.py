@@ -24,6 +24,7 @@ from simulator.report.text import (
     underlined,
     wrapped,
 )
+from simulator.trace.words import COUNTS, own_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,6 +94,9 @@ def _summary_table(result: ResultFrames, phases: Sequence[str]) -> str:
         (label, *(show(of_phase[phase][column]) for phase in phases))
         for label, column, show in _SUMMARY_ROWS
     ]
+    counted = {row["phase"]: row for row in records(result.counts)}
+    own = own_words(COUNTS, set(map(str, result.counts.columns)) - {"phase"})
+    rows += [(name, *(format_count(counted[phase][name]) for phase in phases)) for name in own]
     return format_table(rows, ("simulated", *phases))
 
 

@@ -18,6 +18,7 @@ from simulator.analysis.flush_kinds import FLUSH_KINDS, Flushes, flush_kinds
 def result(*rows):
     columns = ["phase", "reason", "start_ns", "end_ns"]
     frame = pd.DataFrame(rows, columns=columns).astype({"phase": "category", "reason": "category"})
+    frame["kind"] = ["none" if reason == "sync_core" else "all" for reason in frame["reason"]]
     return SimpleNamespace(flushes=frame)
 
 
@@ -44,6 +45,14 @@ def test_splits_after_the_flush_of_their_batch_are_late():
         "remap": Flushes(2, 6),
         "other": Flushes(1, 1),
     }
+
+
+def test_a_kernels_own_reasons_come_last_under_their_names():
+    rows = [("alloc", reason, 10, 20) for reason in ("zz_mine", "enomem", "aa_mine", "zz_mine")]
+    found = flush_kinds(result(*rows), "alloc")
+    assert tuple(found) == (*FLUSH_KINDS, "aa_mine", "zz_mine")
+    assert found["zz_mine"] == Flushes(2, 20)
+    assert found["other"] == found["aa_mine"] == Flushes(1, 10)
 
 
 def test_without_a_batch_no_split_is_late():

@@ -66,6 +66,14 @@ def test_numbers_are_those_of_the_summary(result):
     assert f"{1000 * seconds[0]:.3f} ms" in line(text, "elapsed")
 
 
+def test_what_a_kernel_counts_itself_comes_last_under_its_name(result):
+    r = result(kernel="v6.7")
+    assert "my_count" not in run_report(r)
+    r.counts["my_count"] = [12345, 0]
+    block = run_report(r).split("\n\n")[1]
+    assert block.splitlines()[-1].split() == ["my_count", "12,345", "0"]
+
+
 def test_shares_of_where_the_time_goes_sum_to_one(result):
     text = run_report(result())
     block = text.split("alloc: where the time goes")[1].split("\n\n")[0]

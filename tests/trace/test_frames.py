@@ -347,6 +347,8 @@ def test_folios_pass_in_order(result):
     assert (folios["end_ns"] <= folios["ready_ns"]).all()
     spent = folios[["split_ns", "remap_ns", "restore_ns", "flush_ns"]]
     assert (spent >= 0).all(axis=None)
+    # No nanosecond is in two of them.
+    assert (spent.sum(axis=1) <= folios["end_ns"] - folios["start_ns"]).all()
 
 
 # --- one flush in detail ------------------------------------------------------------------

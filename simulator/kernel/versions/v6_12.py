@@ -71,6 +71,7 @@ class V6_12(V6_7, Rcu):
         """The walk of vmemmap_remap_free() and, if it fails, the way back; generator."""
         folio = walk.folio
         begin = task.met_ns, task.broadcast_ns
+        split_ns = folio.split_ns
         ret = yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
         if ret and walk.nr_walked:
             back = VmemmapRemapWalk(
@@ -79,7 +80,7 @@ class V6_12(V6_7, Rcu):
             yield from k.vmemmap_remap_range(task, back, walk.nr_walked)
         if not task.ready():
             yield from task.meet()
-        folio.remap_ns += k.work_ends(task, folio, begin)
+        folio.remap_ns += k.work_ends(task, folio, begin) - (folio.split_ns - split_ns)
         return ret
 
     def vmemmap_remap_alloc(k, task: Task, folio: Folio, flags: int) -> Steps:

@@ -17,6 +17,7 @@ from simulator.analysis.flush_kinds import FLUSH_KINDS, FlushCase, flush_kinds
 from simulator.analysis.frames import name_of
 from simulator.report.plots.style import GREY, add_caption, new_figure, one_machine
 from simulator.report.text import format_count
+from simulator.trace.words import own_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,8 +63,9 @@ def plot_flush_kinds(cases: Sequence[FlushCase], phase: str = "alloc") -> Figure
     grid = figure.subplots(len(pairs), 2, squeeze=False)
     axes = [ax for row in grid for ax in row]
     seen = {k for r in results for k, found in flush_kinds(r, phase).items() if found.count}
+    kinds = [*(kind for kind in FLUSH_KINDS if kind in seen), *own_words(FLUSH_KINDS, seen)]
     for ax, case in zip(axes, cases, strict=False):
-        _panel(ax, case, phase, [kind for kind in FLUSH_KINDS if kind in seen])
+        _panel(ax, case, phase, kinds)
     for ax in axes[len(cases) :]:
         ax.set_visible(False)
     add_caption(
@@ -78,11 +80,12 @@ def plot_flush_kinds(cases: Sequence[FlushCase], phase: str = "alloc") -> Figure
 
 
 def _panel(ax: Axes, case: FlushCase, phase: str, kinds: Sequence[str]) -> None:
-    columns = [*(_LABELS[kind] for kind in kinds), _ALL, _UNFLUSHED]
+    columns = [*(_LABELS.get(kind, kind) for kind in kinds), _ALL, _UNFLUSHED]
     for y, r in enumerate(case.results):
         found = flush_kinds(r, phase)
         for x, kind in enumerate(kinds):
-            _count(ax, x, y, found[kind].count, _COLORS[kind])
+            count = found[kind].count if kind in found else 0
+            _count(ax, x, y, count, _COLORS.get(kind, GREY))
         total = format_count(sum(kind.count for kind in found.values()))
         ax.annotate(total, (len(kinds), y), ha="center", va="center", fontsize=8.5)
         unflushed = case.unflushed[name_of(r.scenario.kernel)]

@@ -4,7 +4,8 @@ Where the time goes
 -------------------
 
 Stacked bars of what the tasks of a phase spent their time on. A category has
-the same colour in every figure; what is small in every bar is one grey rest.
+the same colour in every figure; those of a user's kernel come after the others,
+hatched; what is small in every bar is one grey rest.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from simulator.report.plots.style import (
     time_unit,
 )
 from simulator.report.text import format_ns, format_share
+from simulator.trace.words import own_words
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -57,6 +59,9 @@ CATEGORY_COLORS = {
     "bookkeeping": "#969696",
     "sleep": "#D9D9D9",
 }
+# For what a user's kernel spends time on besides: told from the others by a hatch.
+_OWN_COLORS = ("#F781BF", "#A6D854", "#80B1D3", "#FFD92F")
+_OWN_HATCH = "////"
 _OTHER = "other"
 _OTHER_COLOR = "#BDBDBD"
 # Smaller than this in every bar means "other"; smaller than that has no room for its number.
@@ -136,11 +141,12 @@ def _mean_of_tasks(result: ResultTotals, phase: str) -> dict[str, float]:
     return {str(category): ns / tasks for category, ns in sums.items()}
 
 
-# In the order of the colours; a category that the table does not know comes last, as "other".
+# In the order of the colours, a kernel's own categories after them; the small ones as "other".
 def _merge_small(bars: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+    own = own_words(CATEGORY_COLORS, (category for spent in bars for category in spent))
     large = [
         category
-        for category in CATEGORY_COLORS
+        for category in (*CATEGORY_COLORS, *own)
         if any(spent.get(category, 0) > _SMALL * sum(spent.values()) for spent in bars)
     ]
     merged = []
@@ -168,9 +174,12 @@ def _stack(
     ax: Axes, at: Sequence[float], bars: Sequence[dict[str, float]], labelled: bool = False
 ) -> None:
     left = [0.0] * len(bars)
+    own = [category for category in bars[0] if category not in (*CATEGORY_COLORS, _OTHER)]
     for category in bars[0]:
         widths = [spent[category] for spent in bars]
         color = CATEGORY_COLORS.get(category, _OTHER_COLOR)
+        if category in own:
+            color = _OWN_COLORS[own.index(category) % len(_OWN_COLORS)]
         drawn = ax.barh(
             at,
             widths,
@@ -178,6 +187,7 @@ def _stack(
             left=left,
             color=color,
             edgecolor="white",
+            hatch=_OWN_HATCH if category in own else None,
             linewidth=0.4,
             label=category,
         )
