@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from simulator.kernel import Kernel, kernels, load_kernel
     from simulator.machine import Machine, Noise, load_machine, load_noise, machines, noises
     from simulator.run import simulate
-    from simulator.saved import load_result
+    from simulator.saved import load_result, open_result
     from simulator.scenario import Scenario
     from simulator.trace.result import Result
 
@@ -49,6 +49,7 @@ __all__ = (
     "load_result",
     "machines",
     "noises",
+    "open_result",
     "simulate",
 )
 
@@ -69,6 +70,7 @@ _HOMES = {
     "load_result": "simulator.saved",
     "machines": "simulator.machine",
     "noises": "simulator.machine",
+    "open_result": "simulator.saved",
     "simulate": "simulator.run",
 }
 

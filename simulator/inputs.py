@@ -13,11 +13,14 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from simulator.errors import InputError
 
-__all__ = ("LIMIT_BYTES", "number", "read_bytes", "read_text", "user_path")
+__all__ = ("LIMIT_BYTES", "number", "opened", "read_bytes", "read_text", "user_path")
 
 #: More than any profile, table of timings or kernel has; a result's frames may need more.
 LIMIT_BYTES = 16 << 20
@@ -42,13 +45,13 @@ def user_path(text: str | Path, what: str) -> Path:
         raise InputError(f"{what}: {path}: there is no such user as {path.parts[0]}") from None
 
 
-def read_bytes(path: Path, what: str, limit: int = LIMIT_BYTES) -> bytes:
+@contextmanager
+def opened(path: Path, what: str) -> Iterator[IO[bytes]]:
     """
-    Return what a regular file holds.
+    Yield a regular file, open for reading, of any size.
 
     :param what: what to call the file in an error: its path, mostly after the field.
-    :param limit: how many bytes it may have.
-    :raises InputError: if it is no regular file, cannot be read or has more.
+    :raises InputError: if it is no regular file, or cannot be read, then or later.
     """
     if "\0" in str(path):
         raise InputError(f"{what}: cannot be a path: it has a NUL byte")
@@ -57,13 +60,25 @@ def read_bytes(path: Path, what: str, limit: int = LIMIT_BYTES) -> bytes:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
                 raise InputError(f"{what}: is no regular file but {_kind(mode)}")
-            data = file.read(limit + 1)
+            yield file
     except FileNotFoundError:
         raise InputError(f"{what}: no such file") from None
     except IsADirectoryError:
         raise InputError(f"{what}: is a folder, not a file") from None
     except OSError as error:
         raise InputError(f"{what}: cannot be read: {error.strerror}") from None
+
+
+def read_bytes(path: Path, what: str, limit: int = LIMIT_BYTES) -> bytes:
+    """
+    Return what a regular file holds.
+
+    :param what: what to call the file in an error: its path, mostly after the field.
+    :param limit: how many bytes it may have.
+    :raises InputError: if it is no regular file, cannot be read or has more.
+    """
+    with opened(path, what) as file:
+        data = file.read(limit + 1)
     if len(data) > limit:
         raise InputError(f"{what}: has more than {limit >> 20} MiB, which no such file needs")
     return data

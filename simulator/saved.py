@@ -15,15 +15,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from simulator.errors import InputError
+from simulator.inputs import user_path
 from simulator.kernel import kernels, load_kernel, proposals
 from simulator.machine import Machine, Noise
 from simulator.run import replay
 from simulator.scenario import Scenario
+from simulator.trace.exchange.ftrace import Ftrace, read_ftrace
 from simulator.trace.files import load_columns, load_json
 from simulator.trace.ipis import IpiLog
 from simulator.trace.result import Result
 
-__all__ = ("load_result",)
+__all__ = ("load_result", "open_result")
 
 
 def load_result(directory: str | Path) -> Result:
@@ -43,6 +45,17 @@ def load_result(directory: str | Path) -> Result:
         replay=partial(_replay_saved, scenario, provenance["key"]),
         describe=lambda: resolved,
     )
+
+
+def open_result(path: str | Path) -> Result | Ftrace:
+    """
+    Return what a path stands for: a saved result (a folder), or the trace of a real machine.
+
+    Both have the frames ``summary``, ``counts``, ``flushes`` and ``latency`` and the method
+    ``ipis()``; a trace has those columns only that a trace can tell.  InputError if it is neither.
+    """
+    where = user_path(path, "result")
+    return load_result(where) if where.is_dir() else read_ftrace(where)
 
 
 def _restore(resolved: Mapping[str, Any]) -> Scenario:
