@@ -20,8 +20,7 @@ import numpy.typing as npt
 
 from simulator.draws import mix64_array
 from simulator.engine.calls import Call
-from simulator.machine import Platform, load_machine, load_noise, lower
-from simulator.machine.schema import Machine
+from simulator.machine import Machine, Platform, load_machine, load_noise, lower
 
 __all__ = ("Implementation", "Int64s", "Outcome", "Prepared", "Work", "checksum", "differences")
 

@@ -41,7 +41,7 @@ from simulator.cli.output import whole_files
 from simulator.cli.parser import Parser, number
 from simulator.cli.process import exit_status
 from simulator.kernel.modules.tlb_flush import TlbFlush
-from simulator.machine.schema import CostByDistance, Time
+from simulator.machine.values import CostByDistance, Time
 from simulator.report import plots, shootdown_report
 from simulator.run import simulate_module
 from simulator.validation.benchmarks import SHOOTDOWN_NOISE
@@ -139,10 +139,8 @@ def costs_of(machine: Machine) -> Iterator[tuple[str, Time]]:
     for name in ("flush_base", "enqueue", "send", "deliver", "handler_entry", "invlpg", "ack"):
         cost = getattr(machine.costs, name)
         if isinstance(cost, CostByDistance):
-            for distance in ("core", "socket", "hop1", "hop2"):
-                time = getattr(cost, distance)
-                if time is not None:
-                    yield f"costs.{name}.{distance}", time
+            for distance, time in cost.times.items():
+                yield f"costs.{name}.{distance}", time
         else:
             yield f"costs.{name}", cost
 

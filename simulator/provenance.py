@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from simulator import __version__
-from simulator.machine import count_kinds
 from simulator.scenario import Scenario
 from simulator.version import commit, package_versions
 
@@ -25,7 +24,7 @@ __all__ = ("provenance",)
 def provenance(scenario: Scenario, notes: Sequence[str]) -> dict[str, Any]:
     """Return the provenance of a run; `notes` are what only the run could tell."""
     machine = scenario.machine_model
-    kinds = count_kinds(machine)
+    kinds = machine.count_kinds()
     return {
         "key": scenario.key,
         "version": __version__,

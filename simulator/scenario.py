@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from simulator.errors import InputError, nearest
+from simulator.explain import explain
 from simulator.fields import (
     Allocators,
     Cpus,
@@ -52,7 +53,6 @@ from simulator.geometry import (
 )
 from simulator.kernel import Kernel, load_kernel
 from simulator.machine import Machine, Noise, check_noise, load_machine, load_noise
-from simulator.machine.explain import explain
 
 __all__ = ("Scenario",)
 

@@ -38,7 +38,7 @@ from simulator.calibration.extrapolation import (
 from simulator.errors import InputError
 from simulator.experiment import simulate_totals
 from simulator.machine import Machine
-from simulator.machine.schema import Cost
+from simulator.machine.values import Cost
 from simulator.scenario import Scenario
 
 __all__ = ("Cells", "Check")

@@ -27,13 +27,13 @@ from simulator.analysis.calibrate import Parameter
 from simulator.analysis.timings import Timing
 from simulator.errors import InputError, nearest
 from simulator.machine import Machine
-from simulator.machine.schema import Cost, CostByDistance, Costs, Time
+from simulator.machine.schema import Costs
 from simulator.machine.units import to_ns
+from simulator.machine.values import Cost, CostByDistance, Time
 
 __all__ = ("Group", "Step", "default_steps", "parse_steps")
 
 _CONDITIONS = ("off", "on", "alloc", "free", "2M", "1G")
-_DISTANCES = ("core", "socket", "hop1", "hop2")
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def _members(text: str, machine: Machine) -> tuple[str, dict[str, Time]]:
         if distance:
             raise InputError(f"fit: {text}: {name} does not depend on distance (nearest: {name!r})")
         return full, {full: cost}
-    given = {d: getattr(cost, d) for d in _DISTANCES if getattr(cost, d) is not None}
+    given = cost.times
     if distance in ("", "*"):
         return full, {f"{full}.{d}": time for d, time in given.items()}
     if distance not in given:

@@ -17,8 +17,9 @@ from typing import Any
 
 from simulator.analysis.timings import Timing
 from simulator.calibration.fitting import Calibrated, FittedStep
-from simulator.machine.schema import Calibration, CostByDistance
+from simulator.machine.fits import Calibration
 from simulator.machine.toml import toml_text
+from simulator.machine.values import CostByDistance
 
 __all__ = ("inherits_from", "profile_text")
 

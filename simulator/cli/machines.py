@@ -29,7 +29,8 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print."""
-    from simulator.machine import describe, load_machine, machines
+    from simulator.machine import load_machine, machines
+    from simulator.report.machine_text import describe
 
     if args.name is not None:
         machine = load_machine(args.name)

@@ -28,8 +28,9 @@ def configure(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print."""
     from simulator.errors import InputError
-    from simulator.machine import describe_noise, load_machine, load_noise, noises
+    from simulator.machine import load_machine, load_noise, noises
     from simulator.machine.noise import NOISE_KEYS
+    from simulator.report.preset_text import describe_noise
 
     if args.name is None and args.machine is not None:
         raise InputError(f"machine: is for one noise; name one of {', '.join(noises())}")

@@ -60,8 +60,7 @@ from simulator.geometry import LINE_BYTES
 from simulator.kernel.base import KernelBase
 from simulator.kernel.memory import HugeMemory
 from simulator.kernel.structs import NEVER, Folio, KernelConfig, VmemmapPages
-from simulator.machine import Platform
-from simulator.machine.platform import LoweredCost
+from simulator.machine import LoweredCost, Platform
 
 __all__ = ("Cache", "CpuCache")
 

@@ -16,14 +16,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from simulator.errors import InputError, nearest
 from simulator.inputs import read_text, user_path
-from simulator.machine.explain import explain
-from simulator.machine.schema import Machine
+from simulator.machine.model import Machine
 
-__all__ = ("build", "load_machine", "machines", "read_toml", "tuples")
+__all__ = ("load_machine", "machines", "read_toml")
 
 # Tables in tables in tables: a profile has five.
 _DEEPEST = 20
@@ -57,15 +54,7 @@ def load_machine(machine: str | Path) -> Machine:
     if data.pop("abstract", False):
         raise InputError(f"machine {label!r} is abstract: it can only be inherited from")
     data.setdefault("name", path.stem)
-    return build(data, label)
-
-
-def build(data: dict[str, Any], label: str) -> Machine:
-    """Return the machine that `data` describes; `label` names its file in errors."""
-    try:
-        return Machine.model_validate(tuples(data))
-    except ValidationError as error:
-        raise InputError(f"{label}: {explain(error, Machine)}") from None
+    return Machine.of(data, label)
 
 
 def read_toml(path: Path, label: str) -> dict[str, Any]:
@@ -96,15 +85,6 @@ def _depth(data: object) -> int:
             for item in (node.values() if isinstance(node, dict) else node)
         ]
     return depth
-
-
-def tuples(value: Any) -> Any:
-    """Return `value` with tuples for lists, as the frozen schema wants them."""
-    if isinstance(value, dict):
-        return {key: tuples(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return tuple(tuples(item) for item in value)
-    return value
 
 
 def _shipped() -> tuple[str, ...]:

@@ -35,10 +35,10 @@ from typing import Any
 from pydantic import ValidationError, model_validator
 
 from simulator.errors import InputError, nearest
+from simulator.explain import explain
 from simulator.inputs import user_path
-from simulator.machine.explain import explain
 from simulator.machine.load import read_toml
-from simulator.machine.schema import Strict
+from simulator.machine.values import Strict
 
 __all__ = ("NOISE_KEYS", "Noise", "NoiseKey", "load_noise", "noises")
 

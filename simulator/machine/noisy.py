@@ -25,13 +25,15 @@ from itertools import pairwise
 
 from simulator.errors import InputError
 from simulator.machine.mixture import Points, constant, mean, mixture, pareto, scaled
+from simulator.machine.model import Machine
 from simulator.machine.noise import Noise
-from simulator.machine.schema import Machine
+from simulator.machine.schema import IdleState
 
 __all__ = (
     "NoisySpells",
     "check_noise",
     "idle_frame",
+    "idle_mix",
     "irqs_off_spells",
     "preempted_spells",
     "shootdown_ns",
@@ -97,6 +99,23 @@ def idle_frame(machine: Machine, noise: Noise) -> Fraction:
     if noise.idle_depth_ns is None:
         return machine.spells.idle.frame.exact_ns
     return Fraction(noise.idle_depth_ns) / (Fraction(noise.idle_share) + Fraction(1, 2))
+
+
+def idle_mix(noise: Noise, machine: Machine) -> list[tuple[IdleState, float]]:
+    """Return each idle state and its share of the CPUs that an interrupt finds idle."""
+    frame_ns = float(idle_frame(machine, noise))
+    p = noise.idle_share
+
+    def shorter(idle_ns: float) -> float:
+        # Idle since anywhere in this frame or, with the chance p, in the one before.
+        within = min(1.0, idle_ns / frame_ns)
+        before = min(1.0, max(0.0, idle_ns / frame_ns - 1))
+        return (1 - p) * within + p * before
+
+    states = machine.idle_states
+    # In the first one until the second is reached, whatever its own residency.
+    begins = [0.0, *(shorter(float(state.residency.exact_ns)) for state in states[1:]), 1.0]
+    return [(s, max(0.0, begins[i + 1] - begins[i])) for i, s in enumerate(states)]
 
 
 def preempted_spells(machine: Machine, noise: Noise) -> NoisySpells | None:

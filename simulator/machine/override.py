@@ -4,8 +4,8 @@ Values changed by the user
 --------------------------
 
 What ``--set KEY=VALUE`` does to a machine: the value changes, its kind becomes
-``assumed`` and its source ``set by the user``, by which :func:`changed` finds it
-again, so that a report can say so.  A range that does not hold the new value is widened to it.
+``assumed`` and its source :data:`SET_BY_USER`, by which it is found again, so that a
+report can say so.  A range that does not hold the new value is widened to it.
 """
 
 from __future__ import annotations
@@ -19,59 +19,17 @@ from pydantic import BaseModel
 
 from simulator.errors import InputError, nearest
 from simulator.inputs import number
-from simulator.machine.load import build
-from simulator.machine.schema import Count, Fact, IdleState, Machine, Quantity, Size, Time
+from simulator.machine.schema import IdleState
 from simulator.machine.units import SIZE_UNITS, TIME_UNITS
+from simulator.machine.values import Count, Fact, Quantity, Size, Time
 
-__all__ = ("changed", "fitted", "keys", "with_values")
+__all__ = ("SET_BY_USER", "amount_text", "changed_data", "leaves")
 
-_SOURCE = "set by the user"
-
-
-def keys(machine: Machine) -> tuple[str, ...]:
-    """Return the dotted names of all values of `machine` that can be set."""
-    return tuple(_leaves(machine))
+SET_BY_USER = "set by the user"
 
 
-def changed(machine: Machine) -> dict[str, str]:
-    """Return what the user set, see :meth:`Machine.changed`."""
-    return {key: _text(leaf) for key, leaf in _leaves(machine).items() if leaf.source == _SOURCE}
-
-
-def fitted(machine: Machine, *, patched: bool) -> tuple[str, ...]:
-    """Return which values were fitted, see :meth:`Machine.fitted`."""
-    leaves = _leaves(machine)
-    found: list[str] = []
-    for fit in machine.calibration:
-        for name in fit.parameters if fit.patched is patched else ():
-            # A parameter may be a table of values, of which the user set one.
-            below = [key for key in leaves if key == name or key.startswith(name + ".")]
-            kept = [key for key in below if leaves[key].source != _SOURCE]
-            found += [name] if kept == below else kept
-    return tuple(found)
-
-
-def with_values(machine: Machine, values: Mapping[str, bool | float | str]) -> Machine:
-    """Return `machine` with `values` in place of its own, see :meth:`Machine.with_values`."""
-    leaves = _leaves(machine)
-    data = machine.model_dump()
-    for key, value in values.items():
-        leaf = leaves.get(key)
-        if leaf is None:
-            raise InputError(f"{key}: {_unknown(key, leaves)}")
-        table = _table(data, key)
-        if isinstance(leaf, Quantity):
-            _set_quantity(key, leaf, table, value)
-        else:
-            table["value"] = _fact(key, leaf.value, value)
-            if isinstance(leaf, Count):
-                low, high = leaf.range
-                table["range"] = (min(low, table["value"]), max(high, table["value"]))
-        table.update(kind="assumed", source=_SOURCE, note="", machine="", date="")
-    return build(data, _SOURCE)
-
-
-def _leaves(machine: Machine) -> dict[str, Quantity | Fact[Any]]:
+def leaves(machine: BaseModel) -> dict[str, Quantity | Fact[Any]]:
+    """Return all values of a machine that can be set, by their dotted names."""
     found: dict[str, Quantity | Fact[Any]] = {}
 
     def walk(prefix: str, node: object) -> None:
@@ -92,17 +50,38 @@ def _leaves(machine: Machine) -> dict[str, Quantity | Fact[Any]]:
     return found
 
 
-def _text(leaf: Quantity | Fact[Any]) -> str:
+def amount_text(leaf: Quantity | Fact[Any]) -> str:
+    """Return what a value is, with its unit."""
     if isinstance(leaf, Size | Time):
         return f"{leaf.value:.12g} {leaf.unit}"
     return str(leaf.value).lower() if isinstance(leaf.value, bool) else str(leaf.value)
 
 
-def _unknown(key: str, leaves: Mapping[str, object]) -> str:
-    below = [name for name in leaves if name.startswith(key + ".")]
+def changed_data(machine: BaseModel, values: Mapping[str, bool | float | str]) -> dict[str, Any]:
+    """Return a machine as plain data, with `values` in place of its own."""
+    known = leaves(machine)
+    data = machine.model_dump()
+    for key, value in values.items():
+        leaf = known.get(key)
+        if leaf is None:
+            raise InputError(f"{key}: {_unknown(key, known)}")
+        table = _table(data, key)
+        if isinstance(leaf, Quantity):
+            _set_quantity(key, leaf, table, value)
+        else:
+            table["value"] = _fact(key, leaf.value, value)
+            if isinstance(leaf, Count):
+                low, high = leaf.range
+                table["range"] = (min(low, table["value"]), max(high, table["value"]))
+        table.update(kind="assumed", source=SET_BY_USER, note="", machine="", date="")
+    return data
+
+
+def _unknown(key: str, known: Mapping[str, object]) -> str:
+    below = [name for name in known if name.startswith(key + ".")]
     if below:
         return f"has several values: {', '.join(below[:4])}"
-    hint = nearest(key, leaves)
+    hint = nearest(key, known)
     return f"the machine has no such value{hint}"
 
 

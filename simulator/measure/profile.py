@@ -25,8 +25,9 @@ from typing import Any
 
 from simulator.machine import Machine, load_machine
 from simulator.machine.load import read_toml
-from simulator.machine.schema import Cost, CostByDistance, Costs, Memory, Time
+from simulator.machine.schema import Costs, Memory
 from simulator.machine.toml import toml_text
+from simulator.machine.values import Cost, CostByDistance
 from simulator.measure.findings import Median
 from simulator.measure.here import Here
 
@@ -35,7 +36,6 @@ __all__ = ("here_profile", "measured_costs", "template_of", "values_ns")
 _BASE = "x86-64"
 _HEAD = "# A machine profile, written by tlbsim calibrate --here.\n\n"
 _HOW = "tlbsim calibrate --here"
-_DISTANCES = ("core", "socket", "hop1", "hop2")
 
 Table = dict[str, Any]
 
@@ -151,9 +151,8 @@ def _line(machine: Machine, distance: str) -> float:
 
 
 def _time(cost: CostByDistance, distance: str) -> float:
-    given = {d: t for d in _DISTANCES if (t := getattr(cost, d)) is not None}
     # A distance that the template has not is its farthest.
-    time: Time = given.get(distance, list(given.values())[-1])
+    time = cost.times.get(distance, list(cost.times.values())[-1])
     return float(time.exact_ns)
 
 
@@ -200,21 +199,19 @@ def _table(here: Here, template: Machine, name: str, ns: float, date: str) -> Ta
 def _scaled(here: Here, template: Machine, name: str, factor: float, text: str, date: str) -> Table:
     cost: CostByDistance = getattr(template.costs, name)
     table: Table = {}
-    for distance in _DISTANCES:
-        time = getattr(cost, distance)
-        if time is not None:
-            ns = float(time.exact_ns)
-            value = _short(ns * factor)
-            low, high = (bound * ns / time.value for bound in time.range)
-            table[distance] = {
-                "value": value,
-                "unit": "ns",
-                "kind": "derived",
-                "range": [_short(min(low, value)), _short(max(high, value))],
-                "source": f"{_HOW}: {text}; distances in proportion as on {template.name}",
-                "machine": here.host.cpu_model,
-                "date": date,
-            }
+    for distance, time in cost.times.items():
+        ns = float(time.exact_ns)
+        value = _short(ns * factor)
+        low, high = (bound * ns / time.value for bound in time.range)
+        table[distance] = {
+            "value": value,
+            "unit": "ns",
+            "kind": "derived",
+            "range": [_short(min(low, value)), _short(max(high, value))],
+            "source": f"{_HOW}: {text}; distances in proportion as on {template.name}",
+            "machine": here.host.cpu_model,
+            "date": date,
+        }
     return table
 
 

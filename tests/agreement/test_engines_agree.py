@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.engine import EventsEngine
 from simulator.engine.compiled import CompiledEngine
-from simulator.machine import load_machine, load_noise, lower
-from simulator.machine.platform import LoweredCost
+from simulator.machine import LoweredCost, LoweredCosts, load_machine, load_noise, lower
 from tests.engine.hand import World
 from tests.engine.strategies import operations, small
 from tests.engine.test_invariants import everything
@@ -63,10 +62,10 @@ def tied_cases(draw):
     )
     few_ns = draw(st.lists(st.integers(0, 8), min_size=1, max_size=3))
     costs = {}
-    for field in fields(machine.costs):
+    for name in LoweredCosts.model_fields:
         ns = draw(st.sampled_from(few_ns))
-        costs[field.name] = LoweredCost(field.name, (ns << 10,) * 4, None, 1)
-    machine = replace(machine, costs=replace(machine.costs, **costs))
+        costs[name] = LoweredCost(name, (ns << 10,) * 4, None, 1)
+    machine = replace(machine, costs=LoweredCosts(**costs))
     ops = st.lists(operations, min_size=1, max_size=6)
     cpus = st.lists(st.integers(0, nr_cpus - 1), min_size=2, max_size=min(5, nr_cpus), unique=True)
     return machine, [{cpu: draw(ops) for cpu in draw(cpus)} for _ in range(draw(small) % 2 + 1)]

@@ -28,7 +28,8 @@ from simulator.calibration import cells as cells_module
 from simulator.calibration.fitting import fitted_timings, is_unmodified
 from simulator.errors import InputError
 from simulator.kernel import kernels
-from simulator.machine import describe, load_machine
+from simulator.machine import load_machine
+from simulator.report.machine_text import describe
 from simulator.run import simulate
 from simulator.scenario import Scenario
 

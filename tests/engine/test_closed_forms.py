@@ -22,7 +22,7 @@ from simulator.engine.calls import Call, Csd, Ipi
 from simulator.engine.keys import Order, key
 from simulator.engine.locks import SpinLock
 from simulator.machine import LoweredCost, load_machine, load_noise, lower
-from simulator.machine.tables import ONE, gamma, probabilities
+from simulator.machine.lowered.quantiles import ONE, gamma, probabilities
 from simulator.trace.recorder import Recorder
 from tests.engine.hand import HandMachine, HandSpells, World
 

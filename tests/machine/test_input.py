@@ -8,10 +8,10 @@ import tomllib
 import pytest
 
 from simulator.errors import InputError
-from simulator.machine import load_machine, machines
-from simulator.machine.load import _merge, _profile_path, build
-from simulator.machine.override import _leaves
-from simulator.machine.schema import Quantity
+from simulator.machine import Machine, load_machine, machines
+from simulator.machine.load import _merge, _profile_path
+from simulator.machine.override import leaves
+from simulator.machine.values import Quantity
 
 LAPTOP = 'inherits = "laptop-8"\n'
 
@@ -369,15 +369,15 @@ def test_of_a_fitted_table_what_the_user_left_stays_fitted():
 @pytest.mark.parametrize("name", machines())
 def test_every_settable_key_can_be_set_to_what_it_is(name):
     machine = load_machine(name)
-    leaves = _leaves(machine)
-    assert machine.keys() == tuple(leaves)
-    assert {"costs.enqueue.socket", "ipi.shorthand", "topology.cpus"} <= set(leaves)
+    before = leaves(machine)
+    assert machine.keys() == tuple(before)
+    assert {"costs.enqueue.socket", "ipi.shorthand", "topology.cpus"} <= set(before)
     same = {
         key: f"{leaf.value} {leaf.unit}" if isinstance(leaf, Quantity) else leaf.value
-        for key, leaf in leaves.items()
+        for key, leaf in before.items()
     }
-    changed = _leaves(machine.with_values(same))
-    for key, leaf in leaves.items():
+    changed = leaves(machine.with_values(same))
+    for key, leaf in before.items():
         assert changed[key].value == leaf.value
         assert changed[key].source == "set by the user"
 
@@ -407,7 +407,7 @@ def test_whatever_is_put_anywhere_is_a_machine_or_one_line():
 
 def _message(data):
     try:
-        build(data, "mine.toml")
+        Machine.of(data, "mine.toml")
     except InputError as error:
         return str(error)
     return ""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulator.machine.lowered.quantiles import from_quantiles, moments
 from simulator.machine.mixture import constant, mean, mixture, pareto, scaled
-from simulator.machine.tables import from_quantiles, moments
 
 UNIFORM = [(0.0, 0.0), (1.0, 10.0)]
 

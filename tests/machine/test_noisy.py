@@ -10,25 +10,33 @@ average), order statistics of the slowest of n CPUs, and the age of a frame.
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from simulator.errors import InputError
-from simulator.machine import LoweredCost, load_machine, load_noise, lower, machines, noises
-from simulator.machine.describe_noise import describe_noise, idle_mix
+from simulator.machine import (
+    LoweredCost,
+    LoweredCosts,
+    load_machine,
+    load_noise,
+    lower,
+    machines,
+    noises,
+)
 from simulator.machine.mixture import mean
 from simulator.machine.noise import NOISE_KEYS
 from simulator.machine.noisy import (
     check_noise,
     idle_frame,
+    idle_mix,
     irqs_off_spells,
     preempted_spells,
     shootdown_ns,
 )
-from simulator.machine.platform import Costs
+from simulator.report.preset_text import describe_noise
 from tests.engine.hand import World
 from tests.engine.test_closed_forms import NO_RUN
 
@@ -152,10 +160,9 @@ def test_a_shootdown_takes_what_the_machine_says_unless_it_is_stated():
 def free_machine(machine, nr_cpus, noise):
     """Return a machine on which nothing but a wait for the target takes more than 1 ns."""
     platform = lower(machine, nr_cpus, noise, 11, 0)
-    names = [field.name for field in fields(Costs)]
-    costs = {n: LoweredCost(n, (0,) * 4, None, 0) for n in names}
+    costs = {n: LoweredCost(n, (0,) * 4, None, 0) for n in LoweredCosts.model_fields}
     costs["deliver"] = costs["handler_entry"] = LoweredCost("deliver", (1024,) * 4, None, 0)
-    return replace(platform, costs=Costs(**costs))
+    return replace(platform, costs=LoweredCosts(**costs))
 
 
 def flush_times(platform, nr_flushes, gap_ns):

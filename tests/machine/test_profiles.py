@@ -9,9 +9,10 @@ from importlib import resources
 import pytest
 from pydantic import BaseModel
 
-from simulator.machine import describe, load_machine, load_noise, lower, machines, noises
-from simulator.machine.schema import Fact, Quantity
+from simulator.machine import load_machine, load_noise, lower, machines, noises
 from simulator.machine.units import to_bytes, to_ns
+from simulator.machine.values import Fact, Quantity
+from simulator.report.machine_text import describe
 
 FILES = [
     f

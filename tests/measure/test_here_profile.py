@@ -7,9 +7,10 @@ import dataclasses
 
 import pytest
 
-from simulator.machine import describe, load_machine
+from simulator.machine import load_machine
 from simulator.measure import Finding, Here, Median, here_profile, measured_costs, values_ns
 from simulator.measure.host import Host, IdleStateOf
+from simulator.report.machine_text import describe
 from simulator.run import simulate
 from simulator.scenario import Scenario
 

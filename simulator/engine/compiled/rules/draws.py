@@ -4,7 +4,7 @@ Keyed draws, one at a time
 --------------------------
 
 The arithmetic of :mod:`simulator.draws` and
-:mod:`simulator.machine.tables`, for compiled code: unsigned 64-bit products wrap
+:mod:`simulator.machine.lowered.quantiles`, for compiled code: unsigned 64-bit products wrap
 modulo 2**64, a table is interpolated with integers alone.
 
 Sources: see there.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from simulator.machine import Distance, load_machine, load_noise, lower, machines
-from simulator.machine.layout import icr_writes
+from simulator.machine.lowered.topology import icr_writes
 
 QUIET = load_noise("quiet")
 

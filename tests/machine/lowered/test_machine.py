@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -11,8 +10,7 @@ from hypothesis import strategies as st
 
 from simulator.errors import InputError
 from simulator.machine import Distance, load_machine, load_noise, lower
-from simulator.machine.platform import Costs
-from simulator.machine.schema import Costs as CostsOfProfile
+from simulator.machine.schema import Costs
 
 QUIET = load_noise("quiet")
 VM = load_machine("epyc-7j13-vm252")
@@ -21,7 +19,12 @@ LAPTOP = load_machine("laptop-8")
 
 
 def test_every_cost_of_a_profile_is_lowered():
-    assert [f.name for f in fields(Costs)] == list(CostsOfProfile.model_fields)
+    lowered = lower(VM, 8, QUIET, 1, 0).costs
+    for name, cost in VM.costs:
+        near = getattr(cost, "core", cost)
+        assert lowered[name].name == name
+        assert lowered[name].mean_fp[0] == pytest.approx(1024 * near.exact_ns, abs=0.5)
+    assert list(Costs.model_fields) == [name for name, _ in lowered]
 
 
 def test_n_times_a_cost_is_rounded_once():
@@ -100,8 +103,8 @@ def test_draws_differ_by_seed_replication_purpose_initiator_and_flush():
         lower(VM, 64, QUIET, 1, 1).ipi_draws("inject", 0, 0),
     ]
     assert len({row.tobytes() for row in rows}) == len(rows)
-    purposes = {p.costs[f.name].purpose for f in fields(Costs)}
-    assert len(purposes) == len(fields(Costs))
+    purposes = {cost.purpose for _, cost in p.costs}
+    assert len(purposes) == len(Costs.model_fields)
 
 
 def test_noise_does_not_change_the_draws_of_costs():

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from simulator.errors import InputError
 from simulator.machine import load_machine, load_noise, lower
-from simulator.machine.spells import spell_table
-from simulator.machine.tables import from_quantiles
+from simulator.machine.lowered.quantiles import from_quantiles
+from simulator.machine.lowered.spells import spell_table
 
 VM = load_machine("epyc-7j13-vm252")
 NS = 1024  # a mean is in 1/1024 ns

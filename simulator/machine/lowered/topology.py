@@ -21,29 +21,20 @@ __send_ipi_mask() in arch/x86/kernel/kvm.c (v6.6).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from simulator.machine.distances import Distance
 from simulator.machine.schema import IpiMode, Topology
 
-__all__ = ("Distance", "Place", "distances", "icr_writes", "places")
+__all__ = ("Place", "distances", "icr_writes", "places")
 
 _CLUSTER_BITS = 4
 _KVM_IPI_CLUSTER_SIZE = 128  # 2 * BITS_PER_LONG
 
 Writes = tuple[tuple[int, ...], ...]
-
-
-class Distance(IntEnum):
-    """How far two CPUs are apart; also the index of a cost by distance."""
-
-    CORE = 0
-    SOCKET = 1
-    HOP1 = 2
-    HOP2 = 3
 
 
 class Place(NamedTuple):

@@ -13,11 +13,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from simulator.machine.noise import NOISE_KEYS, Noise
-from simulator.machine.noisy import idle_frame, irqs_off_spells, preempted_spells
-from simulator.machine.schema import IdleState, Machine
+from simulator.machine import Machine, Noise
+from simulator.machine.noise import NOISE_KEYS
+from simulator.machine.noisy import idle_mix, irqs_off_spells, preempted_spells
 
-__all__ = ("describe_noise", "idle_mix")
+__all__ = ("describe_noise",)
 
 _WIDTH = 72
 
@@ -36,23 +36,6 @@ def describe_noise(noise: Noise, machine: Machine | None = None) -> str:
         lines += ["", f"An interrupt on {machine.name} finds a CPU", *_met(noise, machine)]
         lines += _wrap("(one that was not interrupted shortly before; waits are averages)", "")
     return "\n".join(lines)
-
-
-def idle_mix(noise: Noise, machine: Machine) -> list[tuple[IdleState, float]]:
-    """Return each idle state and its share of the CPUs that an interrupt finds idle."""
-    frame_ns = float(idle_frame(machine, noise))
-    p = noise.idle_share
-
-    def shorter(idle_ns: float) -> float:
-        # Idle since anywhere in this frame or, with the chance p, in the one before.
-        within = min(1.0, idle_ns / frame_ns)
-        before = min(1.0, max(0.0, idle_ns / frame_ns - 1))
-        return (1 - p) * within + p * before
-
-    states = machine.idle_states
-    # In the first one until the second is reached, whatever its own residency.
-    begins = [0.0, *(shorter(float(state.residency.exact_ns)) for state in states[1:]), 1.0]
-    return [(s, max(0.0, begins[i + 1] - begins[i])) for i, s in enumerate(states)]
 
 
 def _met(noise: Noise, machine: Machine) -> Iterator[str]:

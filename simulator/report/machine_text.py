@@ -10,22 +10,20 @@ kind, plausible range and source, in at most 72 columns.
 from __future__ import annotations
 
 import textwrap
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
 
-from simulator.machine.schema import (
+from simulator.machine import Machine
+from simulator.machine.fits import FittedTime, FittedValue
+from simulator.machine.schema import Costs
+from simulator.machine.values import (
     Cost,
     CostByDistance,
-    Costs,
     Count,
     Fact,
-    FittedTime,
-    FittedValue,
     Length,
-    Machine,
     Quantity,
     Size,
     Sourced,
@@ -33,26 +31,10 @@ from simulator.machine.schema import (
     Time,
 )
 
-__all__ = ("count_kinds", "describe")
+__all__ = ("describe",)
 
 _WIDTH = 72
 _NAME, _VALUE, _KIND = 26, 16, 10
-
-
-def count_kinds(machine: Machine) -> Counter[str]:
-    """Return how many values of a machine are measured, vendor's, derived or assumed."""
-
-    def kinds(part: object) -> Iterator[str]:
-        if isinstance(part, Sourced):
-            yield part.kind
-        elif isinstance(part, BaseModel):
-            for _name, value in part:
-                yield from kinds(value)
-        elif isinstance(part, tuple):
-            for value in part:
-                yield from kinds(value)
-
-    return Counter(kinds(machine))
 
 
 def describe(machine: Machine) -> str:
@@ -97,10 +79,8 @@ def _costs(costs: Costs) -> Iterator[str]:
         text = field.description or ""
         if isinstance(cost, CostByDistance):
             yield from _wrap(f"  {name}: {text}", "    ")
-            for distance in ("core", "socket", "hop1", "hop2"):
-                time = getattr(cost, distance)
-                if time is not None:
-                    yield from _value(f"  {distance}", time)
+            for distance, time in cost.times.items():
+                yield from _value(f"  {distance}", time)
             if cost.spread is not None:
                 yield from _wrap(f"      {_spread(cost.spread)}")
         else:

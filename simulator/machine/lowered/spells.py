@@ -31,7 +31,7 @@ import numpy.typing as npt
 
 from simulator.draws import Uint64Array, fold, mix64_array, purpose_of, stream
 from simulator.errors import InputError
-from simulator.machine.tables import ONE, draw, moments
+from simulator.machine.lowered.quantiles import ONE, draw, moments
 
 __all__ = ("SpellTable", "Spells", "spell_table")
 

@@ -6,80 +6,80 @@ import pytest
 from scipy import stats
 
 from simulator.draws import stream
-from simulator.machine import tables
+from simulator.machine.lowered import quantiles
 
 SHAPES = [
     pytest.param(
-        tables.lognormal(sigma),
+        quantiles.lognormal(sigma),
         stats.lognorm(sigma, scale=np.exp(-(sigma**2) / 2)),
         id=f"ln{sigma}",
     )
     for sigma in (0.1, 0.3, 1.0)
 ] + [
-    pytest.param(tables.gamma(cv), stats.gamma(1 / cv**2, scale=cv**2), id=f"gamma{cv}")
+    pytest.param(quantiles.gamma(cv), stats.gamma(1 / cv**2, scale=cv**2), id=f"gamma{cv}")
     for cv in (0.3, 1.0)
 ]
 
 
 @pytest.mark.parametrize(("table", "closed_form"), SHAPES)
 def test_table_is_within_one_bin_of_the_closed_form_in_kolmogorov_distance(table, closed_form):
-    cdf = closed_form.cdf(table / tables.ONE)
-    assert np.max(np.abs(cdf - tables.probabilities())) < 1 / 2048
+    cdf = closed_form.cdf(table / quantiles.ONE)
+    assert np.max(np.abs(cdf - quantiles.probabilities())) < 1 / 2048
     # Between knots as well.
     low, high = table[:-1], table[1:]
-    middle = closed_form.cdf((low + high) / 2 / tables.ONE)
-    at = (tables.probabilities()[:-1] + tables.probabilities()[1:]) / 2
+    middle = closed_form.cdf((low + high) / 2 / quantiles.ONE)
+    at = (quantiles.probabilities()[:-1] + quantiles.probabilities()[1:]) / 2
     assert np.max(np.abs(middle - at)) < 1 / 1024
 
 
 @pytest.mark.parametrize(("table", "closed_form"), SHAPES)
 def test_table_has_unit_mean_and_the_variance_of_the_closed_form(table, closed_form):
-    first, second = tables.moments(table)
-    assert first / tables.ONE == pytest.approx(1, abs=1e-5)
-    variance = second / tables.ONE**2 - (first / tables.ONE) ** 2
+    first, second = quantiles.moments(table)
+    assert first / quantiles.ONE == pytest.approx(1, abs=1e-5)
+    variance = second / quantiles.ONE**2 - (first / quantiles.ONE) ** 2
     assert variance == pytest.approx(closed_form.var(), rel=0.01)
 
 
 @pytest.mark.parametrize(("table", "closed_form"), SHAPES)
 def test_tail_quantiles_match_the_closed_form(table, closed_form):
     for p in (0.999, 0.9999, 0.99999):
-        ours = np.interp(p, tables.probabilities(), table) / tables.ONE
+        ours = np.interp(p, quantiles.probabilities(), table) / quantiles.ONE
         assert ours == pytest.approx(closed_form.ppf(p), rel=0.01)
 
 
 def test_draws_follow_their_table_by_kolmogorov_and_moments():
-    table = tables.lognormal(0.3)
+    table = quantiles.lognormal(0.3)
     n = 200_000
-    drawn = np.sort(tables.draw(table, stream(12345, 0, n)))
-    expected = np.interp(drawn, table, tables.probabilities())
+    drawn = np.sort(quantiles.draw(table, stream(12345, 0, n)))
+    expected = np.interp(drawn, table, quantiles.probabilities())
     distance = np.max(np.abs(expected - (np.arange(n) + 0.5) / n))
     assert distance < 1.63 / np.sqrt(n)  # 1 % point of Kolmogorov's distribution
-    assert drawn.mean() / tables.ONE == pytest.approx(1, abs=4 * 0.307 / np.sqrt(n))
+    assert drawn.mean() / quantiles.ONE == pytest.approx(1, abs=4 * 0.307 / np.sqrt(n))
 
 
 def test_draw_of_extreme_bits_is_first_and_just_below_last_knot():
-    table = tables.from_quantiles([(0, 0.0), (1, 2.0)])
-    low, high = tables.draw(table, np.array([0, 2**64 - 1], dtype=np.uint64))
+    table = quantiles.from_quantiles([(0, 0.0), (1, 2.0)])
+    low, high = quantiles.draw(table, np.array([0, 2**64 - 1], dtype=np.uint64))
     assert low == 0
-    assert high == pytest.approx(2 * tables.ONE, abs=1)
+    assert high == pytest.approx(2 * quantiles.ONE, abs=1)
 
 
 def test_draw_interpolates_in_body_and_split_bin_as_by_hand():
-    table = tables.from_quantiles([(0, 0.0), (1, 2.0)])  # uniform: the value is 2 x probability
+    table = quantiles.from_quantiles([(0, 0.0), (1, 2.0)])  # uniform: the value is 2 x probability
     for probability in (0.25, 0.25 + 0.5 / 1024, 1 - 2**-12, 1 - 2**-15):
         x = np.array([int(probability * 2**64)], dtype=np.uint64)
-        assert tables.draw(table, x)[0] == pytest.approx(2 * probability * tables.ONE, abs=1)
+        assert quantiles.draw(table, x)[0] == pytest.approx(2 * probability * quantiles.ONE, abs=1)
 
 
 def test_explicit_quantiles_are_kept_up_to_the_scale_of_the_mean():
     points = [(0.0, 1.0), (0.5, 2.0), (1.0, 5.0)]
     mean = 0.5 * 1.5 + 0.5 * 3.5
-    table = tables.from_quantiles(points)
-    assert table[0] == round(1.0 / mean * tables.ONE)
-    assert table[512] == round(2.0 / mean * tables.ONE)
-    assert table[-1] == round(5.0 / mean * tables.ONE)
+    table = quantiles.from_quantiles(points)
+    assert table[0] == round(1.0 / mean * quantiles.ONE)
+    assert table[512] == round(2.0 / mean * quantiles.ONE)
+    assert table[-1] == round(5.0 / mean * quantiles.ONE)
 
 
 def test_tables_never_decrease():
-    for table in (tables.lognormal(2.0), tables.gamma(2.0)):
+    for table in (quantiles.lognormal(2.0), quantiles.gamma(2.0)):
         assert np.all(np.diff(table) >= 0)

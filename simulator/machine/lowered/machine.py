@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""
+A machine as integers
+---------------------
+
+:func:`lower` turns a profile, a number of CPUs, a noise and a seed into flat
+integer tables: what the engines and the kernel code ask for time.
+
+Modelled: a draw is keyed by what it describes, see :mod:`simulator.draws`.
+
+Sources: the profile's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.draws import base_key, fold, stream
+from simulator.errors import InputError
+from simulator.machine.distances import Distance
+from simulator.machine.lowered import quantiles
+from simulator.machine.lowered.costs import FP, LoweredCosts, half_up, lower_costs
+from simulator.machine.lowered.spells import Spells, SpellTable, spell_table
+from simulator.machine.lowered.topology import distances, icr_writes, places
+from simulator.machine.model import Machine
+from simulator.machine.noise import Noise
+from simulator.machine.noisy import NoisySpells, idle_frame, irqs_off_spells, preempted_spells
+from simulator.machine.schema import IdleState, IpiMode
+
+__all__ = ("LoweredIdleState", "Platform", "lower")
+
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LoweredIdleState:
+    """One idle state: time to leave it, and the idle time from which it is chosen."""
+
+    name: str
+    exit_ns: int
+    residency_ns: int
+    polling: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Platform:
+    """The machine of one simulation, see :func:`lower`."""
+
+    nr_cpus: int
+    nr_nodes: int
+    node_of: tuple[int, ...]
+    socket_of: tuple[int, ...]
+    apic_id: tuple[int, ...]
+    node_memory_bytes: int
+    llc_bytes: int
+    outstanding_lines: int
+    distance: npt.NDArray[np.int8]
+    costs: LoweredCosts
+    spells: Spells
+    idle_states: tuple[LoweredIdleState, ...]
+    ipi_mode: IpiMode
+    ipi_shorthand: bool
+    key: int
+
+    def ipi_draws(self, name: str, initiator: int, flush: int) -> Int64Array:
+        """
+        Return the cost `name` from `initiator` to every CPU in its flush number `flush`.
+
+        Nanoseconds by CPU; the initiator's own entry means nothing.
+        """
+        cost = self.costs[name]
+        mean_fp = np.array(cost.mean_fp, dtype=np.int64)[self.distance[initiator]]
+        if cost.spread is None:
+            return cost.rounded(mean_fp)
+        x = stream(fold(self.key, cost.purpose, initiator, flush), 0, self.nr_cpus)
+        return cost.draws(mean_fp, x)
+
+    def work_draws(self, name: str, first_item: int, count: int) -> Int64Array:
+        """Return the cost `name` of the items from `first_item` on, in nanoseconds."""
+        cost = self.costs[name]
+        mean_fp = np.full(count, cost.mean_fp[Distance.CORE], dtype=np.int64)
+        return cost.draws(mean_fp, stream(fold(self.key, cost.purpose), first_item, count))
+
+    def idle_state(self, idle_for_ns: int) -> LoweredIdleState:
+        """Return the deepest state whose residency fits into `idle_for_ns`, or the first."""
+        found = self.idle_states[0]
+        for state in self.idle_states:
+            if state.residency_ns <= idle_for_ns:
+                found = state
+        return found
+
+    def icr_writes(self, initiator: int, cpus: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """Return the destinations of each interrupt-controller write or hypercall."""
+        all_others = len(cpus) == self.nr_cpus - 1 and initiator not in cpus
+        if self.ipi_shorthand and all_others and cpus:
+            return (tuple(sorted(cpus)),)
+        return icr_writes(self.ipi_mode, self.apic_id, cpus)
+
+
+def lower(machine: Machine, nr_cpus: int, noise: Noise, seed: int, replication: int) -> Platform:
+    """
+    Return the integer tables of a machine's first `nr_cpus` CPUs.
+
+    NUMA nodes and memory remain those of the whole machine.
+    """
+    if not 1 <= nr_cpus <= machine.nr_cpus:
+        raise InputError(
+            f"cpus: {nr_cpus} is not 1 to {machine.nr_cpus}, the CPUs of {machine.name}"
+        )
+    for name, value in (("seed", seed), ("replication", replication)):
+        if not 0 <= value < 2**63:
+            raise InputError(f"{name}: {value} is not 0 to 2**63 - 1")
+    key = base_key(seed, replication)
+    at = places(machine.topology, nr_cpus)
+    return Platform(
+        nr_cpus=nr_cpus,
+        nr_nodes=machine.nr_nodes,
+        socket_of=tuple(place.socket for place in at),
+        node_of=tuple(place.node for place in at),
+        apic_id=tuple(place.apic_id for place in at),
+        node_memory_bytes=int(machine.memory.node_memory.exact_bytes),
+        llc_bytes=int(machine.memory.last_level_cache.exact_bytes),
+        outstanding_lines=machine.memory.outstanding_lines.value,
+        distance=distances(machine.topology, at),
+        costs=lower_costs(machine.costs),
+        spells=_spells(machine, nr_cpus, noise, key),
+        idle_states=tuple(_idle_state(state) for state in machine.idle_states),
+        ipi_mode=machine.ipi.mode.value,
+        ipi_shorthand=machine.ipi.shorthand.value,
+        key=key,
+    )
+
+
+def _idle_state(state: IdleState) -> LoweredIdleState:
+    return LoweredIdleState(
+        name=state.name,
+        exit_ns=half_up(state.exit_latency.exact_ns),
+        residency_ns=half_up(state.residency.exact_ns),
+        polling=state.polling,
+    )
+
+
+def _spells(machine: Machine, nr_cpus: int, noise: Noise, key: int) -> Spells:
+    def timed(spells: NoisySpells) -> SpellTable:
+        return spell_table(
+            spells.name,
+            spells.share,
+            half_up(spells.frame_ns),
+            half_up(spells.mean_ns * FP),
+            quantiles.from_quantiles(spells.points),
+            nr_cpus,
+            key,
+            spells.what,
+        )
+
+    preempted = preempted_spells(machine, noise)
+    idle_frame_ns = half_up(idle_frame(machine, noise))
+    return Spells(
+        preempted=None if preempted is None else timed(preempted),
+        irqs_off=timed(irqs_off_spells(machine, noise)),
+        idle=spell_table("idle", noise.idle_share, idle_frame_ns, 0, None, nr_cpus, key),
+    )

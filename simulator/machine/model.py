@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""
+A machine
+---------
+
+All that a profile says, checked as a whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError, model_validator
+
+from simulator.errors import InputError
+from simulator.explain import explain
+from simulator.machine.fits import Calibration
+from simulator.machine.override import SET_BY_USER, amount_text, changed_data, leaves
+from simulator.machine.schema import (
+    BY_DISTANCE,
+    Costs,
+    IdleState,
+    Ipi,
+    Memory,
+    SpellClasses,
+    Topology,
+)
+from simulator.machine.values import Sourced, Strict
+
+__all__ = ("Machine",)
+
+
+class Machine(Strict):
+    """
+    A machine, as a profile describes it.
+
+    `hindsight` says what of it was chosen again after a prediction had been compared with a
+    published figure: such a figure is not fitted, but no blind test either.
+    """
+
+    name: str
+    title: str
+    description: str = ""
+    isa: Literal["x86-64", "arm64"]
+    virtual: bool
+    inherits: str | None = None
+    topology: Topology
+    memory: Memory
+    ipi: Ipi
+    costs: Costs
+    idle_states: tuple[IdleState, ...]
+    spells: SpellClasses
+    calibration: tuple[Calibration, ...] = ()
+    hindsight: str = ""
+
+    @property
+    def nr_cpus(self) -> int:
+        """CPUs of the whole machine."""
+        return self.topology.cpus.value
+
+    @property
+    def nr_nodes(self) -> int:
+        """NUMA nodes of the whole machine."""
+        return self.topology.nodes.value
+
+    @property
+    def measured_as(self) -> tuple[str, ...]:
+        """Under which other names there may be times of it: what it was fitted to, its parent."""
+        fitted = [time.machine for fit in reversed(self.calibration) for time in fit.times]
+        parent = [self.inherits] if self.inherits else []
+        return tuple(dict.fromkeys([*fitted, *parent]))
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any], label: str) -> Machine:
+        """Return the machine that plain data describe; `label` names their file in errors."""
+        try:
+            return cls.model_validate(tuples(data))
+        except ValidationError as error:
+            raise InputError(f"{label}: {explain(error, cls)}") from None
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the dotted names of the values that :meth:`with_values` can change."""
+        return tuple(leaves(self))
+
+    def with_values(self, values: Mapping[str, bool | float | str]) -> Machine:
+        """
+        Return a machine that differs in some values.
+
+        A bare number is in nanoseconds or bytes; a text may name its unit, as in
+        ``"0.9 us"``.  What is changed becomes kind ``assumed``, source ``set by
+        the user``.
+        """
+        return Machine.of(changed_data(self, values), SET_BY_USER)
+
+    def changed(self) -> dict[str, str]:
+        """
+        Return what :meth:`with_values` changed: texts with units, by dotted name.
+
+        A value that was set to what it had been counts.
+        """
+        return {
+            key: amount_text(leaf)
+            for key, leaf in leaves(self).items()
+            if leaf.source == SET_BY_USER
+        }
+
+    def fitted(self, *, patched: bool) -> tuple[str, ...]:
+        """
+        Return the dotted names of the values that were fitted, and not changed since.
+
+        To cells of a patched kernel, or to unmodified ones.
+        """
+        found: list[str] = []
+        of_machine = leaves(self)
+        for fit in self.calibration:
+            for name in fit.parameters if fit.patched is patched else ():
+                # A parameter may be a table of values, of which the user set one.
+                below = [key for key in of_machine if key == name or key.startswith(name + ".")]
+                kept = [key for key in below if of_machine[key].source != SET_BY_USER]
+                found += [name] if kept == below else kept
+        return tuple(found)
+
+    def count_kinds(self) -> Counter[str]:
+        """Return how many values are measured, vendor's, derived or assumed."""
+
+        def kinds(part: object) -> Iterator[str]:
+            if isinstance(part, Sourced):
+                yield part.kind
+            elif isinstance(part, BaseModel):
+                for _name, value in part:
+                    yield from kinds(value)
+            elif isinstance(part, tuple):
+                for value in part:
+                    yield from kinds(value)
+
+        return Counter(kinds(self))
+
+    # pickle cannot name the classes that pydantic makes of Fact[int] and its like.
+    def __reduce__(self) -> tuple[Callable[[str], Machine], tuple[str]]:
+        return (Machine.model_validate_json, (self.model_dump_json(),))
+
+    @model_validator(mode="after")
+    def _whole(self) -> Machine:
+        if not self.name.strip():
+            raise ValueError("name is empty")
+        self._check_distances()
+        self._check_idle()
+        if self.virtual and self.spells.preempted is None:
+            raise ValueError("spells.preempted is missing, which a virtual machine needs")
+        if not self.virtual and self.spells.preempted is not None:
+            raise ValueError("spells.preempted is only for virtual machines (virtual = true)")
+        if not self.virtual and self.costs.inject.value != 0:
+            raise ValueError("costs.inject must be 0 without a hypervisor (virtual = false)")
+        for fit in self.calibration:
+            unknown = [p for p in fit.parameters if not _has(self, p)]
+            if unknown:
+                raise ValueError(f"calibration names {unknown[0]!r}, which the machine has not")
+        return self
+
+    def _check_distances(self) -> None:
+        farthest = max(max(row) for row in self.topology.socket_hops.value)
+        for name in BY_DISTANCE:
+            for hop in range(1, farthest + 1):
+                if getattr(getattr(self.costs, name), f"hop{hop}") is None:
+                    raise ValueError(
+                        f"costs.{name}.hop{hop} is missing: sockets are that far apart"
+                    )
+
+    def _check_idle(self) -> None:
+        if not self.idle_states:
+            raise ValueError("idle_states is empty: a CPU needs at least one")
+        names = [state.name for state in self.idle_states]
+        if len(set(names)) != len(names):
+            raise ValueError("idle_states: two states have the same name")
+        residencies = [state.residency.exact_ns for state in self.idle_states]
+        if residencies != sorted(residencies):
+            raise ValueError("idle_states must be in order of residency")
+        if residencies[-1] > self.spells.idle.frame.exact_ns:
+            raise ValueError(
+                "spells.idle.frame is shorter than the residency of"
+                f" {names[-1]}, which would never be entered"
+            )
+
+
+def _has(model: BaseModel, dotted: str) -> bool:
+    node: object = model
+    for part in dotted.split("."):
+        node = getattr(node, part, None)
+    return node is not None
+
+
+# The frozen schema wants tuples for lists.
+def tuples(value: Any) -> Any:
+    """Return plain data with tuples for lists."""
+    if isinstance(value, Mapping):
+        return {key: tuples(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(tuples(item) for item in value)
+    return value
