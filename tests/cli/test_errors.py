@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulator import experiment
 from simulator import run as run_module
+from simulator.experiment import pairs, workers
 
 LAPTOP = ("--machine", "laptop-8")
 
@@ -107,7 +107,8 @@ def _nothing_is_simulated(monkeypatch):
         raise AssertionError("wrong input was simulated")
 
     monkeypatch.setattr(run_module, "simulate", simulate)
-    monkeypatch.setattr(experiment, "simulate", simulate)
+    for module in (pairs, workers):
+        monkeypatch.setattr(module, "simulate", simulate)
 
 
 @pytest.mark.parametrize(("argv", "message"), WRONG, ids=lambda value: str(value)[:70])
@@ -155,7 +156,8 @@ def test_an_interrupt_is_one_line_and_status_130(tlbsim, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run_module, "simulate", interrupted)
-    monkeypatch.setattr(experiment, "simulate", interrupted)
+    for module in (pairs, workers):
+        monkeypatch.setattr(module, "simulate", interrupted)
     for argv in (("run",), ("compare", "--kernel", "v6.6", "--kernel", "v6.7")):
         done = tlbsim(*argv, *LAPTOP)
         assert (done.status, done.out, done.err) == (130, "", "tlbsim: interrupted\n")
