@@ -14,13 +14,23 @@ import sys
 from collections.abc import Sequence
 
 from simulator import __version__
-from simulator.cli import calibrate, compare, kernels, machines, noises, run, trace, validate
+from simulator.cli import (
+    calibrate,
+    compare,
+    kernels,
+    litmus,
+    machines,
+    noises,
+    run,
+    trace,
+    validate,
+)
 from simulator.cli.parser import Parser
 from simulator.cli.process import exit_status
 
 __all__ = ("main",)
 
-_COMMANDS = (machines, kernels, noises, run, compare, trace, validate, calibrate)
+_COMMANDS = (machines, kernels, noises, run, compare, trace, validate, calibrate, litmus)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

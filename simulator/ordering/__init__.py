@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+"""
+Whether it is safe
+------------------
+
+:mod:`~simulator.ordering.invariants` names what must hold; :mod:`~simulator.ordering.litmus`
+explores all interleavings of small protocols.
+"""
