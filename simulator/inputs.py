@@ -16,11 +16,20 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import extract_tb
 from typing import IO
 
 from simulator.errors import InputError
 
-__all__ = ("LIMIT_BYTES", "number", "opened", "read_bytes", "read_text", "user_path")
+__all__ = (
+    "LIMIT_BYTES",
+    "number",
+    "opened",
+    "read_bytes",
+    "read_text",
+    "user_path",
+    "what_was_raised",
+)
 
 #: More than any profile, table of timings or kernel has; a result's frames may need more.
 LIMIT_BYTES = 16 << 20
@@ -112,6 +121,22 @@ def number(text: str) -> int | float | str:
     if _INTEGER.fullmatch(text):
         return int(text)
     return float(text) if _DECIMAL.fullmatch(text.lower()) else text
+
+
+def what_was_raised(error: BaseException, path: Path) -> str:
+    """
+    Return ``, line N: TypeError: ...`` for what the code in a user's file raised.
+
+    The line is the innermost of that file: what it calls is not the user's to correct.
+    """
+    frames = [f for f in extract_tb(error.__traceback__) if f.filename == str(path)]
+    line = frames[-1].lineno if frames else None
+    text = str(error)
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        line, text = error.lineno, error.msg
+    first = next(iter(text.splitlines()), "")
+    where = "" if line is None else f", line {line}"
+    return f"{where}: {type(error).__name__}" + (f": {first}" if first else "")
 
 
 # Opening a pipe waits for its other end unless told not to.

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.cli.output import json_text
 from simulator.errors import InputError
+from simulator.inputs import user_path
 
 if TYPE_CHECKING:
     from simulator.ordering.litmus.suite import Judged, Test
@@ -27,7 +27,10 @@ EXAMPLE = "tlbsim litmus batch-no-final-flush --model tso"
 def configure(parser: ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "name", metavar="NAME", nargs="?", help="a test, a Python file with protocols, a .litmus file"
+        "name",
+        metavar="NAME",
+        nargs="?",
+        help="a test, a Python file with protocols, a .litmus file",
     )
     parser.add_argument("--list", action="store_true", help="print the names of the tests")
     parser.add_argument("--all", action="store_true", help="run all tests")
@@ -80,15 +83,15 @@ def _tests(args: Namespace) -> list[Test]:
     from simulator.ordering.litmus.suite import find, from_file, from_table, shipped
 
     if args.table is not None:
-        return from_table(Path(args.table))
+        return from_table(user_path(args.table, "from"))
     if args.name is None:
         return shipped()
-    path = Path(args.name)
+    path = user_path(args.name, "litmus")
     if path.suffix in {".py", ".litmus"}:
         return from_file(path)
     if path.suffix == ".csv":
         raise InputError(f"litmus: {path} is a table; did you mean --from {path}?")
-    return [find(args.name, shipped())]
+    return [find(args.name)]
 
 
 def _list(tests: Sequence[Test], *, as_json: bool) -> str:

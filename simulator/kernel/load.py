@@ -9,10 +9,10 @@ The versions in their order, and kernels from users' files.
 from __future__ import annotations
 
 from pathlib import Path
-from traceback import extract_tb
 from types import ModuleType
 
 from simulator.errors import InputError, nearest
+from simulator.inputs import what_was_raised
 from simulator.kernel.hugetlb import Hugetlb as Kernel
 from simulator.kernel.versions.v5_14 import V5_14
 from simulator.kernel.versions.v6_1 import V6_1
@@ -119,7 +119,7 @@ def _from_file(path: Path) -> type[Kernel]:
     try:
         exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 - a user's own kernel code is run, as asked
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code raises anything
-        raise InputError(f"kernel: {path}{_what_was_raised(error, path)}") from None
+        raise InputError(f"kernel: {path}{what_was_raised(error, path)}") from None
     known = (*_VERSIONS, *_PROPOSALS)
     found = [
         value
@@ -132,15 +132,3 @@ def _from_file(path: Path) -> type[Kernel]:
     # inspect finds no file for a class of a module that is not imported.
     own[0].own_file = str(path)
     return own[0]
-
-
-# The innermost line of the file itself: what it calls is not the user's to correct.
-def _what_was_raised(error: BaseException, path: Path) -> str:
-    frames = [f for f in extract_tb(error.__traceback__) if f.filename == str(path)]
-    line = frames[-1].lineno if frames else None
-    text = str(error)
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        line, text = error.lineno, error.msg
-    first = next(iter(text.splitlines()), "")
-    where = "" if line is None else f", line {line}"
-    return f"{where}: {type(error).__name__}" + (f": {first}" if first else "")

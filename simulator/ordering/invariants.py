@@ -31,7 +31,7 @@ _ALL = (
     ),
     Invariant(
         "size-and-frame",
-        "Page size and frame of an address do not change together without an invalidation between.",
+        "Size and frame of an address do not change together without an invalidation between.",
         "Intel SDM vol. 3A, Recommended Invalidation",
     ),
     Invariant(
@@ -56,7 +56,7 @@ _ALL = (
     ),
     Invariant(
         "used-while-stale",
-        "Struct pages are not written while a CPU may hold a translation from before their restore.",
+        "Struct pages are not written while a CPU may hold what was there before their restore.",
         "mm/hugetlb_vmemmap.c: hugetlb_vmemmap_restore_folios()",
     ),
     Invariant(
@@ -67,7 +67,7 @@ _ALL = (
     Invariant(
         "write-lost",
         "What another CPU writes to the head struct page meanwhile is not lost.",
-        "bd225530a4c7 (\"mm/hugetlb_vmemmap: fix race with speculative PFN walkers\") (in v6.11)",
+        'bd225530a4c7 ("mm/hugetlb_vmemmap: fix race with speculative PFN walkers") (in v6.11)',
     ),
     Invariant(
         "walk-faults",

@@ -8,6 +8,7 @@ An interleaving has a column per CPU and a line per step, and fits a mail.
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Sequence
 
@@ -21,33 +22,43 @@ from simulator.report.text import MAIL_WIDTH, format_table, underlined, wrapped
 __all__ = ("details", "interleaving", "listed", "overview", "summary_line")
 
 _GAP = 2
+_KINDS = {
+    "protocol": "protocols",
+    "translation": "translation tests (arm64)",
+    "litmus": "litmus tests",
+}
 
 
 def interleaving(moves: Sequence[Move], nr_cpus: int) -> str:
     """
-    Return an interleaving, a column per CPU.
+    Return an interleaving, a column per CPU and a line per step.
 
     >>> print(interleaving([Move(0, "WRITE_ONCE(x, 1)"), Move(1, "r0 = READ_ONCE(x)")], 2))
        CPU 0                              CPU 1
      1 WRITE_ONCE(x, 1)
      2                                    r0 = READ_ONCE(x)
     """
-    number = max(2, len(str(len(moves))))
+    rows = [{move.cpu: move.text} for move in moves if move.is_step]
+    remarks = [{move.cpu: move.text} for move in moves if not move.is_step]
+    return _columns(rows, nr_cpus, remarks)
+
+
+def _columns(
+    rows: Sequence[dict[int, str]], nr_cpus: int, remarks: Sequence[dict[int, str]] = ()
+) -> str:
+    number = max(2, len(str(len(rows))))
     width = (MAIL_WIDTH - number - 1 - _GAP * (nr_cpus - 1)) // nr_cpus
-    lines = [_in_columns("", {n: f"CPU {n}" for n in range(nr_cpus)}, number, width)]
-    for n, move in enumerate(moves, start=1):
-        folded = textwrap.wrap(move.text, width, subsequent_indent="  ") or [""]
-        lines += [
-            _in_columns(str(n) if i == 0 else "", {move.cpu: part}, number, width)
-            for i, part in enumerate(folded)
+    lines = [("", [f"CPU {n}" for n in range(nr_cpus)])]
+    for i, row in enumerate((*rows, *remarks), start=1):
+        folded = [
+            textwrap.wrap(row.get(n, ""), width, subsequent_indent="  ") for n in range(nr_cpus)
         ]
-    return "\n".join(lines)
-
-
-def _in_columns(left: str, cells: dict[int, str], number: int, width: int) -> str:
-    columns = range(max(cells) + 1)
-    row = (" " * _GAP).join(cells.get(n, "").ljust(width) for n in columns)
-    return f"{left:>{number}} {row}".rstrip()
+        for line, cells in enumerate(itertools.zip_longest(*folded, fillvalue="")):
+            lines.append((str(i) if line == 0 and i <= len(rows) else "", list(cells)))
+    return "\n".join(
+        f"{left:>{number}} {(' ' * _GAP).join(cell.ljust(width) for cell in cells)}".rstrip()
+        for left, cells in lines
+    )
 
 
 def details(judged: Sequence[Judged]) -> str:
@@ -90,31 +101,39 @@ def _by_program(judged: Sequence[Judged]) -> list[list[Judged]]:
 
 
 def _listing(program: Program) -> str:
-    moves: list[Move] = []
-    notes = []
-    for n, thread in enumerate(program.threads):
-        path, _ = thread.paths[0]
-        moves += [Move(n, thread.ops[i].text) for i in path]
-        if len(thread.paths) > 1:
-            notes.append(f"CPU {n} branches; shown is the first of its {len(thread.paths)} paths.")
-    return "\n".join((interleaving(moves, len(program.threads)), *notes))
+    threads = [[thread.ops[i].text for i in thread.paths[0][0]] for thread in program.threads]
+    rows = [dict(enumerate(texts)) for texts in itertools.zip_longest(*threads, fillvalue="")]
+    notes = [
+        f"CPU {n} branches; shown is the first of its {len(thread.paths)} paths."
+        for n, thread in enumerate(program.threads)
+        if len(thread.paths) > 1
+    ]
+    return "\n".join((_columns(rows, len(threads)), *notes))
 
 
 def _findings(one: Judged, nr_cpus: int) -> list[str]:
-    found, blocks = one.found, []
+    found, blocks = one.found, [_difference(one)] if one.differs else []
     if found.needs_bbm and one.model == "arm64":
-        text = f"{found.needs_bbm} changes its output address while it is live (assumed to be allowed)"
+        text = (
+            f"{found.needs_bbm} changes its output address while it is live (assumed to be allowed)"
+        )
         blocks.append(wrapped(text, f"{one.model}: needs-bbm: "))
     for name, moves in found.broken.items():
         known = INVARIANTS.get(name)
         said = [wrapped(known.sentence, "  ")] if known else []
-        title = underlined(f"{one.model}: {name} broken in {len(moves)} steps")
+        title = underlined(f"{one.model}: {name} broken in {_nr_steps(moves)} steps")
         blocks.append("\n".join((title, *said, interleaving(moves, nr_cpus))))
     if found.witness:
-        what = "no execution ends; stuck after" if found.verdict == "stuck" else "the condition after"
-        title = underlined(f"{one.model}: {what} {len(found.witness)} steps")
+        what = (
+            "no execution ends; stuck after" if found.verdict == "stuck" else "the condition after"
+        )
+        title = underlined(f"{one.model}: {what} {_nr_steps(found.witness)} steps")
         blocks.append(f"{title}\n{interleaving(found.witness, nr_cpus)}")
     return blocks
+
+
+def _nr_steps(moves: Sequence[Move]) -> int:
+    return sum(move.is_step for move in moves)
 
 
 def overview(judged: Sequence[Judged]) -> str:
@@ -137,7 +156,7 @@ def _difference(one: Judged) -> str:
     bbm = one.test.needs_bbm
     also = ""
     if bbm is not None and bbm != bool(one.found.needs_bbm):
-        also = f"; needs-bbm: {'yes' if one.found.needs_bbm else 'no'}, expected {'yes' if bbm else 'no'}"
+        also = "; needs-bbm is expected" if bbm else "; needs-bbm is not expected"
     expected = one.expected or "an execution that ends"
     return wrapped(f"{one.verdict}, expected {expected}{also}", f"{one.test.name}, {one.model}: ")
 
@@ -150,7 +169,7 @@ def summary_line(judged: Sequence[Judged]) -> str:
     states = sum(one.found.states for one in judged)
     seconds = sum(one.seconds for one in judged)
     return wrapped(
-        f"{nr_tests:,} tests, {len(judged):,} verdicts, {len(known):,} of them known from elsewhere; "
+        f"{nr_tests:,} tests, {len(judged):,} verdicts, {len(known):,} of them expected; "
         f"{differ:,} differ; {states:,} states in {seconds:.1f} s of CPU time"
     )
 
@@ -158,9 +177,7 @@ def summary_line(judged: Sequence[Judged]) -> str:
 def listed(tests: Sequence[Test]) -> str:
     """Return the names of the tests, the protocols with what they are about."""
     blocks = []
-    for kind, title in (
-        ("protocol", "protocols"), ("translation", "translation tests (arm64)"), ("litmus", "litmus tests"),
-    ):  # fmt: skip
+    for kind, title in _KINDS.items():
         rows = [(test.name, test.about) for test in tests if test.kind == kind]
         if rows:
             blocks.append(format_table(rows, (title, ""), align="ll"))

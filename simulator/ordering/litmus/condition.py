@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""
+r"""
 Conditions on final states
 --------------------------
 
-As litmus tests write them: ``1:r0=1 && x=2`` or ``(1:X7=1 /\\ ~fault(P1:L0,x))``.
+As litmus tests write them: ``1:r0=1 && x=2`` or ``(1:X7=1 /\ ~fault(P1:L0,x))``.
 """
 
 from __future__ import annotations

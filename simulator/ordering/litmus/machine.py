@@ -16,12 +16,12 @@ Not modelled: interrupts off, other handlers; an IPI that is lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from simulator.ordering.litmus.models import Model, Rule, faults_after, translated_after
 from simulator.ordering.litmus.program import Expression, Op, Program, Thread
-from simulator.ordering.litmus.tlb import Entry
+from simulator.ordering.litmus.tlb import Entry, Translation
 
 __all__ = ("Machine", "State", "Step")
 
@@ -42,22 +42,23 @@ class Machine:
         self.program = program
         self.model = model
         self.needs_bbm = ""
+        self._table = table = program.translation or Translation({"": {}})
         names = sorted({op.loc for t in program.threads for op in t.ops if op.loc})
-        table = program.translation
-        if table is not None:
-            names += sorted(table.locations())
-            leaves = [*(table.leaves or {}).values()]
-            names += [frame for leaf in leaves for frame in leaf.values()]
+        names += sorted(table.locations())
+        names += [frame for leaf in table.leaves.values() for frame in leaf.values()]
         names += [*program.memory, *program.locations]
         self._first: list[Any] = [""]
         self.slot: dict[str, int] = {}
         for name in dict.fromkeys(names):
             self.slot[name] = self._add(program.memory.get(name, 0))
-        self._walked = {self.slot[loc] for loc in table.locations()} if table else set()
+        self._walked = {self.slot[loc] for loc in table.locations()}
         self.cpus = [_Cpu(self, n, t) for n, t in enumerate(program.threads)]
-        self._tlb = [self._add(frozenset[Entry]()) for _ in self.cpus] if table else []
-        self._ipi = [self._add(None) for _ in self.cpus] if table else []
-        self._freed = self._add(frozenset[str]()) if table else -1
+        kinds = {op.kind for thread in program.threads for op in thread.ops}
+        # A state is compared and hashed: what no operation changes stays out of it.
+        tlbs = self.cpus if table.locations() or kinds & {"IPI", "TLBI", "WAIT", "FREE"} else []
+        self._tlb = [self._add(frozenset[Entry]()) for _ in tlbs]
+        self._ipi = [self._add(None) for _ in tlbs]
+        self._freed = self._add(frozenset[str]()) if tlbs else -1
         for cpu in self.cpus:
             cpu.compile()
 
@@ -70,8 +71,7 @@ class Machine:
     def first(self) -> State:
         """Return the state before anything was performed."""
         state = list(self._first)
-        if self.program.translation is not None:
-            self._refill(state)
+        self._refill(state)
         return tuple(state)
 
     def broken(self, state: State) -> str:
@@ -119,23 +119,39 @@ class Machine:
         """Return the invariant that a final state breaks, or ``""``."""
         return next((name for name, holds in self.program.at_end if not holds(final)), "")
 
+    def told(self, cpu: int, text: str, before: State, after: State) -> str:
+        """Return what a step does, with what a load finds."""
+        for slot in self.cpus[cpu].loaded():
+            if before[slot] is _NOT_YET and after[slot] is not _NOT_YET:
+                return f"{text} -> {after[slot]}"
+        return text
+
+    def explained(self, state: State) -> Iterator[tuple[int, str]]:
+        """Yield (CPU, what its TLB may hold) where that breaks an invariant."""
+        for n, slot in enumerate(self._tlb):
+            if state[_BROKEN] == "freed-while-held":
+                found = self._table.reaches(state[slot], state[self._freed])
+            elif state[_BROKEN] == "size-and-frame":
+                found = self._table.size_and_frame(state[slot])
+            else:
+                found = []
+            if found:
+                yield n, f"(TLB may hold {' and '.join(found)})"
+
     # -- page tables, TLBs, pages ----------------------------------------------------------
 
     def _refill(self, state: list[Any]) -> None:
-        table = self.program.translation
-        if table is None:
-            return
-        slot = self.slot
+        table, slot = self._table, self.slot
 
         def read(loc: str) -> Any:
             return state[slot[loc]]
 
         for tlb in self._tlb:
             state[tlb] = held = state[tlb] | table.walk(read, state[tlb])
-            if table.size_and_frame(held):
-                state[_BROKEN] = state[_BROKEN] or "size-and-frame"
-            if any(table.holds(frame, held) for frame in state[self._freed]):
+            if table.reaches(held, state[self._freed]):
                 state[_BROKEN] = "freed-while-held"
+            elif table.size_and_frame(held):
+                state[_BROKEN] = state[_BROKEN] or "size-and-frame"
         if self.program.on_fault and table.faults(read):
             state[_BROKEN] = self.program.on_fault
 
@@ -150,14 +166,11 @@ class Machine:
 
     # A leaf replaced by a table of the same frames is no change of the output address.
     def _output_changes(self, old: Any, new: Any) -> bool:
-        table = self.program.translation
-        return table is not None and not {old, new} & {*table.tables, *(table.leaves or {})}
+        return not {old, new} & {*self._table.tables, *self._table.leaves}
 
     def flush(self, state: list[Any], cpu: int, scope: frozenset[str], how: str) -> None:
         """Drop what the TLB of a CPU may hold; it may walk again at once."""
-        table = self.program.translation
-        assert table is not None
-        state[self._tlb[cpu]] = table.invalidate(state[self._tlb[cpu]], scope, how)
+        state[self._tlb[cpu]] = self._table.invalidate(state[self._tlb[cpu]], scope, how)
 
     def _take_ipi(self, state: State, n: int) -> Iterator[tuple[int, str, State]]:
         cpu = self.cpus[n]
@@ -200,18 +213,14 @@ class Machine:
 
     def free(self, state: list[Any], frame: str) -> None:
         """Give a page back."""
-        table = self.program.translation
-        assert table is not None
         state[self._freed] |= {frame}
-        if any(table.holds(frame, state[tlb]) for tlb in self._tlb):
+        if any(self._table.reaches(state[tlb], state[self._freed]) for tlb in self._tlb):
             state[_BROKEN] = "freed-while-held"
 
     def reached(self, state: State, n: int, va: str) -> list[str]:
         """Return the frames that an access of a CPU may reach, ``fault`` for none."""
-        table = self.program.translation
-        assert table is not None
-        frames = sorted(table.frames(va, state[self._tlb[n]]))
-        if table.faults(lambda loc: state[self.slot[loc]], va):
+        frames = sorted(self._table.frames(va, state[self._tlb[n]]))
+        if self._table.faults(lambda loc: state[self.slot[loc]], va):
             frames.append(_FAULT)
         return frames
 
@@ -236,15 +245,11 @@ class _Cpu:
             if op.kind != "F":
                 self._performs |= 1 << op.index
         # Loads of one location: what a later one found, while an earlier one is still out.
-        self._version: dict[int, int] = {}
-        if machine.model.loads_coherent:
-            for op in ops:
-                if op.kind == "R" and not op.va and self._same_loads(op):
-                    self._version[op.index] = machine.add(0)
+        self._version = {
+            op.index: machine.add(0) for op in ops if op.kind == "R" and self._same_loads(op)
+        }
         self._latch = {
-            op.index: machine.add(_NOT_YET)
-            for op in ops
-            if op.va and not machine.model.interrupts
+            op.index: machine.add(_NOT_YET) for op in ops if op.va and not machine.model.interrupts
         }
         self._ready: dict[int, tuple[tuple[str, Step], ...]] = {}
         self._whole = [
@@ -274,13 +279,17 @@ class _Cpu:
             self._step.append((op.index, need, op.text, self._made(op)))
             if op.index in self._latch:
                 first = self._needed(op, translated_after)
-                self._step.append((-1 - op.index, first, f"({op.text}: translate)", self._look_up(op)))
+                self._step.append(
+                    (-1 - op.index, first, f"({op.text}: translate)", self._look_up(op))
+                )
 
     def _needed(self, op: Op, ordered: Rule) -> int:
         path = self._paths[op.index]
         last = len(path) - 1
         return sum(
-            1 << path[i].index for i in range(last) if path[i].kind != "F" and ordered(path, i, last)
+            1 << path[i].index
+            for i in range(last)
+            if path[i].kind != "F" and ordered(path, i, last)
         )
 
     def ready(self, mask: int) -> tuple[tuple[str, Step], ...]:
@@ -328,6 +337,10 @@ class _Cpu:
                     found[f"fault:{self.number}:{op.label}"] = faulted
         return found
 
+    def loaded(self) -> Iterable[int]:
+        """Return where in the state the values are that loads found."""
+        return self._found.values()
+
     # -- branches --------------------------------------------------------------------------
 
     # Of a branch whose loads are still out, either side may be gone ahead on.
@@ -336,7 +349,9 @@ class _Cpu:
         values = [state[self._found[i]] for i in expression.loads]
         return _NOT_YET in values or bool(expression.function(*values)) == truth
 
-    def _consistent(self, state: list[Any], guards: list[tuple[int, tuple[Expression, bool]]]) -> bool:
+    def _consistent(
+        self, state: list[Any], guards: list[tuple[int, tuple[Expression, bool]]]
+    ) -> bool:
         mask = state[self.mask]
         return all(self._holds(state, guard) for i, guard in guards if mask & (1 << i))
 
@@ -377,23 +392,20 @@ class _Cpu:
         return guarded
 
     def _same_loads(self, op: Op) -> list[Op]:
-        return [o for o in self._paths[op.index][:-1] if o.kind == "R" and o.loc == op.loc]
+        path = self._paths[op.index]
+        last = len(path) - 1
+        return [path[i] for i in range(last) if self.machine.model.coherent(path, i, last)]
 
     # Own stores that a load may take its value from, the latest first, and what each depends on.
     def _stores_before(self, op: Op) -> list[tuple[int, int, Any, int]]:
-        if self.machine.model.forwards == "never":
-            return []
-        early = self.machine.model.forwards == "early"
-        return [
-            (
-                1 << o.index,
-                0 if early else sum(1 << i for i in {*o.addr, *o.data}),
-                o.value,
-                o.index,
-            )
-            for o in reversed(self._paths[op.index][:-1])
-            if o.kind == "W" and o.loc == op.loc
-        ]
+        found = []
+        for store in reversed(self._paths[op.index][:-1]):
+            if store.kind == "W" and store.loc == op.loc:
+                needs = self.machine.model.forwards(store)
+                if needs is not None:
+                    known = sum(1 << i for i in set(needs))
+                    found.append((1 << store.index, known, store.value, store.index))
+        return found
 
     def _load(self, op: Op) -> Step:
         bit, mask_at, found_at = 1 << op.index, self.mask, self._found[op.index]
@@ -424,7 +436,9 @@ class _Cpu:
             new = list(state)
             if version is not None:
                 now = version(state) if source < 0 else -1 - source
-                if source < 0 and any(mask & o and state[v] < now for o, v in later if state[v] >= 0):
+                if source < 0 and any(
+                    mask & o and state[v] < now for o, v in later if state[v] >= 0
+                ):
                     return ()
                 # An own store that a later load took its value from is still to come.
                 if mine is not None and mask & earlier != earlier:
@@ -446,7 +460,9 @@ class _Cpu:
     def _store(self, op: Op) -> Step:
         bit, mask_at, at = 1 << op.index, self.mask, self.machine.slot[op.loc]
         takers = [
-            v for i, v in self._version.items() if op in self._paths[i] and self.thread.ops[i].loc == op.loc
+            v
+            for i, v in self._version.items()
+            if op in self._paths[i] and self.thread.ops[i].loc == op.loc
         ]
         version = self._version_of(op.loc) if takers else None
         machine, value, mark = self.machine, op.value, -1 - op.index
@@ -493,7 +509,9 @@ class _Cpu:
 
         def access(state: State) -> Iterable[State]:
             latched = state[latch] if latch is not None else _NOT_YET
-            frames = machine.reached(state, self.number, op.va) if latched is _NOT_YET else [latched]
+            frames = (
+                machine.reached(state, self.number, op.va) if latched is _NOT_YET else [latched]
+            )
             for frame in frames:
                 if frame == _FAULT and state[self.mask] & before != before:
                     continue
@@ -501,7 +519,9 @@ class _Cpu:
                 if latch is not None:
                     new[latch] = _NOT_YET
                 if op.kind == "R":
-                    new[self._found[op.index]] = frame if frame == _FAULT else state[machine.slot[frame]]
+                    new[self._found[op.index]] = (
+                        frame if frame == _FAULT else state[machine.slot[frame]]
+                    )
                 elif frame != _FAULT:
                     new[machine.slot[frame]] = self.value(state, op.value)
                 yield tuple(new)

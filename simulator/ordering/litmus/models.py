@@ -31,10 +31,24 @@ from dataclasses import dataclass
 from simulator.errors import InputError, nearest
 from simulator.ordering.litmus.program import Op
 
-__all__ = ("ARM64", "MODELS", "SC", "TSO", "Model", "Rule", "faults_after", "model", "translated_after")
+__all__ = (
+    "ARM64",
+    "MODELS",
+    "SC",
+    "TSO",
+    "Forwarding",
+    "Model",
+    "Rule",
+    "faults_after",
+    "model",
+    "translated_after",
+)
 
 # Of a path, whether its operation at the first position is performed before the one at the second.
 Rule = Callable[[Sequence[Op], int, int], bool]
+
+# Of a store, the loads that it waits for before its value may be taken; None: it may never.
+Forwarding = Callable[[Op], tuple[int, ...] | None]
 
 _FULL = {"mb", "dsb"}
 _STORES = {"wmb", "dsb.st"}
@@ -46,16 +60,16 @@ class Model:
     """
     A memory model.
 
-    ``forwards``: ``"known"``, a load takes the value of an own earlier store once what the store
-    depends on is known; ``"early"`` before that; ``"never"``.  ``loads_coherent``: a load never
-    finds an older value than an earlier load of the same location.  ``interrupts``: flushes of
-    other CPUs are interrupts, taken between two operations with the store buffer empty.
+    ``forwards`` says which loads have to be performed before an own store gives its value to a
+    later load, or None if it never does.  ``coherent`` says of which two loads the later never
+    finds an older value.  ``interrupts``: flushes of other CPUs are interrupts, taken between
+    two operations with the store buffer empty.
     """
 
     name: str
     rules: tuple[Rule, ...]
-    forwards: str = "known"
-    loads_coherent: bool = True
+    forwards: Forwarding
+    coherent: Rule
     interrupts: bool = True
 
     def ordered(self, path: Sequence[Op], first: int, second: int) -> bool:
@@ -183,7 +197,9 @@ def checked_last(path: Sequence[Op], first: int, second: int) -> bool:
 def locked(path: Sequence[Op], first: int, second: int) -> bool:
     """Order everything with a locked or serialising instruction, or across an MFENCE."""
     kinds = {path[first].kind, path[second].kind}
-    return bool(kinds & {"X", "IPI", "WAIT", "FREE", "TLBI"}) or _between(path, first, second, _FULL)
+    return bool(kinds & {"X", "IPI", "WAIT", "FREE", "TLBI"}) or _between(
+        path, first, second, _FULL
+    )
 
 
 def translated_after(path: Sequence[Op], first: int, second: int) -> bool:
@@ -204,17 +220,30 @@ def translated_after(path: Sequence[Op], first: int, second: int) -> bool:
 
 
 def faults_after(path: Sequence[Op], first: int, second: int) -> bool:
-    """Order what a fault on arm64 waits for beyond a load: stores before a DMB ISHST, its address."""
+    """Order what a fault on arm64 waits for besides: stores before a DMB ISHST, its address."""
     stores = path[first].writes and _between(path, first, second, _STORES)
     return stores or path[first].va == path[second].va
 
 
-SC = Model("sc", (program_order,))
-TSO = Model("tso", (fifo, locked, may_overlap))
+def once_known(store: Op) -> tuple[int, ...]:
+    """Let a load take a store's value when its address and data are known, on a guess or not."""
+    return (*store.addr, *store.data)
+
+
+def loads_of_one_location(path: Sequence[Op], first: int, second: int) -> bool:
+    """Hold loads of one location to its order of stores, whichever is performed first."""
+    early, late = path[first], path[second]
+    return early.kind == late.kind == "R" and bool(early.loc) and early.loc == late.loc
+
+
+SC = Model("sc", (program_order,), once_known, loads_of_one_location)
+TSO = Model("tso", (fifo, locked, may_overlap), once_known, loads_of_one_location)
 ARM64 = Model(
     "arm64",
     (mb, wmb, rmb, acquire, release, release_acquire, addr, data, addr_po, ctrl, ctrl_isb, xchg,
      same_location, may_overlap, checked_last),
+    once_known,
+    loads_of_one_location,
     interrupts=False,
 )  # fmt: skip
 MODELS = {m.name: m for m in (SC, TSO, ARM64)}

@@ -10,14 +10,15 @@ own is a file that makes one or more of these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
 from simulator.errors import InputError, nearest
+from simulator.inputs import read_text, what_was_raised
 from simulator.ordering.litmus.condition import condition
 from simulator.ordering.litmus.models import MODELS, Model
 from simulator.ordering.litmus.program import Program
@@ -25,6 +26,9 @@ from simulator.ordering.litmus.recorder import Cpu, record
 from simulator.ordering.litmus.tlb import Translation
 
 __all__ = ("Cpu", "Protocol", "load_protocols", "one_line")
+
+_ASKED = ("Never", "Sometimes", "Always")
+_CHECKED = ("safe", "unsafe")
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,7 @@ class Protocol:
 
 def load_protocols(path: Path) -> list[Protocol]:
     """Return the protocols that a Python file makes; raises InputError with one line."""
-    try:
-        source = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"litmus: cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"litmus: {path} is not text") from None
+    source = read_text(path, f"litmus: {path}")
     module = ModuleType(path.stem)
     module.__file__ = str(path)
     with one_line(path):
@@ -87,31 +86,37 @@ def load_protocols(path: Path) -> list[Protocol]:
     if not found:
         raise InputError(f"litmus: {path} makes no Protocol")
     for protocol in found:
-        for name in protocol.expected:
-            if name not in MODELS:
-                hint = nearest(name, MODELS)
-                raise InputError(f"litmus: {path}: expected: there is no model {name!r}{hint}")
+        _check(protocol, f"litmus: {path}: {protocol.name}")
     return found
 
 
-class one_line:  # noqa: N801 - used as a function
+def _check(protocol: Protocol, where: str) -> None:
+    if not protocol.cpus:
+        raise InputError(f"{where}: cpus: there are none")
+    for name, expected in protocol.expected.items():
+        if name not in MODELS:
+            raise InputError(
+                f"{where}: expected: there is no model {name!r}{nearest(name, MODELS)}"
+            )
+        first = next(iter(expected.split()), "")
+        verdicts = _ASKED if protocol.asks else _CHECKED
+        if first not in verdicts:
+            hint = nearest(first, verdicts)
+            known = ", ".join(verdicts)
+            raise InputError(f"{where}: expected: {first!r} is not one of {known}{hint}")
+    if protocol.asks:
+        try:
+            condition(protocol.asks)
+        except InputError as error:
+            raise InputError(f"{where}: asks: {error}") from None
+
+
+@contextmanager
+def one_line(path: Path) -> Iterator[None]:
     """Turn what a user's file raises into one line that names the file and its line."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if error is None or isinstance(error, InputError | KeyboardInterrupt):
-            return
-        frames = [f for f in extract_tb(error.__traceback__) if f.filename == str(self._path)]
-        line = frames[-1].lineno if frames else None
-        text = str(error)
-        if isinstance(error, SyntaxError) and error.filename == str(self._path):
-            line, text = error.lineno, error.msg
-        first = next(iter(text.splitlines()), "")
-        where = "" if line is None else f", line {line}"
-        what = f"{where}: {type(error).__name__}" + (f": {first}" if first else "")
-        raise InputError(f"litmus: {self._path}{what}") from None
+    try:
+        yield
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code raises anything
+        raise InputError(f"litmus: {path}{what_was_raised(error, path)}") from None

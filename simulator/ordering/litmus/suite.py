@@ -10,7 +10,7 @@ Litmus tests, translation tests and protocols are programs for the same explorer
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,11 +86,14 @@ def judge(test: Test, model: str, limit: int = LIMIT) -> Judged:
 
 def shipped() -> list[Test]:
     """Return all tests of the package: protocols, translation tests, litmus tests."""
-    return [
-        *map(_of_protocol, PROTOCOLS),
-        *map(_of_vmsa, vmsa.shipped()),
-        *map(_of_table, table.shipped()),
-    ]
+    return list(_shipped())
+
+
+# Tables are read when it comes to them.
+def _shipped() -> Iterator[Test]:
+    yield from map(_of_protocol, PROTOCOLS)
+    yield from map(_of_vmsa, vmsa.shipped())
+    yield from map(_of_table, table.shipped())
 
 
 def from_table(path: Path) -> list[Test]:
@@ -105,12 +108,14 @@ def from_file(path: Path) -> list[Test]:
     return [_of_protocol(protocol, path) for protocol in load_protocols(path)]
 
 
-def find(name: str, tests: list[Test]) -> Test:
-    """Return a test by its name; raises InputError with the nearest name."""
-    for test in tests:
+def find(name: str) -> Test:
+    """Return a test of the package by its name; raises InputError with the nearest name."""
+    names = []
+    for test in _shipped():
         if test.name == name:
             return test
-    hint = nearest(name, (test.name for test in tests)) or "; see tlbsim litmus --list"
+        names.append(test.name)
+    hint = nearest(name, names) or "; see tlbsim litmus --list"
     raise InputError(f"litmus: there is no test {name!r}{hint}")
 
 

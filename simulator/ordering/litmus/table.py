@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import InputError, nearest
+from simulator.inputs import read_text
 from simulator.ordering.litmus.condition import condition, names
 from simulator.ordering.litmus.models import MODELS
 from simulator.ordering.litmus.program import Op, Program, Thread
@@ -64,13 +65,7 @@ def shipped() -> list[LitmusTest]:
 
 def read_table(path: Path) -> list[LitmusTest]:
     """Return the tests of a CSV file; raises InputError that names line and column."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"from: cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"from: {path} is not text") from None
-    found = list(_tests(str(path), text))
+    found = list(_tests(str(path), read_text(path, f"from: {path}")))
     if not found:
         raise InputError(f"from: {path} has no tests")
     return found
@@ -221,7 +216,9 @@ def _options(kind: str, options: Any, loads: dict[str, int]) -> tuple[str, str, 
             raise InputError(f"unknown option {key!r}{nearest(key, ('order', 'dep', 'on'))}")
     order, dependency = options.get("order", ""), options.get("dep", "")
     if order and order not in _ORDERS[kind]:
-        raise InputError(f"order {order!r} of {kind} is none of {', '.join(_ORDERS[kind]) or '(none)'}")
+        raise InputError(
+            f"order {order!r} of {kind} is none of {', '.join(_ORDERS[kind]) or '(none)'}"
+        )
     if not dependency:
         if "on" in options:
             raise InputError("'on' without 'dep'")

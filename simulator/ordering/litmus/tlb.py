@@ -19,7 +19,7 @@ Not modelled: more than two levels, rights, ASIDs, evictions (they only lose ent
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ("Entry", "Translation")
@@ -41,7 +41,7 @@ class Translation:
 
     tables: Mapping[str, Mapping[str, str]]
     pmd: str = ""
-    leaves: Mapping[str, Mapping[str, str]] | None = None
+    leaves: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def locations(self) -> set[str]:
         """Return all locations whose contents walkers read."""
@@ -68,7 +68,7 @@ class Translation:
         return (("4K", va, read(loc)) for va, loc in self.tables[table].items() if read(loc))
 
     def faults(self, read: Callable[[str], Any], va: str = "") -> str:
-        """Return an address (this one, if given) that a walk of memory finds unmapped, or ``""``."""
+        """Return an address (this one, if given) that a walk finds unmapped, or ``""``."""
         root = read(self.pmd) if self.pmd else ""
         if self.pmd and not root:
             return va or next(iter(next(iter(self.tables.values()))))
@@ -80,26 +80,33 @@ class Translation:
     def frames(self, va: str, held: Iterable[Entry]) -> set[str]:
         """Return the frames that an access to `va` may reach."""
         found = {frame for size, at, frame in held if size == "4K" and at == va}
-        return found | {self._leaf(name)[va] for size, _, name in held if size == "2M"}
+        return found | {self.leaves[name][va] for size, _, name in held if size == "2M"}
 
-    def _leaf(self, name: str) -> Mapping[str, str]:
-        return (self.leaves or {})[name]
+    def _reach(self, held: Iterable[Entry]) -> list[tuple[str, str, str]]:
+        found = []
+        for size, at, name in sorted(held):
+            if size == "2M":
+                found += [(va, frame, size) for va, frame in sorted(self.leaves[name].items())]
+            elif size == "4K":
+                found.append((at, name, size))
+        return found
 
-    def holds(self, frame: str, held: Iterable[Entry]) -> bool:
-        """Return whether some entry translates to `frame`."""
-        return any(
-            name == frame if size == "4K" else size == "2M" and frame in self._leaf(name).values()
-            for size, _, name in held
-        )
+    def reaches(self, held: Iterable[Entry], frames: frozenset[str]) -> list[str]:
+        """Return, in words, what reaches one of these frames."""
+        return [_in_words(entry) for entry in self._reach(held) if entry[1] in frames]
 
-    def size_and_frame(self, held: frozenset[Entry]) -> bool:
-        """Return whether an address has entries of two sizes that differ in the frame too."""
-        large = [self._leaf(name) for size, _, name in held if size == "2M"]
-        return any(
-            leaf[va] != frame for leaf in large for size, va, frame in held if size == "4K"
-        )
+    def size_and_frame(self, held: Iterable[Entry]) -> list[str]:
+        """Return, in words, two entries of one address that differ in size and in frame."""
+        reach = self._reach(held)
+        for one in reach:
+            for other in reach:
+                if one[0] == other[0] and one[1] != other[1] and one[2] < other[2]:
+                    return [_in_words(one), _in_words(other)]
+        return []
 
-    def invalidate(self, held: frozenset[Entry], scope: frozenset[str], how: str) -> frozenset[Entry]:
+    def invalidate(
+        self, held: frozenset[Entry], scope: frozenset[str], how: str
+    ) -> frozenset[Entry]:
         """Return what is left of `held` after a flush of the addresses in `scope`, or of all."""
         if scope == _ALL:
             return frozenset()
@@ -108,3 +115,8 @@ class Translation:
         return frozenset(
             entry for entry in held if entry[0] not in gone or (entry[1] and entry[1] not in scope)
         )
+
+
+def _in_words(entry: tuple[str, str, str]) -> str:
+    va, frame, size = entry
+    return f"{va}: {frame}, {size}"

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import InputError
+from simulator.inputs import read_text
 from simulator.ordering.litmus.condition import condition
 from simulator.ordering.litmus.program import EMPTY, Program
 from simulator.ordering.litmus.recorder import Cpu, Loaded, record
@@ -55,36 +56,35 @@ class VmsaTest:
 def shipped() -> list[VmsaTest]:
     """Return the 208 tests of ``data/vmsa.csv``."""
     source = files("simulator.ordering.litmus") / "data" / "vmsa.csv"
-    with source.open(encoding="utf-8", newline="") as file:
-        return [
-            VmsaTest(
-                row["name"],
-                row["family"],
-                *parse(row["program"]),
-                row["verdict"],
-                row["requires_bbm"] == "yes",
-            )
-            for row in csv.DictReader(file)
-        ]
+    rows = csv.DictReader(source.read_text(encoding="utf-8").splitlines(keepends=True))
+    return [
+        VmsaTest(
+            row["name"],
+            row["family"],
+            *parse(row["program"]),
+            row["verdict"],
+            row["requires_bbm"] == "yes",
+        )
+        for row in rows
+    ]
 
 
 def read(path: Path) -> VmsaTest:
     """Return the test in a file; raises InputError for what is not modelled."""
+    text = read_text(path, f"litmus: {path}")
     try:
-        asks, program = parse(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"litmus: cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"litmus: {path} is not text") from None
+        asks, program = parse(text)
     except InputError as error:
         raise InputError(f"litmus: {path}: {error}") from None
     return VmsaTest(program.name, "", asks, program, "", None)
 
 
 def parse(text: str) -> tuple[str, Program]:
-    """Return the condition and the program of a test; raises InputError for what is not modelled."""
+    """Return what a test asks and its program; raises InputError for what is not modelled."""
     found = re.fullmatch(
-        r"\s*AArch64\s+(?P<name>\S+)[^{]*\{(?P<init>.*?)\}(?P<code>.*?)exists\s*(?P<asks>.*)", text, re.S
+        r"\s*AArch64\s+(?P<name>\S+)[^{]*\{(?P<init>.*?)\}(?P<code>.*?)exists\s*(?P<asks>.*)",
+        text,
+        re.S,
     )
     if found is None:
         raise InputError("no litmus test of AArch64: 'AArch64 NAME', '{ }', code, 'exists'")
@@ -219,7 +219,7 @@ class _Thread:
         return where[0] if taken else at + 1
 
     def _tlbi(self, text: str, parts: list[str]) -> None:
-        kind = text.split()[1].split(",")[0]
+        kind = text.split()[1].partition(",")[0]
         addresses = [self.registers[_register(parts[1])]] if len(parts) > 1 else []
         how = "" if kind.endswith("IS") else "local"
         self.k.append("TLBI", text, scope=frozenset(addresses), how=how)

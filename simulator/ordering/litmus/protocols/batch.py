@@ -110,7 +110,9 @@ def wait_and_free(k: Cpu) -> None:
     free_vmemmap_page_list(k)
 
 
-def _case(name: str, summary: str, verdict: str, *cpus: object, models: str = "sc tso arm64") -> Protocol:
+def _case(
+    name: str, summary: str, verdict: str, *cpus: object, models: str = "sc tso arm64"
+) -> Protocol:
     return Protocol(
         name,
         summary,

@@ -33,7 +33,7 @@ CASES = (
         (optimize, pfn_walker),
         SPLIT,
         dict.fromkeys(("sc", "tso", "arm64"), "unsafe write-lost"),
-        at_end={"write-lost": lambda final: bool(final["new"] == 2)},  # noqa: PLR2004 - one reference more
+        at_end={"write-lost": lambda final: bool(final["new"] == 2)},
         translation=VMEMMAP,
     ),
 )

@@ -50,7 +50,7 @@ def _case(name: str, summary: str, verdict: str, cpu: object) -> Protocol:
 
 
 CASES = (
-    _case("flag-before-copy", "the Optimized flag is set before the copy", "safe", flag_before_copy),
+    _case("flag-before-copy", "the flag is set before the copy", "safe", flag_before_copy),
     _case("flag-after-remap", "the flag is set after the remap, the flush deferred",
           "unsafe flag-before-copy", flag_after_remap),
     _case("flag-after-flush", "the flag is set after the flush", "safe", flag_after_flush),

@@ -20,9 +20,7 @@ _TABLES = {
     "mine": {"a": "mine_a", "b": "mine_b"},
     "yours": {"a": "yours_a", "b": "yours_b"},
 }
-_VMEMMAP = Translation(
-    pmd="pmd", leaves={"leaf": {"a": "page_a", "b": "page_b"}}, tables=_TABLES
-)
+_VMEMMAP = Translation(pmd="pmd", leaves={"leaf": {"a": "page_a", "b": "page_b"}}, tables=_TABLES)
 
 
 def _pmd_leaf(k: Cpu) -> bool:
