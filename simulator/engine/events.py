@@ -36,7 +36,7 @@ from simpy.events import Event
 
 from simulator.engine.calls import Call, Csd, Ipi
 from simulator.engine.cpu import Cpu
-from simulator.engine.task import Body, Steps, Task
+from simulator.engine.task import Body, Steps, Task, sound_work
 from simulator.engine.timeline import Timeline
 from simulator.trace.words import STATES
 
@@ -79,7 +79,8 @@ class EventsEngine:
             cpu = task.cpu.number
             self.cpus[cpu].task = task
             self.timeline.process(self._lifetime(task, start_ns, bodies[cpu], ended))
-        self.timeline.run()
+        with sound_work(tasks):
+            self.timeline.run()
         if len(ended) < len(tasks):
             raise RuntimeError("a task waits for something that never happens")
         return tasks

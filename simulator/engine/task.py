@@ -17,16 +17,18 @@ task is never descheduled by the host.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from simulator.engine.keys import KEY_BITS, Order
+from simulator.trace.words import check_work
 
 if TYPE_CHECKING:
     from simulator.engine.timeline import Timeline
 
-__all__ = ("DONE", "Body", "LoneTask", "Steps", "Task", "TaskCpu")
+__all__ = ("DONE", "Body", "LoneTask", "Steps", "Task", "TaskCpu", "sound_work")
 
 #: What kernel code is: a generator that yields SimPy events.
 Steps = Generator[Any, Any, Any]
@@ -252,6 +254,23 @@ class LoneTask(Task):
         time_by[category] += ns
         time_by[then] += then_ns
         return True
+
+
+@contextmanager
+def sound_work(tasks: Sequence[Task]) -> Iterator[None]:
+    """
+    Run tasks; if one fails, say first whether its work was no whole number of nanoseconds.
+
+    That is where such an error comes from, far from the work itself: to look at every
+    piece of work would cost more than most of it.
+    """
+    try:
+        yield
+    except Exception:
+        for task in tasks:
+            for category, ns in task.time_by.items():
+                check_work(category, ns)
+        raise
 
 
 #: What a task does, from its start to its end.

@@ -20,6 +20,8 @@ from simulator.errors import InputError
 from simulator.run import simulate
 from simulator.saved import load_result
 from simulator.scenario import Scenario
+from simulator.trace.contract import FRAMES as TABLE
+from simulator.trace.contract import IPIS
 from simulator.trace.result import Result
 from tests.kernel.helpers import constant
 
@@ -136,6 +138,21 @@ def test_every_frame_has_the_columns_of_the_contract_in_its_order(result):
     for name, frame in frames_of(result):
         known = [column for column in frame.columns if column in CONTRACT[name]]
         assert known == CONTRACT[name]
+
+
+def test_frames_are_those_of_their_table(result):
+    kinds = {"int64": np.int64, "float64": np.float64, "bool": np.bool_}
+    assert list(TABLE) == FRAMES
+    for name, frame in frames_of(result):
+        table = TABLE.get(name, IPIS)
+        assert tuple(frame.columns) == table.names
+        assert list(table.names[: table.nr_keys]) == SORTED_BY[name]
+        for column in table.columns:
+            if column.kind == "word":
+                categories = tuple(frame[column.name].cat.categories)
+                assert categories == (column.words or categories)
+            else:
+                assert frame[column.name].dtype == kinds[column.kind]
 
 
 def test_columns_are_int64_categories_or_the_few_floats(result):

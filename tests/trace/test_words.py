@@ -9,6 +9,7 @@ Oracle: the kernels below say themselves which words they use and how often.
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -168,6 +169,19 @@ def test_a_task_whose_work_is_no_whole_number_is_named_by_the_category(ns):
     recorder.end_phase(10)
     with pytest.raises(InputError, match=r"kernel: .* ns of work in 'split' is not a whole number"):
         recorder.task_ended(10, {"remap": 9, "split": ns}, 0)
+
+
+@pytest.mark.parametrize("ns", [0.5, 2.0, -7, np.int64(3)])
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("fields", [{}, {"path": "surplus", "allocators": 3}])
+def test_work_of_no_whole_number_in_kernel_code_is_one_line_with_category(ns, engine, fields):
+    class Fractional(load_kernel("v6.6")):
+        def pmd_populate_kernel(k, task, pmd):
+            super().pmd_populate_kernel(task, pmd)
+            task.work("mine", ns)
+
+    with pytest.raises(InputError, match=r"kernel: .* ns of work in 'mine' is not a whole number"):
+        simulate(scenario_of(Fractional, engine=engine, **fields))
 
 
 @pytest.mark.parametrize("name", ["pages", "run_ns", "refill_ns"])

@@ -29,7 +29,7 @@ from simulator.engine.compiled.tasks import FlatTask, OnlyTask
 from simulator.engine.compiled.together.queues import close_all
 from simulator.engine.compiled.together.replay import SharedCheckpoints
 from simulator.engine.compiled.together.tasks import InterruptedTask, Together
-from simulator.engine.task import DONE, Body, Steps, Task
+from simulator.engine.task import DONE, Body, Steps, Task, sound_work
 from simulator.engine.timeline import Timeline
 from simulator.trace.ipis import IpiLog
 from simulator.trace.tables import NR_BUCKETS
@@ -149,7 +149,8 @@ class CompiledEngine:
         self._checkpoints = Checkpoints(self._machine, self._distance, self._n, calls)
         self._replayed.append((len(self.recorder.flushes), self._checkpoints))
         self.timeline.process(self._lifetime(task, start_ns, body, ended))
-        self.timeline.run()
+        with sound_work([task]):
+            self.timeline.run()
         self._lines[number, at.BUSY_UNTIL] = cpu.busy_until_ns
         return task
 
@@ -182,7 +183,8 @@ class CompiledEngine:
         for task in sorted(tasks, key=lambda task: task.cpu.number):
             body = bodies[task.cpu.number]
             self.timeline.process(self._lifetime(task, start_ns, body, ended))
-        together.run()
+        with sound_work(tasks):
+            together.run()
         return list(tasks)
 
     def _lifetime(self, task: FlatTask, start_ns: int, body: Body, ended: set[int]) -> Steps:
