@@ -13,7 +13,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-__all__ = ("InputError", "nearest", "one_line")
+__all__ = ("InputError", "nearest", "number_text", "one_line")
 
 # Longer than any path that is not meant as a trick, and than any message of our own.
 _LONGEST_WORD = 300
@@ -46,6 +46,19 @@ def one_line(text: str) -> str:
     text = _WORD.sub(lambda word: _shortened(word[0], _LONGEST_WORD), text)
     text = _shortened(text, _LONGEST_LINE)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def number_text(value: float) -> str:
+    """
+    Return a number as ``:g`` has it, also an integer of which no float can be made.
+
+    >>> number_text(0.25), number_text(10**400)
+    ('0.25', 'about 1e400')
+    """
+    try:
+        return f"{value:g}"
+    except OverflowError:
+        return f"about {'-' if value < 0 else ''}1e{int(int(value).bit_length() * 0.30103)}"
 
 
 def nearest(word: str, choices: Iterable[str], cutoff: float = 0.5) -> str:

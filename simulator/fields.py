@@ -83,7 +83,10 @@ class FrozenMapping(Mapping[str, Any]):
 
 
 def _shown(value: object) -> str:
-    return " ".join(reprlib.repr(value).split())
+    try:
+        return " ".join(reprlib.repr(value).split())
+    except ValueError:
+        return "an integer of thousands of digits"
 
 
 # To Python a bool is an integer; True pages are none.

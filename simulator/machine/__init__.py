@@ -9,8 +9,8 @@ tables that engines and kernel code ask for time.
 
 From below: ``units`` and ``distances``; ``values`` (one value of a profile),
 ``schema`` (its tables), ``fits`` (what was fitted to what), ``override`` (what
-the user set), ``model`` (the whole machine), ``load`` (TOML files); ``mixture``
-and ``noise``, ``noisy`` (a noise on a machine); ``lowered`` (what engines see).
+the user set), ``model`` (the whole machine), ``inherit`` and ``load`` (TOML files); ``mixture``,
+``noise`` and ``noisy`` (a noise on a machine); ``lowered`` (what engines see).
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from typing import Any
 
 from simulator.errors import InputError, nearest
 from simulator.inputs import read_text, user_path
+from simulator.machine.inherit import inherited
 from simulator.machine.model import Machine
 
 __all__ = ("load_machine", "machines", "read_toml")
@@ -25,16 +26,8 @@ __all__ = ("load_machine", "machines", "read_toml")
 # Tables in tables in tables: a profile has five.
 _DEEPEST = 20
 _TOO_DEEP = "not a profile: lists or tables stand too deep inside one another"
-# Keys that describe one file and are not handed down to its children.
-_OWN = ("abstract", "inherits", "name")
-# Tables that replace the parent's as a whole: half of another family makes no sense.
-_WHOLE = ("spread",)
-# What a child's key makes obsolete: remarks on another source, another distribution.
-_REPLACES = {
-    "source": ("date", "machine", "note"),
-    "spread": ("quantiles",),
-    "quantiles": ("spread",),
-}
+# Parents of parents: no path of inheritance is that long.
+_MOST_PARENTS = 20
 
 
 def machines() -> tuple[str, ...]:
@@ -114,10 +107,12 @@ def _path_of(machine: str | Path, where: str, directory: Path | None) -> Path:
 
 def _resolve(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
     label = _label(path)
-    if path.resolve() in chain:
-        loop = " -> ".join(_label(p) for p in (*chain, path.resolve()))
-        raise InputError(f"{_label(chain[0])}: inherits: a cycle: {loop}")
+    # Read first: what can be read can be resolved.
     data = read_toml(path, label)
+    if path.resolve() in chain or len(chain) > _MOST_PARENTS:
+        what = "a cycle" if path.resolve() in chain else f"more than {_MOST_PARENTS} parents"
+        loop = " -> ".join(_label(p) for p in (*chain, path.resolve()))
+        raise InputError(f"{_label(chain[0])}: inherits: {what}: {loop}")
     abstract = data.get("abstract", False)
     if not isinstance(abstract, bool):
         raise InputError(f"{label}: abstract: must be true or false, not {abstract!r}")
@@ -128,18 +123,7 @@ def _resolve(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
         raise InputError(f"{label}: inherits: must be text, not {parent_name!r}")
     parent_path = _path_of(parent_name, f"{label}: inherits: ", path.parent)
     parent = _resolve(parent_path, (*chain, path.resolve()))
-    return _merge({k: v for k, v in parent.items() if k not in _OWN}, data)
-
-
-def _merge(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(parent)
-    for key, dropped in _REPLACES.items():
-        if key in child:
-            merged = {k: v for k, v in merged.items() if k not in dropped}
-    for key, value in child.items():
-        below = merged.get(key)
-        if isinstance(value, dict) and isinstance(below, dict) and key not in _WHOLE:
-            merged[key] = _merge(below, value)
-        else:
-            merged[key] = value
-    return merged
+    try:
+        return inherited(parent, data)
+    except InputError as error:
+        raise InputError(f"{label}: {error}") from None

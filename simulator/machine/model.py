@@ -106,21 +106,36 @@ class Machine(Strict):
             if leaf.source == SET_BY_USER
         }
 
+    def fits(self) -> tuple[Calibration, ...]:
+        """
+        Return the fits that hold, without the values that :meth:`with_values` changed.
+
+        A fit of which no value is left is none.
+        """
+        of_machine = leaves(self)
+
+        def kept(name: str) -> list[str]:
+            # A parameter may be a table of values, of which the user set one.
+            below = [key for key in of_machine if key == name or key.startswith(name + ".")]
+            left = [key for key in below if of_machine[key].source != SET_BY_USER]
+            return [name] if left == below else left
+
+        found = []
+        for fit in self.calibration:
+            names = tuple(left for name in fit.parameters for left in kept(name))
+            if names:
+                found.append(fit.model_copy(update={"parameters": names}))
+        return tuple(found)
+
     def fitted(self, *, patched: bool) -> tuple[str, ...]:
         """
         Return the dotted names of the values that were fitted, and not changed since.
 
         To cells of a patched kernel, or to unmodified ones.
         """
-        found: list[str] = []
-        of_machine = leaves(self)
-        for fit in self.calibration:
-            for name in fit.parameters if fit.patched is patched else ():
-                # A parameter may be a table of values, of which the user set one.
-                below = [key for key in of_machine if key == name or key.startswith(name + ".")]
-                kept = [key for key in below if of_machine[key].source != SET_BY_USER]
-                found += [name] if kept == below else kept
-        return tuple(found)
+        return tuple(
+            name for fit in self.fits() if fit.patched is patched for name in fit.parameters
+        )
 
     def count_kinds(self) -> Counter[str]:
         """Return how many values are measured, vendor's, derived or assumed."""
@@ -145,6 +160,8 @@ class Machine(Strict):
     def _whole(self) -> Machine:
         if not self.name.strip():
             raise ValueError("name is empty")
+        if not self.name.isprintable():
+            raise ValueError(f"name {self.name!r} has characters that cannot be printed")
         self._check_distances()
         self._check_idle()
         if self.virtual and self.spells.preempted is None:

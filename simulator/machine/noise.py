@@ -29,12 +29,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from math import copysign
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError, model_validator
 
-from simulator.errors import InputError, nearest
+from simulator.errors import InputError, nearest, number_text
 from simulator.explain import explain
 from simulator.inputs import user_path
 from simulator.machine.load import read_toml
@@ -56,10 +57,14 @@ class NoiseKey:
 
     def problem(self, name: str, value: float) -> str:
         """Return what is wrong with a value, or an empty text."""
-        if self.low <= value <= self.high:
+        # Minus zero is no share.
+        if self.low <= value <= self.high and copysign(1, value) > 0:
             return ""
-        near = self.low if value < self.low else self.high
-        return f"{name} is {value:g}, but must be {self.low:g} to {self.high:g} (nearest: {near:g})"
+        near = self.high if value > self.high else self.low
+        return (
+            f"{name} is {number_text(value)}, but must be {self.low:g} to {self.high:g}"
+            f" (nearest: {near:g})"
+        )
 
 
 #: Every key of a noise.
@@ -154,6 +159,7 @@ class Noise(Strict):
     def with_values(self, values: Mapping[str, Any]) -> Noise:
         """Return a noise that differs in some values, see :data:`NOISE_KEYS`."""
         _check_keys(values, NOISE_KEYS)
+        _check_values({key: value for key, value in values.items() if value is not None})
         changes = ", ".join(f"{key}={_plain(values[key])}" for key in values)
         data = self.model_dump()
         reasons = data.pop("reasons") | dict.fromkeys(values, _BY_USER)
@@ -162,6 +168,8 @@ class Noise(Strict):
 
     @model_validator(mode="after")
     def _in_bounds(self) -> Noise:
+        if not self.name.isprintable():
+            raise ValueError(f"name {self.name!r} has characters that cannot be printed")
         for name, key in NOISE_KEYS.items():
             value = getattr(self, name)
             if value is not None and (problem := key.problem(name, value)):

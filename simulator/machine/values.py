@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import itertools
 from fractions import Fraction
+from math import copysign
 from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
+from simulator.errors import number_text
 from simulator.machine.distances import DISTANCES
 from simulator.machine.units import SizeUnit, TimeUnit, to_bytes, to_ns
 
@@ -69,12 +71,14 @@ class Sourced(Strict):
 
 def _check_range(value: float, limits: tuple[float, float]) -> None:
     low, high = limits
+    shown = f"[{number_text(low)}, {number_text(high)}]"
     if low < 0 or low > high:
-        raise ValueError(f"range is [{low:g}, {high:g}], but must be [low, high] from 0 up")
+        raise ValueError(f"range is {shown}, but must be [low, high] from 0 up")
     if not low <= value <= high:
         near = low if value < low else high
         raise ValueError(
-            f"value {value:g} is outside its own range [{low:g}, {high:g}] (nearest: {near:g})"
+            f"value {number_text(value)} is outside its own range {shown}"
+            f" (nearest: {number_text(near)})"
         )
 
 
@@ -104,7 +108,7 @@ class Quantity(Sourced):
     @field_validator("value")
     @classmethod
     def _not_negative(cls, value: float) -> float:
-        if value < 0:
+        if copysign(1, value) < 0:
             raise ValueError(f"is {value:g}, but cannot be below 0")
         return value
 

@@ -107,7 +107,7 @@ class TimesPlan:
                 estimate = mean_interval(times_ns)
                 fitted_to_ns = tuple(
                     time.elapsed_ns
-                    for fit in machine.calibration
+                    for fit in machine.fits()
                     for time in fit.times
                     if time.cell == timing.cell
                 )

@@ -8,8 +8,9 @@ import tomllib
 import pytest
 
 from simulator.errors import InputError
-from simulator.machine import Machine, load_machine, machines
-from simulator.machine.load import _merge, _profile_path
+from simulator.machine import Machine, load_machine, load_noise, machines
+from simulator.machine.inherit import inherited
+from simulator.machine.load import _profile_path
 from simulator.machine.override import leaves
 from simulator.machine.values import Quantity
 
@@ -148,6 +149,40 @@ CASES = {
         "inherits = 'laptop-9'\n",
         "mine.toml: inherits: unknown machine 'laptop-9' (did you mean 'laptop-8'?)",
     ),
+    "parent of nobody": (
+        "inherits = '~nosuchuser/a.toml'\n",
+        "mine.toml: inherits: ~nosuchuser/a.toml: there is no such user as ~nosuchuser",
+    ),
+    "name of two lines": (
+        'name = "a\\nb"\n',
+        "mine.toml: name 'a\\nb' has characters that cannot be printed",
+    ),
+    "key of two lines": ('"a\\nb" = 1\n', "mine.toml: unknown key 'a\\nb'"),
+    "minus zero": (
+        "[costs.send]\nvalue = -0.0\n",
+        "mine.toml: costs.send.value: is -0, but cannot be below 0",
+    ),
+    "number of 400 digits": (
+        f"[costs.send]\nvalue = 1{'0' * 400}\n",
+        f"mine.toml: costs.send.value: must be a number, not 1{'0' * 56}...",
+    ),
+    "count of 400 digits": (
+        f"[memory.outstanding_lines]\nvalue = 1{'0' * 400}\n",
+        "mine.toml: memory.outstanding_lines: value about 1e400 is outside its own range [10, 48]"
+        " (nearest: 48)",
+    ),
+    "number of 5000 digits": (
+        f"[costs.send]\nvalue = 1{'0' * 5000}\n",
+        "mine.toml: not TOML: a number has too many digits",
+    ),
+    "20,000 brackets": (
+        f"title = {'[' * 20_000}\n",
+        "mine.toml: not a profile: lists or tables stand too deep inside one another",
+    ),
+    "300 brackets": (
+        f"title = {'[' * 300}{']' * 300}\n",
+        "mine.toml: not a profile: lists or tables stand too deep inside one another",
+    ),
     "parent that is no text": ("inherits = 8\n", "mine.toml: inherits: must be text, not 8"),
     "not TOML": ("title = \n", "mine.toml: not TOML: Invalid value (at line 2, column 9)"),
     "bytes that are not text": (b"title = '\xff'\n", "mine.toml: not text: byte 9 is not UTF-8"),
@@ -160,7 +195,7 @@ def test_wrong_profile_is_one_line_with_file_field_and_nearest_value(tmp_path, c
     if isinstance(text, str) and "inherits" not in text:
         text = LAPTOP + text
     message = refusal(tmp_path, text)
-    if case == "range of three":
+    if case in ("range of three", "key of two lines"):
         assert message.startswith(expected)
     else:
         assert message == expected
@@ -227,6 +262,8 @@ def test_missing_file_and_directory_and_name_are_named(tmp_path):
         (tmp_path / "none.toml", f"{tmp_path}/none.toml: no such file"),
         (f"{tmp_path}/none.toml", f"{tmp_path}/none.toml: no such file"),
         (tmp_path, f"{tmp_path}: is a folder, not a file"),
+        ("a\0b.toml", "machine: a\\x00b.toml: cannot be a path: it has a NUL byte"),
+        ("~nosuchuser/a.toml", "machine: ~nosuchuser/a.toml: there is no such user as ~nosuchuser"),
         ("laptop8", "unknown machine 'laptop8' (did you mean 'laptop-8'?)"),
         ("zzz", f"unknown machine 'zzz'; known: {', '.join(machines())}"),
         ("x86-64", "machine 'x86-64' is abstract: it can only be inherited from"),
@@ -234,6 +271,17 @@ def test_missing_file_and_directory_and_name_are_named(tmp_path):
         with pytest.raises(InputError) as caught:
             load_machine(wrong)
         assert str(caught.value) == expected
+
+
+def test_a_pipe_a_device_and_a_loop_of_links_are_one_line(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
+    (tmp_path / "zero.toml").symlink_to("/dev/zero")
+    for name in ("pipe", "loop", "zero"):
+        for load in (load_machine, load_noise):
+            with pytest.raises(InputError, match=r"is no regular file|cannot be read"):
+                load(tmp_path / f"{name}.toml")
+        assert "mine.toml" not in refusal(tmp_path, f'inherits = "{name}.toml"\n')
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
@@ -252,7 +300,6 @@ def test_child_overrides_only_what_differs(tmp_path):
     assert child.name == "grandchild"
     assert child.title == "mine"
     assert child.costs.send.value == 90
-    assert child.costs.send.source == laptop.costs.send.source
     assert child.costs.model_copy(update={"send": laptop.costs.send}) == laptop.costs
     assert child.topology == laptop.topology
 
@@ -423,7 +470,7 @@ def _paths(node, path=()):
 
 def _data(name):
     parts = [tomllib.loads(_profile_path(n).read_text()) for n in ("x86-64", name)]
-    return {k: v for k, v in _merge(*parts).items() if k != "abstract"} | {"name": name}
+    return {k: v for k, v in inherited(*parts).items() if k != "abstract"} | {"name": name}
 
 
 def _laptop_without(*path):

@@ -164,3 +164,32 @@ def test_wrong_noise_is_one_line_with_the_nearest_value(wrong, expected):
         load_noise(wrong)
     assert str(caught.value).startswith(expected)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("huge", [10**400, "1" + "0" * 400])
+def test_a_share_of_400_digits_is_one_line(tmp_path, huge):
+    (tmp_path / "n.toml").write_text(f'preset = "busy"\nidle_share = {huge}\n')
+    for make in (
+        lambda: load_noise({"preset": "busy", "idle_share": huge}),
+        lambda: load_noise("busy").with_values({"idle_share": huge}),
+        lambda: load_noise(tmp_path / "n.toml"),
+    ):
+        with pytest.raises(InputError, match=r"idle_share.* must be ") as caught:
+            make()
+        assert len(str(caught.value)) < 500
+
+
+def test_minus_zero_is_no_share():
+    with pytest.raises(InputError, match=r"idle_share is -0, but must be 0 to 1 \(nearest: 0\)"):
+        load_noise({"preset": "busy", "idle_share": -0.0})
+
+
+def test_home_of_nobody_and_brackets_without_end_are_one_line(tmp_path):
+    with pytest.raises(InputError, match="no such user as ~nosuchuser"):
+        load_noise("~nosuchuser/a.toml")
+    (tmp_path / "n.toml").write_text(f"preset = {'[' * 20_000}")
+    with pytest.raises(InputError, match="too deep"):
+        load_noise(tmp_path / "n.toml")
+    (tmp_path / "a\nb.toml").write_text('preset = "busy"\n')
+    with pytest.raises(InputError, match="cannot be printed"):
+        load_noise(tmp_path / "a\nb.toml")
