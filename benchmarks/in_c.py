@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from benchmarks.native import compiler, library
 from benchmarks.work import THINK_NS, Int64s, Outcome, Prepared, Work
-from simulator.engine.compiled.flat.layout import flatten
+from simulator.engine.compiled.flat.machine import flatten
 from simulator.trace.tables import NR_BUCKETS
 
 __all__ = ("Heap", "Recursion")

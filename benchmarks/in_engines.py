@@ -14,25 +14,24 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.work import THINK_NS, Int64s, Outcome, Prepared, Work, checksum
+from benchmarks.work import THINK_NS, Outcome, Prepared, Work, checksum
 from simulator.engine import EventsEngine
 from simulator.engine.compiled import CompiledEngine
 from simulator.engine.compiled.alone.broadcast import broadcast_alone
-from simulator.engine.compiled.flat import layout as at
-from simulator.engine.compiled.flat import task_words as of
 from simulator.engine.compiled.flat.call_words import call_words
+from simulator.engine.compiled.flat.machine import flatten
+from simulator.engine.compiled.flat.state import CALL, CPU, TASK, S, new_state
+from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import HAS_NUMBA, compiled
 from simulator.engine.task import Steps, Task
 from simulator.trace.contract import IPI_COLUMNS
 from simulator.trace.ipis import IpiLog
 from simulator.trace.recorder import Recorder
 from simulator.trace.tables import NR_BUCKETS, Histogram, bucket_of
+from simulator.trace.words import REASONS, Words
 
 __all__ = ("Bare", "Compiled", "Events", "OneCall")
-
-Int8s = npt.NDArray[np.int8]
 
 
 class _Engine:
@@ -152,18 +151,18 @@ def _flat(work: Work) -> tuple[Int64s, Int64s, Int8s, int]:
     # The arguments of a broadcast that remain the same, and the initiator.
     platform = work.platform
     (me,) = work.task_cpus
-    state = at.new_state(work.cpus, 1)
-    state[state[at.TASKS] + of.CPU] = me
-    state[state[at.TASKS] + of.NTH] = -1
-    first = int(state[at.CALLS])
-    state[first : first + at.CALL_WORDS] = call_words(work.call)
+    state = new_state(work.cpus, 1)
+    state[state[S.tasks] + TASK.cpu] = me
+    state[state[S.tasks] + TASK.nth] = -1
+    first = int(state[S.calls])
+    state[first : first + CALL.words] = call_words(work.call, Words("flush reason", REASONS))
     distances = np.ascontiguousarray(platform.distance).reshape(-1)
-    return at.flatten(platform), state, distances, me
+    return flatten(platform), state, distances, me
 
 
 def _in_state(state: Int64s, latency_ns: Int64s, work: Work, me: int) -> Outcome:
-    first = int(state[at.CPUS])
-    lines = state[first : first + work.cpus * at.CPU_WORDS].reshape(work.cpus, at.CPU_WORDS)
+    first = int(state[S.cpus])
+    lines = state[first : first + work.cpus * CPU.words].reshape(work.cpus, CPU.words)
 
     def histogram(part: int) -> Int64s:
         return state[int(state[part]) : int(state[part]) + NR_BUCKETS]
@@ -172,12 +171,12 @@ def _in_state(state: Int64s, latency_ns: Int64s, work: Work, me: int) -> Outcome
     refill_ns[me] = 0
     return Outcome(
         latency_ns=latency_ns,
-        handler_ns=lines[:, at.HANDLER_NS],
+        handler_ns=lines[:, CPU.handler_ns],
         refill_ns=refill_ns,
-        idle_woken=lines[:, at.IDLE_WOKEN],
-        irqs_off_delay_ns=lines[:, at.IRQS_OFF_DELAY_NS],
-        ack=histogram(at.ACK_HIST),
-        handler=histogram(at.HANDLER_HIST),
+        idle_woken=lines[:, CPU.idle_woken],
+        irqs_off_delay_ns=lines[:, CPU.irqs_off_delay_ns],
+        ack=histogram(S.ack_hist),
+        handler=histogram(S.handler_hist),
         releases=None,
     )
 

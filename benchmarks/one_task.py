@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.work import THINK_NS, Int64s, Outcome, Work, checksum
-from simulator.engine.compiled.flat.layout import IDLE, IRQS_OFF, PREEMPTED, RUNNING
+from simulator.engine.compiled.flat.state import FOUND
 from simulator.trace.tables import NR_BUCKETS, bucket_of
 
 __all__ = ("OneTask",)
@@ -75,19 +75,19 @@ class OneTask:
         """Return in which state an interrupt finds a CPU, and when its handler starts."""
         busy_until_ns = self._busy_until_ns[cpu]
         if busy_until_ns > arrive_ns:
-            return (IDLE if self._found[cpu] == IDLE else RUNNING), busy_until_ns
+            return (FOUND.idle if self._found[cpu] == FOUND.idle else FOUND.running), busy_until_ns
         spells = self._spells
         since_ns = spells.idle_since(cpu, arrive_ns)
         if since_ns >= 0:
             if self._polled:
-                return IDLE, arrive_ns
+                return FOUND.idle, arrive_ns
             depth = self._platform.idle_state(arrive_ns - max(since_ns, busy_until_ns))
-            return IDLE, arrive_ns + depth.exit_ns
+            return FOUND.idle, arrive_ns + depth.exit_ns
         resumed_ns = spells.preempted_until(cpu, arrive_ns)
         start_ns = spells.irqs_off_until(cpu, resumed_ns)
         if resumed_ns > arrive_ns:
-            return PREEMPTED, start_ns
-        return (IRQS_OFF if start_ns > resumed_ns else RUNNING), start_ns
+            return FOUND.preempted, start_ns
+        return (FOUND.irqs_off if start_ns > resumed_ns else FOUND.running), start_ns
 
     def entry_ns(self, cpu: int) -> int:
         """From the start of a handler until it takes the list."""
@@ -103,9 +103,9 @@ class OneTask:
         self._found[cpu] = state
         self._handler_ns[cpu] += end_ns - start_ns
         self._handler[bucket_of(end_ns - start_ns)] += 1
-        if state == IDLE:
+        if state == FOUND.idle:
             self._idle_woken[cpu] += 1
-        elif state == IRQS_OFF:
+        elif state == FOUND.irqs_off:
             self._irqs_off_delay_ns[cpu] += start_ns - arrive_ns
 
     def end(self, nth: int) -> int:

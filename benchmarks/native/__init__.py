@@ -4,7 +4,7 @@ C, compiled at run time
 -----------------------
 
 Builds the sources of this folder with the system compiler.  The compiler is told
-the offsets of :mod:`simulator.engine.compiled.flat.layout`, so that C and the
+the offsets of :mod:`simulator.engine.compiled.flat`, so that C and the
 compiled engine read the same flat arrays.
 """
 
@@ -20,7 +20,7 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from simulator.engine.compiled.flat import layout
+from simulator.engine.compiled.flat import machine, state
 
 __all__ = ("compiler", "compiler_version", "library")
 
@@ -52,9 +52,10 @@ def library(name: str) -> ctypes.CDLL:
     if found is None:
         raise RuntimeError("no C compiler")
     offsets = [
-        f"-DAT_{key}={value}"
-        for key, value in vars(layout).items()
-        if key.isupper() and isinstance(value, int)
+        f"-DAT_{name}_{field}={offset}"
+        for name, words in {**vars(machine), **vars(state)}.items()
+        if name.isupper() and isinstance(words, tuple)
+        for field, offset in zip(words._fields, words, strict=True)
     ]
     digest = hashlib.sha256(" ".join((found, *_FLAGS, *offsets)).encode())
     for source in ("rules.h", f"{name}.c"):

@@ -109,7 +109,7 @@ static void arrival(struct sim *S, int cpu)
 	i64 start;
 
 	if (e->task >= 0 && c->busy_until <= e->arrive) {
-		e->found = e->irqs_off ? AT_IRQS_OFF : AT_RUNNING;
+		e->found = e->irqs_off ? AT_FOUND_irqs_off : AT_FOUND_running;
 		if (e->irqs_off) {
 			e->deferred = 1;
 			return;
@@ -148,7 +148,7 @@ static void drain(struct sim *S, int cpu)
 	e->stolen += end - drain_ns + refill;
 	c->refill_ns += refill;
 	settle(c, S->r->handler, e->found, end - e->start, end);
-	if (e->found == AT_IRQS_OFF)
+	if (e->found == AT_FOUND_irqs_off)
 		c->irqs_off_delay_ns += e->start - e->arrive;
 }
 
@@ -235,10 +235,10 @@ static void send_all(struct sim *S, struct task *task)
 	const struct machine *M = &S->M;
 	i64 me = task->cpu, t = task->met;
 	const i8 *near = M->distance + me * M->n;
-	u64 inject_key = flush_key(M, AT_INJECT, me, task->nth);
-	u64 deliver_key = flush_key(M, AT_DELIVER, me, task->nth);
-	u64 entry_key = flush_key(M, AT_ENTRY, me, task->nth);
-	u64 exit_key = flush_key(M, AT_EXIT_COST, me, task->nth);
+	u64 inject_key = flush_key(M, AT_COSTS_inject, me, task->nth);
+	u64 deliver_key = flush_key(M, AT_COSTS_deliver, me, task->nth);
+	u64 entry_key = flush_key(M, AT_COSTS_handler_entry, me, task->nth);
+	u64 exit_key = flush_key(M, AT_COSTS_handler_exit, me, task->nth);
 	i64 nr = write_order(M, task->wanted, me, task->nr_wanted, S->order, S->begins);
 
 	for (i64 i = 0; i < nr; i++) {
@@ -246,10 +246,10 @@ static void send_all(struct sim *S, struct task *task)
 
 		if (S->begins[i])
 			t += M->send_ns;
-		t += drawn(M, AT_INJECT, near, inject_key, cpu);
-		send_ipi(S, cpu, t + drawn(M, AT_DELIVER, near, deliver_key, cpu),
-			 drawn(M, AT_ENTRY, near, entry_key, cpu),
-			 drawn(M, AT_EXIT_COST, near, exit_key, cpu), 0);
+		t += drawn(M, AT_COSTS_inject, near, inject_key, cpu);
+		send_ipi(S, cpu, t + drawn(M, AT_COSTS_deliver, near, deliver_key, cpu),
+			 drawn(M, AT_COSTS_handler_entry, near, entry_key, cpu),
+			 drawn(M, AT_COSTS_handler_exit, near, exit_key, cpu), 0);
 	}
 	task->work += t - task->met;
 }
@@ -265,9 +265,9 @@ static int wake_polling(struct sim *S, struct task *task)
 	if (S->eager[cpu].task >= 0 || !polls(M, &S->cpus[cpu], cpu, task->met))
 		return 0;
 	const i8 *near = M->distance + me * M->n;
-	u64 exit_key = flush_key(M, AT_EXIT_COST, me, task->nth);
+	u64 exit_key = flush_key(M, AT_COSTS_handler_exit, me, task->nth);
 	send_ipi(S, cpu, task->met + S->line_ns[near[cpu]], M->poll_wake_ns,
-		 drawn(M, AT_EXIT_COST, near, exit_key, cpu), 1);
+		 drawn(M, AT_COSTS_handler_exit, near, exit_key, cpu), 1);
 	return 1;
 }
 
@@ -286,13 +286,13 @@ static void task_goes_on(struct sim *S, int who)
 		MEET();
 		task->start = task->met;
 		task->work += M->base_ns;
-		task->key = flush_key(M, AT_ENQUEUE, me, task->nth);
+		task->key = flush_key(M, AT_COSTS_enqueue, me, task->nth);
 		task->nr_wanted = 0;
 		task->wanted[me] = 0;
 		for (task->i = 0; task->i < n; task->i++) {
 			if (task->i == me)
 				continue;
-			task->work += drawn(M, AT_ENQUEUE, near, task->key, task->i);
+			task->work += drawn(M, AT_COSTS_enqueue, near, task->key, task->i);
 			MEET();
 			struct eager *target = &S->eager[task->i];
 			task->csds[task->i] = (struct csd){ task->met, -1 };
@@ -315,7 +315,7 @@ static void task_goes_on(struct sim *S, int who)
 		MEET();
 		irqs_on_at(S, task);
 
-		task->key = flush_key(M, AT_ACK, me, task->nth);
+		task->key = flush_key(M, AT_COSTS_ack, me, task->nth);
 		for (task->i = 0; task->i < n; task->i++) {
 			if (task->i == me)
 				continue;
@@ -331,7 +331,7 @@ static void task_goes_on(struct sim *S, int who)
 				MEET();
 				WAIT_UNTIL(task->csds[task->i].release);
 			}
-			task->work += drawn(M, AT_ACK, near, task->key, task->i);
+			task->work += drawn(M, AT_COSTS_ack, near, task->key, task->i);
 		}
 		MEET();
 		S->r->latency_ns[who * S->nr_flushes + task->nth] = task->met - task->start;

@@ -29,18 +29,18 @@ int recursion(const i64 *m, const i8 *distance, i64 me, i64 nr_flushes, i64 thin
 		t += think_ns;
 		i64 start = t;
 		t += M->base_ns;
-		u64 key = flush_key(M, AT_ENQUEUE, me, nth);
+		u64 key = flush_key(M, AT_COSTS_enqueue, me, nth);
 		for (i64 cpu = 0; cpu < n; cpu++) {
 			if (cpu == me)
 				continue;
-			t += drawn(M, AT_ENQUEUE, near, key, cpu);
+			t += drawn(M, AT_COSTS_enqueue, near, key, cpu);
 			enqueued[cpu] = t;
 		}
 		int polled = n == 2 && polls(M, &cpus[1 - me], 1 - me, t);
-		u64 inject_key = flush_key(M, AT_INJECT, me, nth);
-		u64 deliver_key = flush_key(M, AT_DELIVER, me, nth);
-		u64 entry_key = flush_key(M, AT_ENTRY, me, nth);
-		u64 exit_key = flush_key(M, AT_EXIT_COST, me, nth);
+		u64 inject_key = flush_key(M, AT_COSTS_inject, me, nth);
+		u64 deliver_key = flush_key(M, AT_COSTS_deliver, me, nth);
+		u64 entry_key = flush_key(M, AT_COSTS_handler_entry, me, nth);
+		u64 exit_key = flush_key(M, AT_COSTS_handler_exit, me, nth);
 		for (i64 i = 0; i < nr; i++) {
 			i64 cpu = order[i], state, arrive, entry;
 			struct cpu *c = &cpus[cpu];
@@ -51,26 +51,26 @@ int recursion(const i64 *m, const i8 *distance, i64 me, i64 nr_flushes, i64 thin
 			} else {
 				if (begins[i])
 					t += M->send_ns;
-				t += drawn(M, AT_INJECT, near, inject_key, cpu);
-				arrive = t + drawn(M, AT_DELIVER, near, deliver_key, cpu);
-				entry = drawn(M, AT_ENTRY, near, entry_key, cpu);
+				t += drawn(M, AT_COSTS_inject, near, inject_key, cpu);
+				arrive = t + drawn(M, AT_COSTS_deliver, near, deliver_key, cpu);
+				entry = drawn(M, AT_COSTS_handler_entry, near, entry_key, cpu);
 			}
 			i64 begin = answer(M, c, cpu, arrive, polled, &state);
 			i64 released = begin + entry + run_ns;
-			i64 end = released + drawn(M, AT_EXIT_COST, near, exit_key, cpu);
+			i64 end = released + drawn(M, AT_COSTS_handler_exit, near, exit_key, cpu);
 
 			release[cpu] = released;
 			count(r->ack, released - enqueued[cpu]);
 			settle(c, r->handler, state, end - begin, end);
-			if (UNLIKELY(state == AT_IRQS_OFF))
+			if (UNLIKELY(state == AT_FOUND_irqs_off))
 				c->irqs_off_delay_ns += begin - arrive;
 		}
 		t += run_ns;
-		key = flush_key(M, AT_ACK, me, nth);
+		key = flush_key(M, AT_COSTS_ack, me, nth);
 		for (i64 cpu = 0; cpu < n; cpu++) {
 			if (cpu == me)
 				continue;
-			t = max64(t, release[cpu]) + drawn(M, AT_ACK, near, key, cpu);
+			t = max64(t, release[cpu]) + drawn(M, AT_COSTS_ack, near, key, cpu);
 		}
 		if (r->releases)
 			for (i64 cpu = 0; cpu < n; cpu++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The rules of simulator/engine/cpu.py for CPUs without a task, and the draws of
 // simulator/machine/{draws,tables,spells}.py, in C. The machine comes as the flat array of
-// simulator/engine/compiled/layout.py, whose offsets the compiler is given as AT_*.
+// simulator/engine/compiled/flat, whose offsets the compiler is given as AT_*.
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -64,38 +64,38 @@ struct machine {
 
 static void decode(struct machine *M, const i64 *m, const i8 *distance)
 {
-	M->n = m[AT_NR_CPUS];
-	M->mode = m[AT_MODE];
-	M->shorthand = m[AT_SHORTHAND];
-	M->base_ns = m[AT_BASE_NS];
-	M->send_ns = m[AT_SEND_NS];
-	M->poll_wake_ns = m[AT_POLL_WAKE_NS];
-	M->nr_idle_states = m[AT_NR_IDLE_STATES];
-	M->idle_states = m + m[AT_IDLE_STATES];
-	M->apic_id = m + m[AT_APIC];
-	M->next_in_cluster = m + m[AT_NEXT_IN_CLUSTER];
-	M->start_key = m[AT_START_KEY];
-	M->length_key = m[AT_LENGTH_KEY];
+	M->n = m[AT_M_nr_cpus];
+	M->mode = m[AT_M_mode];
+	M->shorthand = m[AT_M_shorthand];
+	M->base_ns = m[AT_M_base_ns];
+	M->send_ns = m[AT_M_send_ns];
+	M->poll_wake_ns = m[AT_M_poll_wake_ns];
+	M->nr_idle_states = m[AT_M_nr_idle_states];
+	M->idle_states = m + m[AT_M_idle_states];
+	M->apic_id = m + m[AT_M_apic];
+	M->next_in_cluster = m + m[AT_M_next_in_cluster];
+	M->start_key = m[AT_M_start_key];
+	M->length_key = m[AT_M_length_key];
 	M->distance = distance;
 	for (int i = 0; i < 6; i++) {
-		const i64 *row = m + AT_COSTS + i * AT_COST_WORDS;
+		const i64 *row = m + AT_M_costs + i * AT_COST_words;
 
 		M->cost[i].table = row[0] < 0 ? NULL : m + row[0];
 		for (int d = 0; d < 4; d++) {
 			M->cost[i].mean_fp[d] = row[1 + d];
 			M->cost[i].mean_ns[d] = (row[1 + d] + 512) >> 10;
 		}
-		M->cost[i].key = m[AT_COST_KEYS + i];
+		M->cost[i].key = m[AT_M_cost_keys + i];
 	}
 	for (int i = 0; i < 3; i++) {
-		const i64 *row = m + AT_SPELLS + i * AT_SPELL_WORDS;
+		const i64 *row = m + AT_M_spells + i * AT_SPELL_words;
 
-		M->spell[i].frame = row[AT_FRAME];
-		M->spell[i].mean_fp = row[AT_MEAN];
-		M->spell[i].length = row[AT_LENGTH] < 0 ? NULL : m + row[AT_LENGTH];
-		M->spell[i].key = row[AT_KEY];
-		M->spell[i].threshold = row[AT_THRESHOLD];
-		M->spell[i].phase = m + m[AT_PHASES] + i * M->n;
+		M->spell[i].frame = row[AT_SPELL_frame_ns];
+		M->spell[i].mean_fp = row[AT_SPELL_mean_fp];
+		M->spell[i].length = row[AT_SPELL_length] < 0 ? NULL : m + row[AT_SPELL_length];
+		M->spell[i].key = row[AT_SPELL_key];
+		M->spell[i].threshold = row[AT_SPELL_threshold];
+		M->spell[i].phase = m + m[AT_M_phases] + i * M->n;
 	}
 }
 
@@ -169,13 +169,13 @@ static int timed_spell(const struct machine *M, int kind, i64 cpu, i64 t, i64 *u
 // Since when a CPU idles at a time, or -1; until when that holds.
 static i64 idle_since(const struct machine *M, i64 cpu, i64 t, i64 *until)
 {
-	struct frame f = frame_of(M, AT_SPELL_IDLE, cpu, t);
-	i64 frame = M->spell[AT_SPELL_IDLE].frame;
+	struct frame f = frame_of(M, AT_SPELLS_idle, cpu, t);
+	i64 frame = M->spell[AT_SPELLS_idle].frame;
 
 	*until = f.begin + frame;
-	if (!has_spell(M, AT_SPELL_IDLE, f.x))
+	if (!has_spell(M, AT_SPELLS_idle, f.x))
 		return -1;
-	if (has_spell(M, AT_SPELL_IDLE, frame_of(M, AT_SPELL_IDLE, cpu, f.begin - 1).x))
+	if (has_spell(M, AT_SPELLS_idle, frame_of(M, AT_SPELLS_idle, cpu, f.begin - 1).x))
 		f.begin -= frame;
 	return max64(0, f.begin);
 }
@@ -207,14 +207,14 @@ static int polls(const struct machine *M, const struct cpu *c, i64 cpu, i64 t)
 static inline i64 irqs_on(const struct machine *M, i64 cpu, i64 t, i64 *state)
 {
 	i64 until;
-	struct frame f = frame_of(M, AT_SPELL_IRQS_OFF, cpu, t);
+	struct frame f = frame_of(M, AT_SPELLS_irqs_off, cpu, t);
 
-	if (LIKELY(!has_spell(M, AT_SPELL_IRQS_OFF, f.x)))
+	if (LIKELY(!has_spell(M, AT_SPELLS_irqs_off, f.x)))
 		return t;
-	if (!timed_spell(M, AT_SPELL_IRQS_OFF, cpu, t, &until))
+	if (!timed_spell(M, AT_SPELLS_irqs_off, cpu, t, &until))
 		return t;
-	if (*state == AT_RUNNING)
-		*state = AT_IRQS_OFF;
+	if (*state == AT_FOUND_running)
+		*state = AT_FOUND_irqs_off;
 	return until;
 }
 
@@ -223,19 +223,19 @@ static i64 answer_slowly(const struct machine *M, struct cpu *c, i64 cpu, i64 t,
 	i64 idle_until, until;
 
 	if (c->busy_until > t) {
-		*state = c->found == AT_IDLE ? AT_IDLE : AT_RUNNING;
+		*state = c->found == AT_FOUND_idle ? AT_FOUND_idle : AT_FOUND_running;
 		return c->busy_until;
 	}
 	const i64 *idle = idle_state(M, idle_since(M, cpu, t, &idle_until), t, c->busy_until);
 	if (idle) {
-		*state = AT_IDLE;
+		*state = AT_FOUND_idle;
 		return t + (polled ? 0 : idle[0]);
 	}
-	*state = AT_RUNNING;
+	*state = AT_FOUND_running;
 	until = idle_until;
-	if (M->spell[AT_SPELL_PREEMPTED].threshold &&
-	    timed_spell(M, AT_SPELL_PREEMPTED, cpu, t, &until)) {
-		*state = AT_PREEMPTED;
+	if (M->spell[AT_SPELLS_preempted].threshold &&
+	    timed_spell(M, AT_SPELLS_preempted, cpu, t, &until)) {
+		*state = AT_FOUND_preempted;
 		t = until;
 	} else {
 		c->awake_from = t;
@@ -248,7 +248,7 @@ static i64 answer_slowly(const struct machine *M, struct cpu *c, i64 cpu, i64 t,
 static inline i64 answer(const struct machine *M, struct cpu *c, i64 cpu, i64 t, int polled, i64 *state)
 {
 	if (LIKELY(c->busy_until <= t && c->awake_from <= t && t < c->awake_until)) {
-		*state = AT_RUNNING;
+		*state = AT_FOUND_running;
 		return irqs_on(M, cpu, t, state);
 	}
 	return answer_slowly(M, c, cpu, t, polled, state);
@@ -271,7 +271,7 @@ static inline void settle(struct cpu *c, i64 *hist, i64 state, i64 handler_ns, i
 	c->found = state;
 	c->handler_ns += handler_ns;
 	count(hist, handler_ns);
-	if (UNLIKELY(state == AT_IDLE))
+	if (UNLIKELY(state == AT_FOUND_idle))
 		c->idle_woken++;
 }
 

@@ -7,8 +7,7 @@ Simulated time is integer nanoseconds; the event queue runs on *keys*,
 ``2**14 * ns + (class, CPU)``, so that simultaneous events have one order in
 every engine and SimPy's insertion order never decides.  Within a nanosecond:
 handlers that end or take their list come first, then arriving interrupts, then
-tasks that meet shared state, then resolves of the compiled engine.  Within a
-class the lower CPU number comes first.
+tasks that meet shared state.  Within a class the lower CPU number comes first.
 
 A key is unique: at most one interrupt is on its way to a CPU (a second sender
 finds the queue non-empty), a CPU runs one handler at a time, and it has at most
@@ -36,7 +35,6 @@ class Order(IntEnum):
     HANDLER = 0 << _CPU_BITS  # a handler ends, or takes its list
     ARRIVAL = 1 << _CPU_BITS  # an interrupt reaches its CPU
     MEETING = 2 << _CPU_BITS  # a task reads or writes something shared
-    RESOLVE = 3 << _CPU_BITS  # the compiled engine resolves a broadcast
 
 
 def key(ns: int, order: Order, cpu: int) -> int:

@@ -89,23 +89,27 @@ def test_without_numba_the_same_source_gives_the_same_answers_and_no_warning(tmp
 
 BROKEN = (
     ("together/queues.py", "if 0 <= drain_ns <= t_ns:", "if 0 <= drain_ns <= t_ns - 50:"),
-    ("together/queues.py", "max(s[line + at.REFILL], ", "(s[line + at.REFILL] + "),
+    (
+        "together/queues.py",
+        "max(s[line + CPU.next_refill_ns], ",
+        "(s[line + CPU.next_refill_ns] + ",
+    ),
     ("together/queues.py", "if s[i] >= from_ns:", "if s[i] > from_ns + 200:"),
-    ("together/queues.py", "SENT) + cell] = s[line + at.QUEUED] == 0", "SENT) + cell] = 1"),
+    ("together/queues.py", "sent) + cell] = s[line + CPU.queued] == 0", "sent) + cell] = 1"),
     ("rules/answers.py", "if busy_until_ns > arrive_ns:", "if busy_until_ns > arrive_ns + 10000:"),
     ("rules/answers.py", "max(begin_ns, busy_until_ns)", "begin_ns"),
     ("together/stages.py", "end_ns + refill_ns + left_ns", "end_ns + left_ns"),
-    ("together/stages.py", "of.WAIT_NS] = end_ns\n", "of.WAIT_NS] = end_ns + refill_ns\n"),
-    ("together/stages.py", "elif s[words + of.IRQS_OFF]:", "elif False:"),
+    ("together/stages.py", "TASK.wait_ns] = end_ns\n", "TASK.wait_ns] = end_ns + refill_ns\n"),
+    ("together/stages.py", "elif s[words + TASK.irqs_off]:", "elif False:"),
     (
         "together/stages.py",
-        "max(s[words + of.IDLE_FROM], s[line + at.BUSY_UNTIL])",
-        "s[words + of.IDLE_FROM]",
+        "max(s[words + TASK.idle_from_ns], s[line + CPU.busy_until_ns])",
+        "s[words + TASK.idle_from_ns]",
     ),
     (
         "together/stages.py",
-        "_enter(m, s, slot, at.IRQS_OFF, now_ns)",
-        "_enter(m, s, slot, at.RUNNING, now_ns)",
+        "_enter(m, s, slot, FOUND.irqs_off, now_ns)",
+        "_enter(m, s, slot, FOUND.running, now_ns)",
     ),
     (
         "together/tasks.py",

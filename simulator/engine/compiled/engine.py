@@ -20,10 +20,12 @@ import numpy as np
 from simulator.engine.calls import Call
 from simulator.engine.compiled.alone.broadcast import broadcast_alone
 from simulator.engine.compiled.alone.cpu import OnlyCpu
-from simulator.engine.compiled.alone.replay import Checkpoints, ipi_rows
-from simulator.engine.compiled.flat import layout as at
-from simulator.engine.compiled.flat import task_words as of
+from simulator.engine.compiled.alone.replay import Checkpoints
 from simulator.engine.compiled.flat.call_words import Calls
+from simulator.engine.compiled.flat.machine import flatten
+from simulator.engine.compiled.flat.seen import ipi_rows
+from simulator.engine.compiled.flat.state import CPU, EXECUTED, TASK, S, lines_in, new_state
+from simulator.engine.compiled.flat.words import Int64s
 from simulator.engine.compiled.jit import wrapping
 from simulator.engine.compiled.tasks import FlatTask, OnlyTask
 from simulator.engine.compiled.together.queues import close_all
@@ -31,24 +33,20 @@ from simulator.engine.compiled.together.replay import SharedCheckpoints
 from simulator.engine.compiled.together.tasks import InterruptedTask, Together
 from simulator.engine.task import DONE, Body, Steps, Task, sound_work
 from simulator.engine.timeline import Timeline
+from simulator.trace.contract import CPU_COLUMNS
 from simulator.trace.ipis import IpiLog
 from simulator.trace.tables import NR_BUCKETS
 
 if TYPE_CHECKING:
-    from simulator.engine.compiled.flat.platform import FlatPlatform
+    from simulator.engine.compiled.flat.machine import FlatPlatform
     from simulator.trace.recorder import Recorder
 
 __all__ = ("CompiledEngine",)
 
-_TOTALS = (
-    ("ipis", at.TAKEN_IPIS),
-    ("handler_ns", at.HANDLER_NS),
-    ("refill_ns", at.REFILL_NS),
-    ("idle_woken", at.IDLE_WOKEN),
-    ("irqs_off_delay_ns", at.IRQS_OFF_DELAY_NS),
-)
+# Of the ``cpus`` frame, what compiled code counts under the same names.
+_TOTALS = tuple((name, getattr(CPU, name)) for name in CPU_COLUMNS if name in CPU._fields)
 # What the only task did to all others alike.
-_ALIKE = (("ipis", at.ALIKE_IPIS), ("refill_ns", at.ALIKE_REFILL_NS))
+_ALIKE = (("ipis", S.alike_ipis), ("refill_ns", S.alike_refill_ns))
 
 
 class CompiledEngine:
@@ -59,7 +57,7 @@ class CompiledEngine:
         self.platform = platform
         self.recorder = recorder
         self._n = platform.nr_cpus
-        self._machine = at.flatten(platform)
+        self._machine = flatten(platform)
         self._distance = np.ascontiguousarray(platform.distance).reshape(-1)
         self._slots: dict[int, int] = {}  # of the CPUs with a task, ascending
         self._last_of = [-1] * self._n  # by CPU: the number of its last broadcast
@@ -67,23 +65,23 @@ class CompiledEngine:
         self._checkpoints = Checkpoints(self._machine, self._distance, self._n, calls)
         #: By phase: its first broadcast, and what replays it.
         self._replayed: list[tuple[int, Checkpoints | SharedCheckpoints]] = []
-        self._state = at.new_state(self._n, 1)
-        self._lines = at.lines_in(self._state, self._n)
+        self._state = new_state(self._n, 1)
+        self._lines = lines_in(self._state, self._n)
 
     def _allot(self) -> None:
         # Room for the tasks of a phase; the CPUs remain as they are.
         before = self._lines
-        state = self._state = at.new_state(self._n, len(self._slots))
-        self._lines = at.lines_in(state, self._n)
+        state = self._state = new_state(self._n, len(self._slots))
+        self._lines = lines_in(state, self._n)
         self._lines[:] = before
-        self._lines[:, at.EAGER] = 0
+        self._lines[:, CPU.eager] = 0
         for cpu, slot in self._slots.items():
-            words = int(state[at.TASKS]) + of.WORDS * slot
-            state[words + of.CPU] = cpu
-            state[words + of.NTH] = self._last_of[cpu]
-            state[words + of.PHASE] = len(self.recorder.phases) - 1
+            words = int(state[S.tasks]) + TASK.words * slot
+            state[words + TASK.cpu] = cpu
+            state[words + TASK.nth] = self._last_of[cpu]
+            state[words + TASK.phase] = len(self.recorder.phases) - 1
 
-    def _words(self, part: int, length: int) -> at.Int64s:
+    def _words(self, part: int, length: int) -> Int64s:
         first = int(self._state[part])
         return self._state[first : first + length]
 
@@ -143,7 +141,7 @@ class CompiledEngine:
 
     def _run_alone(self, start_ns: int, bodies: Mapping[int, Body], ended: set[int]) -> Task:
         ((number, body),) = bodies.items()
-        cpu = OnlyCpu(number, int(self._lines[number, at.BUSY_UNTIL]))
+        cpu = OnlyCpu(number, int(self._lines[number, CPU.busy_until_ns]))
         calls = Calls(self.recorder.reasons)
         task = OnlyTask(self.timeline, cpu, 0, self._state, 0, calls)
         self._checkpoints = Checkpoints(self._machine, self._distance, self._n, calls)
@@ -151,7 +149,7 @@ class CompiledEngine:
         self.timeline.process(self._lifetime(task, start_ns, body, ended))
         with sound_work([task]):
             self.timeline.run()
-        self._lines[number, at.BUSY_UNTIL] = cpu.busy_until_ns
+        self._lines[number, CPU.busy_until_ns] = cpu.busy_until_ns
         return task
 
     def _alone(self, task: OnlyTask, call: Call) -> None:
@@ -202,7 +200,7 @@ class CompiledEngine:
         # The totals of a phase, which compiled code has counted.
         state, lines, recorder = self._state, self._lines, self.recorder
         for cpu, slot in self._slots.items():
-            self._last_of[cpu] = int(state[state[at.TASKS] + of.WORDS * slot + of.NTH])
+            self._last_of[cpu] = int(state[state[S.tasks] + TASK.words * slot + TASK.nth])
         totals = {name: lines[:, word].copy() for name, word in _TOTALS}
         if len(self._slots) == 1:
             (me,) = self._slots
@@ -210,15 +208,15 @@ class CompiledEngine:
                 totals[name] += state[word]
                 totals[name][me] -= state[word]
         # What the interrupts of an idle CPU cost is not lost.
-        lost = totals["handler_ns"] + totals["refill_ns"] - lines[:, at.IDLE_NS]
+        lost = totals["handler_ns"] + totals["refill_ns"] - lines[:, CPU.idle_ns]
         for name, values in (*totals.items(), ("lost_ns", lost)):
             recorder.add_totals(name, values)
-        for word in (*dict(_TOTALS).values(), at.IDLE_NS):
+        for word in (*dict(_TOTALS).values(), CPU.idle_ns):
             lines[:, word] = 0
-        ack = self._words(at.ACK_HIST, NR_BUCKETS)
-        handler = self._words(at.HANDLER_HIST, NR_BUCKETS)
+        ack = self._words(S.ack_hist, NR_BUCKETS)
+        handler = self._words(S.handler_hist, NR_BUCKETS)
         recorder.merge(ack, handler)
-        by_range, by_all, _, pages = self._words(at.EXECUTED, at.PAGES + 1).tolist()
+        by_range, by_all, _, pages = self._words(S.executed, EXECUTED.words).tolist()
         recorder.counts["do_kernel_range_flush_exec_total"] += by_range
         recorder.counts["do_flush_tlb_all_exec_total"] += by_all
         recorder.counts["flush_tlb_one_kernel_exec_total"] += pages

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.engine.calls import FLUSH_CATEGORIES, Call
-from simulator.engine.compiled.flat import layout as at
-from simulator.engine.compiled.flat import task_words as of
 from simulator.engine.task import Account, LoneTask, Task, TaskCpu
 
 if TYPE_CHECKING:
     from simulator.engine.compiled.flat.call_words import Calls
     from simulator.engine.timeline import Timeline
+from simulator.engine.compiled.flat.state import CALL, RECORD, SPENT, TASK, S
+from simulator.engine.compiled.flat.words import Int64s
 
 __all__ = ("FlatTask", "OnlyTask")
 
-_NOTHING = np.zeros(of.OFF_MAX + 1 - of.SPENT, dtype=np.int64).data
+_NOTHING = np.zeros(SPENT.stop - SPENT.start, dtype=np.int64).data
 
 
 class FlatTask(Task):
@@ -33,18 +33,18 @@ class FlatTask(Task):
     __slots__ = ("_calls", "_categories", "_first", "_first_of_call", "call", "record", "words")
 
     def __init__(
-        self, timeline: Timeline, cpu: TaskCpu, number: int, state: at.Int64s, slot: int,
+        self, timeline: Timeline, cpu: TaskCpu, number: int, state: Int64s, slot: int,
         calls: Calls,
     ) -> None:  # fmt: skip
         super().__init__(timeline, cpu, number)
         self.words = state.data  # plain integers, faster
-        self._first = int(state[at.TASKS]) + of.WORDS * slot
-        self._first_of_call = int(state[at.CALLS]) + at.CALL_WORDS * slot
+        self._first = int(state[S.tasks]) + TASK.words * slot
+        self._first_of_call = int(state[S.calls]) + CALL.words * slot
         self._calls = calls
         self._categories = FLUSH_CATEGORIES
-        self.words[self._first + of.NUMBER] = number
+        self.words[self._first + TASK.task] = number
         #: The record of its last broadcast, a row of FLUSH_COLUMNS.
-        self.record = self.words[self._first + of.RECORD : self._first + of.SLOWEST + 1]
+        self.record = self.words[self._first + RECORD.start : self._first + RECORD.stop]
         self.call: Call | None = None  # what compiled code was told that broadcasts run
 
     def tell(self, call: Call) -> None:
@@ -53,7 +53,7 @@ class FlatTask(Task):
             self.settle()
             self._categories = call.categories
         first = self._first_of_call
-        self.words[first : first + at.CALL_WORDS] = self._calls.words(call)
+        self.words[first : first + CALL.words] = self._calls.words(call)
         self.call = call
 
     def accounts(self) -> list[Account]:
@@ -64,16 +64,16 @@ class FlatTask(Task):
     def hand_over(self, number: int) -> None:
         """End, and let another task go on here, as :meth:`Task.hand_over` does."""
         super().hand_over(number)
-        self.words[self._first + of.NUMBER] = number
+        self.words[self._first + TASK.task] = number
 
     def settle(self) -> None:
         """Take over what compiled code has added up."""
-        first, last = self._first + of.SPENT, self._first + of.OFF_MAX
-        *spent_ns, off_max_ns = self.words[first : last + 1]
+        spent = slice(self._first + SPENT.start, self._first + SPENT.stop)
+        *spent_ns, off_max_ns = self.words[spent]
         for category, ns in zip((*self._categories, "interrupted"), spent_ns, strict=True):
             self.time_by[category] += ns
         self.irqs_off_max_ns = max(self.irqs_off_max_ns, off_max_ns)
-        self.words[first : last + 1] = _NOTHING
+        self.words[spent] = _NOTHING
 
 
 class OnlyTask(LoneTask, FlatTask):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.engine.calls import Call
-from simulator.engine.compiled.flat import layout as at
+from simulator.engine.compiled.flat.state import CALL
 from simulator.trace.words import KINDS, Words
 
 __all__ = ("Calls", "call_words")
@@ -23,13 +23,13 @@ _MOST = 1024
 def call_words(call: Call, reasons: Words) -> memoryview:
     """Return a call as the ``CALL_WORDS`` of the flat state."""
     kind = KINDS.index(call.kind)
-    words = np.zeros(at.CALL_WORDS, dtype=np.int64)
-    words[at.RUN_NS] = call.run_ns
-    words[at.REFILL_OF_CALL] = call.refill_ns
-    words[at.FUNCTION] = kind
-    words[at.PAGES] = call.pages if kind == _RANGE else 0
-    words[at.REASON] = reasons[call.reason]
-    words[at.PAGES_ASKED] = call.pages
+    words = np.zeros(CALL.words, dtype=np.int64)
+    words[CALL.run_ns] = call.run_ns
+    words[CALL.refill_ns] = call.refill_ns
+    words[CALL.kind] = kind
+    words[CALL.pages] = call.pages if kind == _RANGE else 0
+    words[CALL.reason] = reasons[call.reason]
+    words[CALL.pages_asked] = call.pages
     return words.data
 
 
@@ -49,7 +49,7 @@ class Calls:
             if len(self._made) >= _MOST:
                 self._made.clear()  # kernel code that makes each one anew
             made = self._made[id(call)] = call, words
-            self._recorded[words[at.REASON], words[at.FUNCTION], words[at.PAGES_ASKED]] = words
+            self._recorded[words[CALL.reason], words[CALL.kind], words[CALL.pages_asked]] = words
         return made[1]
 
     def recorded(self, reason: int, kind: int, pages: int) -> memoryview:

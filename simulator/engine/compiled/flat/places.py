@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from simulator.engine.compiled.flat import layout as at
-from simulator.engine.compiled.flat import task_words as of
-from simulator.engine.compiled.flat.layout import Int64s
+from simulator.engine.compiled.flat.state import CPU, TASK, S
+from simulator.engine.compiled.flat.words import Int64s
 from simulator.engine.compiled.jit import inlined
 
 __all__ = ("index", "line_of", "part", "words_of")
@@ -37,10 +36,10 @@ def part(s: Int64s, word: int) -> int:
 @inlined
 def line_of(s: Int64s, cpu: int) -> int:
     """Return where the words of a CPU begin (``CPUS``)."""
-    return index(s[at.CPUS] + at.CPU_WORDS * cpu)
+    return index(s[S.cpus] + CPU.words * cpu)
 
 
 @inlined
 def words_of(s: Int64s, slot: int) -> int:
     """Return where the words of a task begin (``TASKS``)."""
-    return index(s[at.TASKS] + of.WORDS * slot)
+    return index(s[S.tasks] + TASK.words * slot)

@@ -9,9 +9,10 @@ released, with interrupts on.
 
 from __future__ import annotations
 
-from simulator.engine.compiled.flat import layout as at
-from simulator.engine.compiled.flat.layout import Int64s
+from simulator.engine.compiled.flat.machine import M
 from simulator.engine.compiled.flat.places import index, part
+from simulator.engine.compiled.flat.state import S
+from simulator.engine.compiled.flat.words import Int64s
 from simulator.engine.compiled.jit import compiled
 
 __all__ = ("BLOCKED", "DONE", "IN_SPIN", "IN_WORK", "acks")
@@ -39,12 +40,12 @@ def acks(
     BLOCKED (not released yet), or, for a handler that starts at ``handler_ns``,
     IN_WORK (the time is then what remains of reading a csd) or IN_SPIN.
     """
-    n = m[at.NR_CPUS]
+    n = m[M.nr_cpus]
     row = index(slot * n)
     release, acked, read = (
-        part(s, at.RELEASE) + row,
-        part(s, at.ACKED) + row,
-        part(s, at.READ_NS) + row,
+        part(s, S.released) + row,
+        part(s, S.acked) + row,
+        part(s, S.read_ns) + row,
     )
     while True:
         # An interrupt at the very end of the work before is taken before the spin.

@@ -5,16 +5,17 @@ How a lazy CPU answers an interrupt
 
 The rules of :mod:`simulator.engine.cpu` for a CPU without a task, computed at
 once: in which state the interrupt finds it, and when its handler starts.
-``m`` is the machine, ``s`` the state, see :mod:`simulator.engine.compiled.flat.layout`.
+``m`` is the machine, ``s`` the state, see :mod:`simulator.engine.compiled.flat`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from simulator.engine.compiled.flat import layout as at
-from simulator.engine.compiled.flat.layout import Int64s
+from simulator.engine.compiled.flat.machine import IDLE_STATE, SPELL, SPELLS, M
 from simulator.engine.compiled.flat.places import index, line_of, part
+from simulator.engine.compiled.flat.state import CPU, FOUND, S
+from simulator.engine.compiled.flat.words import Int64s
 from simulator.engine.compiled.jit import compiled, inlined
 from simulator.engine.compiled.rules.draws import below, mix64, quantile
 
@@ -29,28 +30,28 @@ _ONE = np.uint64(1)
 @inlined
 def _frame(m: Int64s, kind: int, cpu: int, t_ns: int) -> tuple[int, np.uint64]:
     # The frame of a class of spells that a time is in: when it began, and its draw.
-    row = at.SPELLS + kind * at.SPELL_WORDS
-    frame_ns = m[row + at.FRAME]
-    since_ns = t_ns + m[m[at.PHASES] + kind * m[at.NR_CPUS] + cpu]
+    row = M.spells + kind * SPELL.words
+    frame_ns = m[row + SPELL.frame_ns]
+    since_ns = t_ns + m[m[M.phases] + kind * m[M.nr_cpus] + cpu]
     frame = since_ns // frame_ns
-    x = mix64(mix64(np.uint64(m[row + at.KEY]) + np.uint64(frame)) + np.uint64(cpu))
+    x = mix64(mix64(np.uint64(m[row + SPELL.key]) + np.uint64(frame)) + np.uint64(cpu))
     return t_ns - (since_ns - frame * frame_ns), x
 
 
 @inlined
 def _has_spell(m: Int64s, kind: int, x: np.uint64) -> np.bool:
-    threshold = m[at.SPELLS + kind * at.SPELL_WORDS + at.THRESHOLD]
+    threshold = m[M.spells + kind * SPELL.words + SPELL.threshold]
     return (x >> _ONE) < np.uint64(threshold)
 
 
 @inlined
 def _spell_in(m: Int64s, kind: int, x: np.uint64) -> tuple[int, int]:
     # Start and end of the spell of a frame, from its beginning.
-    row = at.SPELLS + kind * at.SPELL_WORDS
-    frame_ns = m[row + at.FRAME]
-    start_ns = below(mix64(x ^ np.uint64(m[at.START_KEY])), frame_ns)
-    drawn = quantile(m, m[row + at.LENGTH], mix64(x ^ np.uint64(m[at.LENGTH_KEY])))
-    end_ns = start_ns + ((drawn * m[row + at.MEAN] + (1 << 25)) >> 26)
+    row = M.spells + kind * SPELL.words
+    frame_ns = m[row + SPELL.frame_ns]
+    start_ns = below(mix64(x ^ np.uint64(m[M.start_key])), frame_ns)
+    drawn = quantile(m, m[row + SPELL.length], mix64(x ^ np.uint64(m[M.length_key])))
+    end_ns = start_ns + ((drawn * m[row + SPELL.mean_fp] + (1 << 25)) >> 26)
     return int(start_ns), int(min(end_ns, frame_ns))
 
 
@@ -58,38 +59,38 @@ def _spell_in(m: Int64s, kind: int, x: np.uint64) -> tuple[int, int]:
 def _look_up_idle(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
     # Idle spells are whole frames; one may have begun a frame earlier.
     line = line_of(s, cpu)
-    begin_ns, x = _frame(m, at.SPELL_IDLE, cpu, t_ns)
-    frame_ns = m[at.SPELLS + at.SPELL_IDLE * at.SPELL_WORDS + at.FRAME]
-    s[line + at.IDLE_KNOWN_UNTIL] = begin_ns + frame_ns
-    if not _has_spell(m, at.SPELL_IDLE, x):
-        s[line + at.IDLE_BEGIN] = -1
+    begin_ns, x = _frame(m, SPELLS.idle, cpu, t_ns)
+    frame_ns = m[M.spells + SPELLS.idle * SPELL.words + SPELL.frame_ns]
+    s[line + CPU.idle_known_until_ns] = begin_ns + frame_ns
+    if not _has_spell(m, SPELLS.idle, x):
+        s[line + CPU.idle_begin_ns] = -1
         return
-    _, before = _frame(m, at.SPELL_IDLE, cpu, begin_ns - 1)
-    if _has_spell(m, at.SPELL_IDLE, before):
+    _, before = _frame(m, SPELLS.idle, cpu, begin_ns - 1)
+    if _has_spell(m, SPELLS.idle, before):
         begin_ns -= frame_ns
-    s[line + at.IDLE_BEGIN] = max(0, begin_ns)
+    s[line + CPU.idle_begin_ns] = max(0, begin_ns)
 
 
 @compiled
 def _look_up_preempted(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
     line = line_of(s, cpu)
-    begin_ns, x = _frame(m, at.SPELL_PREEMPTED, cpu, t_ns)
-    frame_ns = m[at.SPELLS + at.SPELL_PREEMPTED * at.SPELL_WORDS + at.FRAME]
-    s[line + at.PREEMPTED_KNOWN_UNTIL] = begin_ns + frame_ns
-    s[line + at.PREEMPTED_BEGIN] = 0
-    s[line + at.PREEMPTED_END] = 0
-    if _has_spell(m, at.SPELL_PREEMPTED, x):
-        start_ns, end_ns = _spell_in(m, at.SPELL_PREEMPTED, x)
-        s[line + at.PREEMPTED_BEGIN] = begin_ns + start_ns
-        s[line + at.PREEMPTED_END] = begin_ns + end_ns
+    begin_ns, x = _frame(m, SPELLS.preempted, cpu, t_ns)
+    frame_ns = m[M.spells + SPELLS.preempted * SPELL.words + SPELL.frame_ns]
+    s[line + CPU.preempted_known_until_ns] = begin_ns + frame_ns
+    s[line + CPU.preempted_begin_ns] = 0
+    s[line + CPU.preempted_end_ns] = 0
+    if _has_spell(m, SPELLS.preempted, x):
+        start_ns, end_ns = _spell_in(m, SPELLS.preempted, x)
+        s[line + CPU.preempted_begin_ns] = begin_ns + start_ns
+        s[line + CPU.preempted_end_ns] = begin_ns + end_ns
 
 
 @compiled
 def depth(m: Int64s, idle_ns: int) -> int:
     """Return the number of the deepest C-state whose residency fits, or of the first."""
     found = 0
-    for state in range(m[at.NR_IDLE_STATES]):
-        if m[m[at.IDLE_STATES] + 3 * state + 1] <= idle_ns:
+    for state in range(m[M.nr_idle_states]):
+        if m[m[M.idle_states] + IDLE_STATE.words * state + IDLE_STATE.residency_ns] <= idle_ns:
             found = state
     return found
 
@@ -98,10 +99,10 @@ def depth(m: Int64s, idle_ns: int) -> int:
 def _idle_state(m: Int64s, s: Int64s, cpu: int, t_ns: int, busy_until_ns: int) -> int:
     # The number of the C-state that a lazy CPU has reached; -1: it is not idle.
     line = line_of(s, cpu)
-    if t_ns >= s[line + at.IDLE_KNOWN_UNTIL]:
+    if t_ns >= s[line + CPU.idle_known_until_ns]:
         _look_up_idle(m, s, cpu, t_ns)
     found = -1
-    begin_ns = s[line + at.IDLE_BEGIN]
+    begin_ns = s[line + CPU.idle_begin_ns]
     if begin_ns >= 0:
         found = depth(m, t_ns - max(begin_ns, busy_until_ns))
     return found
@@ -110,17 +111,17 @@ def _idle_state(m: Int64s, s: Int64s, cpu: int, t_ns: int, busy_until_ns: int) -
 @inlined
 def off_draw(m: Int64s, cpu: int, t_ns: int) -> np.uint64:
     """Return the draw (uint64) of the frame of irq-off spells that a time is in."""
-    _, x = _frame(m, at.SPELL_IRQS_OFF, cpu, t_ns)
+    _, x = _frame(m, SPELLS.irqs_off, cpu, t_ns)
     return x
 
 
 @compiled
 def off_draws(m: Int64s, s: Int64s, times: int, draws: int) -> None:
     """Write the off_draw() of every CPU, each at its own time, both in rows of the state."""
-    frame_ns = np.float64(m[at.SPELLS + at.SPELL_IRQS_OFF * at.SPELL_WORDS + at.FRAME])
-    key = np.uint64(m[at.SPELLS + at.SPELL_IRQS_OFF * at.SPELL_WORDS + at.KEY])
-    n = m[at.NR_CPUS]
-    phases = m[at.PHASES] + at.SPELL_IRQS_OFF * n
+    frame_ns = np.float64(m[M.spells + SPELLS.irqs_off * SPELL.words + SPELL.frame_ns])
+    key = np.uint64(m[M.spells + SPELLS.irqs_off * SPELL.words + SPELL.key])
+    n = m[M.nr_cpus]
+    phases = m[M.phases] + SPELLS.irqs_off * n
     phase_ns, t_ns, drawn = m[phases : phases + n], s[times : times + n], s[draws : draws + n]
     for cpu in range(n):
         # No integer division, which LLVM does not vectorise. Times are below 2**53, so that no
@@ -139,44 +140,44 @@ def answer(
     ``off`` is the off_draw() of its arrival.
     """
     line = line_of(s, cpu)
-    busy_until_ns = s[line + at.BUSY_UNTIL]
-    state = at.RUNNING
+    busy_until_ns = s[line + CPU.busy_until_ns]
+    state = FOUND.running
     start_ns = arrive_ns
     if busy_until_ns > arrive_ns:
-        if s[line + at.STATE] == at.IDLE:
-            state = at.IDLE
+        if s[line + CPU.state] == FOUND.idle:
+            state = FOUND.idle
         start_ns = busy_until_ns
     else:
         idle = _idle_state(m, s, cpu, arrive_ns, busy_until_ns)
         if idle >= 0:
-            state = at.IDLE
+            state = FOUND.idle
             if not polled:
-                start_ns += m[m[at.IDLE_STATES] + 3 * idle]
+                start_ns += m[m[M.idle_states] + IDLE_STATE.words * idle + IDLE_STATE.exit_ns]
         else:
-            if arrive_ns >= s[line + at.PREEMPTED_KNOWN_UNTIL]:
+            if arrive_ns >= s[line + CPU.preempted_known_until_ns]:
                 _look_up_preempted(m, s, cpu, arrive_ns)
-            if s[line + at.PREEMPTED_BEGIN] <= arrive_ns < s[line + at.PREEMPTED_END]:
-                state = at.PREEMPTED
-                start_ns = s[line + at.PREEMPTED_END]
+            if s[line + CPU.preempted_begin_ns] <= arrive_ns < s[line + CPU.preempted_end_ns]:
+                state = FOUND.preempted
+                start_ns = s[line + CPU.preempted_end_ns]
                 off = off_draw(m, cpu, start_ns)
-            if _has_spell(m, at.SPELL_IRQS_OFF, off):
-                begin_ns, _ = _frame(m, at.SPELL_IRQS_OFF, cpu, start_ns)
-                off_ns, on_ns = _spell_in(m, at.SPELL_IRQS_OFF, off)
+            if _has_spell(m, SPELLS.irqs_off, off):
+                begin_ns, _ = _frame(m, SPELLS.irqs_off, cpu, start_ns)
+                off_ns, on_ns = _spell_in(m, SPELLS.irqs_off, off)
                 if begin_ns + off_ns <= start_ns < begin_ns + on_ns:
                     start_ns = begin_ns + on_ns
-                    if state == at.RUNNING:
-                        state = at.IRQS_OFF
+                    if state == FOUND.running:
+                        state = FOUND.irqs_off
     return state, start_ns
 
 
 @inlined
 def polls(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> bool:
     """Return whether a lazy CPU idles polling at a time."""
-    busy_until_ns = s[line_of(s, cpu) + at.BUSY_UNTIL]
+    busy_until_ns = s[line_of(s, cpu) + CPU.busy_until_ns]
     found = -1
     if busy_until_ns <= t_ns:
         found = _idle_state(m, s, cpu, t_ns, busy_until_ns)
-    return found >= 0 and m[m[at.IDLE_STATES] + 3 * found + 2] == 1
+    return found >= 0 and m[m[M.idle_states] + IDLE_STATE.words * found + IDLE_STATE.polling] == 1
 
 
 @inlined
@@ -193,13 +194,13 @@ def count(s: Int64s, hist: int, ns: int) -> None:
 @inlined
 def settle(s: Int64s, line: int, state: int, handler_ns: int, refill_ns: int, end_ns: int) -> None:
     """Account for the handler of a lazy CPU, refill apart, which ended at a time."""
-    s[line + at.BUSY_UNTIL] = end_ns
-    s[line + at.STATE] = state
-    s[line + at.HANDLER_NS] += handler_ns
-    count(s, part(s, at.HANDLER_HIST), handler_ns)
-    if state == at.IDLE:
-        s[line + at.IDLE_WOKEN] += 1
-        s[line + at.IDLE_NS] += handler_ns + refill_ns
+    s[line + CPU.busy_until_ns] = end_ns
+    s[line + CPU.state] = state
+    s[line + CPU.handler_ns] += handler_ns
+    count(s, part(s, S.handler_hist), handler_ns)
+    if state == FOUND.idle:
+        s[line + CPU.idle_woken] += 1
+        s[line + CPU.idle_ns] += handler_ns + refill_ns
 
 
 @inlined
@@ -215,26 +216,26 @@ def open_handler(
 ) -> None:
     """Note the handler of a lazy CPU that is going to take the CPU's list."""
     line = line_of(s, cpu)
-    s[line + at.STATE] = state
-    s[line + at.ARRIVE] = arrive_ns
-    s[line + at.START] = start_ns
-    s[line + at.DRAIN] = start_ns + entry_ns
-    s[line + at.TAIL] = start_ns + entry_ns
-    s[line + at.EXIT] = exit_ns
-    s[line + at.REFILL] = 0
+    s[line + CPU.state] = state
+    s[line + CPU.arrive_ns] = arrive_ns
+    s[line + CPU.start_ns] = start_ns
+    s[line + CPU.drain_ns] = start_ns + entry_ns
+    s[line + CPU.tail_ns] = start_ns + entry_ns
+    s[line + CPU.exit_ns] = exit_ns
+    s[line + CPU.next_refill_ns] = 0
     if not polled:
-        s[line + at.TAKEN_IPIS] += 1
-    if state == at.IRQS_OFF:
-        s[line + at.IRQS_OFF_DELAY_NS] += start_ns - arrive_ns
+        s[line + CPU.ipis] += 1
+    if state == FOUND.irqs_off:
+        s[line + CPU.irqs_off_delay_ns] += start_ns - arrive_ns
 
 
 @inlined
 def close_handler(s: Int64s, cpu: int) -> None:
     """Finish the handler of a lazy CPU, to whose list nothing can be added any more."""
     line = line_of(s, cpu)
-    end_ns = s[line + at.TAIL] + s[line + at.EXIT]
-    refill_ns = s[line + at.REFILL]
-    settle(s, line, s[line + at.STATE], end_ns - s[line + at.START], refill_ns, end_ns)
-    s[line + at.REFILL_NS] += refill_ns
-    s[line + at.QUEUED] = 0
-    s[line + at.DRAIN] = -1
+    end_ns = s[line + CPU.tail_ns] + s[line + CPU.exit_ns]
+    refill_ns = s[line + CPU.next_refill_ns]
+    settle(s, line, s[line + CPU.state], end_ns - s[line + CPU.start_ns], refill_ns, end_ns)
+    s[line + CPU.refill_ns] += refill_ns
+    s[line + CPU.queued] = 0
+    s[line + CPU.drain_ns] = -1

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.engine.compiled.flat.layout import Int64s
 from simulator.engine.compiled.flat.places import index
+from simulator.engine.compiled.flat.words import Int64s
 from simulator.engine.compiled.jit import inlined
 
 __all__ = ("below", "cost_ns", "mix64", "quantile")

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.engine.compiled.flat import layout as at
-from simulator.engine.compiled.flat.layout import Int8s, Int64s
+from simulator.engine.compiled.flat.machine import COST, MODE, M
 from simulator.engine.compiled.flat.places import part
+from simulator.engine.compiled.flat.state import S
+from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import compiled, inlined
 from simulator.engine.compiled.rules.draws import cost_ns, mix64, quantile
 
@@ -24,14 +25,14 @@ __all__ = ("draw_all", "drawn", "flush_key", "write_order")
 @inlined
 def flush_key(m: Int64s, row: int, initiator: int, nth: int) -> np.uint64:
     """Return the key of a cost's draws for all targets of an initiator's broadcast."""
-    key = np.uint64(m[at.COST_KEYS + row])
+    key = np.uint64(m[M.cost_keys + row])
     return mix64(mix64(key + np.uint64(initiator)) + np.uint64(nth))
 
 
 @inlined
 def drawn(m: Int64s, distance: Int8s, row: int, near: int, key: np.uint64, cpu: int) -> int:
     """Return a drawn cost between the CPU whose distances begin at ``near`` and another one."""
-    base = at.COSTS + row * at.COST_WORDS
+    base = M.costs + row * COST.words
     return cost_ns(m, m[base], m[base + 1 + distance[near + cpu]], key, cpu)
 
 
@@ -54,8 +55,8 @@ def draw_all(
     In three loops, of which LLVM vectorises all but the one that looks the table up;
     one by one, draws take twice the time.
     """
-    n = m[at.NR_CPUS]
-    base = at.COSTS + row * at.COST_WORDS
+    n = m[M.nr_cpus]
+    base = M.costs + row * COST.words
     table = m[base]
     mean_fp = m[base + 1], m[base + 2], m[base + 3], m[base + 4]
     drawn_ns = s[place : place + n]
@@ -76,15 +77,15 @@ def draw_all(
 @inlined
 def _put(s: Int64s, nr: int, cpu: int, begins: bool) -> None:
     # The next destination, and whether a write begins with it.
-    s[part(s, at.ORDER) + nr] = cpu
-    s[part(s, at.BEGINS) + nr] = begins
+    s[part(s, S.order) + nr] = cpu
+    s[part(s, S.begins) + nr] = begins
 
 
 @compiled
 def _order_all(m: Int64s, s: Int64s, me: int) -> None:
     # The shorthand: one write to all others.
     nr = 0
-    for cpu in range(m[at.NR_CPUS]):
+    for cpu in range(m[M.nr_cpus]):
         if cpu != me:
             _put(s, nr, cpu, nr == 0)
             nr += 1
@@ -94,7 +95,7 @@ def _order_all(m: Int64s, s: Int64s, me: int) -> None:
 def _order_by_cluster(m: Int64s, s: Int64s, sent: int) -> None:
     # A cluster is written when the walk meets its first CPU.
     nr = 0
-    for cpu in range(m[at.NR_CPUS]):
+    for cpu in range(m[M.nr_cpus]):
         if s[sent + cpu] == 1:
             begins = True
             other = cpu
@@ -104,8 +105,8 @@ def _order_by_cluster(m: Int64s, s: Int64s, sent: int) -> None:
                     begins = False
                     nr += 1
                     s[sent + other] = 2  # written
-                other = m[m[at.NEXT_IN_CLUSTER] + other]
-    for cpu in range(m[at.NR_CPUS]):
+                other = m[m[M.next_in_cluster] + other]
+    for cpu in range(m[M.nr_cpus]):
         if s[sent + cpu] == 2:
             s[sent + cpu] = 1
 
@@ -116,9 +117,9 @@ def _order_by_span(m: Int64s, s: Int64s, sent: int) -> None:
     nr = 0
     low = -1
     high = -1
-    for cpu in range(m[at.NR_CPUS]):
+    for cpu in range(m[M.nr_cpus]):
         if s[sent + cpu]:
-            this = m[m[at.APIC] + cpu]
+            this = m[m[M.apic] + cpu]
             begins = False
             if nr > 0 and this < low and high - this < 128:
                 low = this
@@ -135,15 +136,15 @@ def _order_by_span(m: Int64s, s: Int64s, sent: int) -> None:
 @compiled
 def write_order(m: Int64s, s: Int64s, row: int, me: int) -> int:
     """Order the destinations that a row of ``SENT`` names; return how many there are."""
-    n, sent = m[at.NR_CPUS], s[at.SENT] + row
+    n, sent = m[M.nr_cpus], s[S.sent] + row
     nr = 0
     for cpu in range(n):
         nr += s[sent + cpu]
-    if m[at.SHORTHAND] and nr == n - 1:
+    if m[M.shorthand] and nr == n - 1:
         _order_all(m, s, me)
-    elif m[at.MODE] == at.CLUSTER:
+    elif m[M.mode] == MODE.x2apic_cluster:
         _order_by_cluster(m, s, sent)
-    elif m[at.MODE] == at.HYPERCALL:
+    elif m[M.mode] == MODE.kvm_hypercall:
         _order_by_span(m, s, sent)
     else:
         at_cpu = 0

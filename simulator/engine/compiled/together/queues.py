@@ -22,7 +22,7 @@ and what is enqueued later goes behind in a list, so it cannot change when an
 earlier csd is released.
 
 ``m`` is the machine, ``s`` the state (see
-:mod:`simulator.engine.compiled.flat.layout`), ``distance`` [nr_cpus * nr_cpus].
+:mod:`simulator.engine.compiled.flat`), ``distance`` [nr_cpus * nr_cpus].
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from typing import Final
 import numpy as np
 
 from simulator.engine import keys
-from simulator.engine.compiled.flat import layout as at
-from simulator.engine.compiled.flat import task_words as of
-from simulator.engine.compiled.flat.layout import Int8s, Int64s
+from simulator.engine.compiled.flat.machine import COSTS, M
 from simulator.engine.compiled.flat.places import index, line_of, part, words_of
+from simulator.engine.compiled.flat.state import CALL, CPU, EXECUTED, HANDLER, TASK, S
+from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import compiled, inlined
 from simulator.engine.compiled.rules.answers import (
     answer,
@@ -55,17 +55,17 @@ _KEY_BITS: Final = keys.KEY_BITS
 @compiled
 def walk(m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, start_ns: int) -> int:
     """Register when the initiator in a slot enqueues on every other CPU; return the end."""
-    n = m[at.NR_CPUS]
-    s[part(s, at.UNRELEASED) + slot] = n - 1
-    place = s[at.WALKING] + s[at.NR_WALKING]
-    s[at.NR_WALKING] += 1
-    while place > s[at.WALKING] and s[place - 1] > slot:
+    n = m[M.nr_cpus]
+    s[part(s, S.unreleased) + slot] = n - 1
+    place = s[S.walking] + s[S.nr_walking]
+    s[S.nr_walking] += 1
+    while place > s[S.walking] and s[place - 1] > slot:
         s[place] = s[place - 1]
         place -= 1
     s[place] = slot
-    reg, release = part(s, at.REG) + index(slot * n), part(s, at.RELEASE) + index(slot * n)
-    draw_all(m, s, distance, at.ENQUEUE, me, nth, reg)
-    t_ns = start_ns + m[at.BASE_NS]
+    reg, release = part(s, S.registered) + index(slot * n), part(s, S.released) + index(slot * n)
+    draw_all(m, s, distance, COSTS.enqueue, me, nth, reg)
+    t_ns = start_ns + m[M.base_ns]
     for cpu in range(n):
         if cpu != me:
             t_ns += s[reg + cpu]
@@ -78,8 +78,8 @@ def walk(m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, st
 @compiled
 def shift(m: Int64s, s: Int64s, slot: int, from_ns: int, by_ns: int) -> None:
     """Move what an initiator has not enqueued yet at a time: a handler runs on its CPU."""
-    first = s[at.REG] + slot * m[at.NR_CPUS]
-    for i in range(first, first + m[at.NR_CPUS]):
+    first = s[S.registered] + slot * m[M.nr_cpus]
+    for i in range(first, first + m[M.nr_cpus]):
         if s[i] >= from_ns:
             s[i] += by_ns
 
@@ -87,46 +87,46 @@ def shift(m: Int64s, s: Int64s, slot: int, from_ns: int, by_ns: int) -> None:
 @inlined
 def _released(s: Int64s, line: int, cell: int, slot: int) -> None:
     # The next csd of the list of a lazy CPU's handler runs.
-    call = part(s, at.CALLS) + at.CALL_WORDS * index(slot)
-    s[line + at.TAIL] += s[call + at.RUN_NS]
-    s[line + at.REFILL] = max(s[line + at.REFILL], s[call + at.REFILL_OF_CALL])
-    s[part(s, at.RELEASE) + cell] = s[line + at.TAIL]
-    s[part(s, at.UNRELEASED) + index(slot)] -= 1
-    s[part(s, at.ARRIVED) + cell] = s[line + at.ARRIVE]
-    s[part(s, at.STARTED) + cell] = s[line + at.START]
-    s[part(s, at.FOUND) + cell] = s[line + at.STATE]
-    count(s, part(s, at.ACK_HIST), s[line + at.TAIL] - s[part(s, at.ENQUEUED) + cell])
-    s[part(s, at.EXECUTED) + s[call + at.FUNCTION]] += 1
-    s[part(s, at.EXECUTED) + at.PAGES] += s[call + at.PAGES]
+    call = part(s, S.calls) + CALL.words * index(slot)
+    s[line + CPU.tail_ns] += s[call + CALL.run_ns]
+    s[line + CPU.next_refill_ns] = max(s[line + CPU.next_refill_ns], s[call + CALL.refill_ns])
+    s[part(s, S.released) + cell] = s[line + CPU.tail_ns]
+    s[part(s, S.unreleased) + index(slot)] -= 1
+    s[part(s, S.arrived) + cell] = s[line + CPU.arrive_ns]
+    s[part(s, S.started) + cell] = s[line + CPU.start_ns]
+    s[part(s, S.found) + cell] = s[line + CPU.state]
+    count(s, part(s, S.ack_hist), s[line + CPU.tail_ns] - s[part(s, S.enqueued) + cell])
+    s[part(s, S.executed) + s[call + CALL.kind]] += 1
+    s[part(s, S.executed) + EXECUTED.pages] += s[call + CALL.pages]
 
 
 @inlined
 def _enqueue(m: Int64s, s: Int64s, cpu: int, slot: int) -> None:
     # Commit one registered csd; all that comes before it on this CPU is committed.
     line = line_of(s, cpu)
-    cell = index(slot * m[at.NR_CPUS] + cpu)
-    t_ns = s[part(s, at.REG) + cell]
-    s[part(s, at.REG) + cell] = -1
-    s[part(s, at.ENQUEUED) + cell] = t_ns
-    drain_ns = s[line + at.DRAIN]
+    cell = index(slot * m[M.nr_cpus] + cpu)
+    t_ns = s[part(s, S.registered) + cell]
+    s[part(s, S.registered) + cell] = -1
+    s[part(s, S.enqueued) + cell] = t_ns
+    drain_ns = s[line + CPU.drain_ns]
     if 0 <= drain_ns <= t_ns:
         close_handler(s, cpu)
-    s[part(s, at.SENT) + cell] = s[line + at.QUEUED] == 0
-    s[part(s, at.SENT_NS) + cell] = -1
-    s[part(s, at.QUEUE) + cpu * s[at.NR_SLOTS] + s[line + at.QUEUED]] = slot
-    s[line + at.QUEUED] += 1
-    if s[line + at.DRAIN] >= 0:
+    s[part(s, S.sent) + cell] = s[line + CPU.queued] == 0
+    s[part(s, S.sent_ns) + cell] = -1
+    s[part(s, S.queue) + cpu * s[S.nr_slots] + s[line + CPU.queued]] = slot
+    s[line + CPU.queued] += 1
+    if s[line + CPU.drain_ns] >= 0:
         _released(s, line, cell, slot)
 
 
 @compiled
 def _enqueue_before(m: Int64s, s: Int64s, cpu: int, until_ns: int, until_slot: int) -> None:
     # Commit what is registered on a CPU before a time, or at it by a slot up to the given one.
-    n = m[at.NR_CPUS]
-    reg, walking, order = part(s, at.REG) + cpu, part(s, at.WALKING), part(s, at.BY_TIME)
+    n = m[M.nr_cpus]
+    reg, walking, order = part(s, S.registered) + cpu, part(s, S.walking), part(s, S.by_time)
     nr = 0
     # Without branches, which nobody could foresee.
-    for k in range(s[at.NR_WALKING]):
+    for k in range(s[S.nr_walking]):
         slot = s[walking + k]
         t_ns = s[index(reg + slot * n)]
         s[order + nr] = slot
@@ -148,16 +148,16 @@ def _enqueue_before(m: Int64s, s: Int64s, cpu: int, until_ns: int, until_slot: i
 def _find_ahead(m: Int64s, s: Int64s, slot: int) -> None:
     # On which CPUs anything is registered before a walk's own csd. Few are: who began earlier
     # mostly ended earlier. LLVM vectorises this.
-    n = m[at.NR_CPUS]
-    first = s[at.REG] + slot * n
-    mine, ahead = s[first : first + n], s[s[at.AHEAD] : s[at.AHEAD] + n]
+    n = m[M.nr_cpus]
+    first = s[S.registered] + slot * n
+    mine, ahead = s[first : first + n], s[s[S.ahead] : s[S.ahead] + n]
     for cpu in range(n):
         ahead[cpu] = 0
-    for k in range(s[at.NR_WALKING]):
-        other = s[part(s, at.WALKING) + k]
+    for k in range(s[S.nr_walking]):
+        other = s[part(s, S.walking) + k]
         if other != slot:
             earlier = np.int64(other < slot)  # at the same time, the lower slot comes first
-            first = s[at.REG] + other * n
+            first = s[S.registered] + other * n
             theirs = s[first : first + n]
             for cpu in range(n):
                 before = theirs[cpu] < mine[cpu] + earlier
@@ -167,9 +167,9 @@ def _find_ahead(m: Int64s, s: Int64s, slot: int) -> None:
 @compiled
 def commit(m: Int64s, s: Int64s, slot: int, me: int) -> int:
     """Commit a whole walk, and what other walks did before it; return the IPIs needed."""
-    n = m[at.NR_CPUS]
+    n = m[M.nr_cpus]
     row = index(slot * n)
-    reg, sent, ahead = part(s, at.REG) + row, part(s, at.SENT) + row, part(s, at.AHEAD)
+    reg, sent, ahead = part(s, S.registered) + row, part(s, S.sent) + row, part(s, S.ahead)
     nr = 0
     s[sent + me] = 0
     _find_ahead(m, s, slot)
@@ -184,8 +184,8 @@ def commit(m: Int64s, s: Int64s, slot: int, me: int) -> int:
                 _enqueue(m, s, cpu, slot)
         nr += s[sent + cpu]
     # This one does not walk any more.
-    s[at.NR_WALKING] -= 1
-    for i in range(s[at.WALKING], s[at.WALKING] + s[at.NR_WALKING]):
+    s[S.nr_walking] -= 1
+    for i in range(s[S.walking], s[S.walking] + s[S.nr_walking]):
         if s[i] >= slot:
             s[i] = s[i + 1]
     return nr
@@ -201,48 +201,48 @@ def send(
     Returns the time of the last one, how many there are and the number of ICR
     writes.  Those of CPUs with a task arrive as events (``KEYS``).
     """
-    n = m[at.NR_CPUS]
+    n = m[M.nr_cpus]
     row = index(slot * n)
     near = me * n
     t_ns = now_ns
     writes = 0
     polled = line_ns >= 0
     nr = write_order(m, s, row, me)
-    inject_key = flush_key(m, at.INJECT, me, nth)
-    deliver_key = flush_key(m, at.DELIVER, me, nth)
-    entry_key = flush_key(m, at.ENTRY, me, nth)
-    exit_key = flush_key(m, at.EXIT_COST, me, nth)
+    inject_key = flush_key(m, COSTS.inject, me, nth)
+    deliver_key = flush_key(m, COSTS.deliver, me, nth)
+    entry_key = flush_key(m, COSTS.handler_entry, me, nth)
+    exit_key = flush_key(m, COSTS.handler_exit, me, nth)
     for i in range(nr):
-        cpu = index(s[part(s, at.ORDER) + i])
+        cpu = index(s[part(s, S.order) + i])
         if polled:
-            s[part(s, at.SENT) + row + cpu] = 0
+            s[part(s, S.sent) + row + cpu] = 0
             arrive_ns = t_ns + max(1, line_ns)
-            entry_ns = m[at.POLL_WAKE_NS]
+            entry_ns = m[M.poll_wake_ns]
         else:
-            if s[part(s, at.BEGINS) + i]:
-                t_ns += m[at.SEND_NS]
+            if s[part(s, S.begins) + i]:
+                t_ns += m[M.send_ns]
                 writes += 1
-            t_ns += drawn(m, distance, at.INJECT, near, inject_key, cpu)
-            arrive_ns = t_ns + max(1, drawn(m, distance, at.DELIVER, near, deliver_key, cpu))
-            entry_ns = max(1, drawn(m, distance, at.ENTRY, near, entry_key, cpu))
-        exit_ns = drawn(m, distance, at.EXIT_COST, near, exit_key, cpu)
+            t_ns += drawn(m, distance, COSTS.inject, near, inject_key, cpu)
+            arrive_ns = t_ns + max(1, drawn(m, distance, COSTS.deliver, near, deliver_key, cpu))
+            entry_ns = max(1, drawn(m, distance, COSTS.handler_entry, near, entry_key, cpu))
+        exit_ns = drawn(m, distance, COSTS.handler_exit, near, exit_key, cpu)
         line = line_of(s, cpu)
         send_ns = -1 if polled else t_ns
-        s[part(s, at.SENT_NS) + row + cpu] = send_ns
-        if s[line + at.EAGER]:
-            s[line + at.ARRIVE] = arrive_ns
-            s[line + at.EXIT] = exit_ns
-            eager = s[line + at.EAGER] - 1
+        s[part(s, S.sent_ns) + row + cpu] = send_ns
+        if s[line + CPU.eager]:
+            s[line + CPU.arrive_ns] = arrive_ns
+            s[line + CPU.exit_ns] = exit_ns
+            eager = s[line + CPU.eager] - 1
             words = words_of(s, eager)
-            s[words + of.ENTRY_NS] = entry_ns
-            s[words + of.POLLED] = polled
-            s[words + of.HANDLER] = of.COMING
-            s[part(s, at.KEYS) + 2 * eager + 1] = arrive_ns << _KEY_BITS | _ARRIVAL | cpu
+            s[words + TASK.entry_ns] = entry_ns
+            s[words + TASK.polled] = polled
+            s[words + TASK.handler] = HANDLER.coming
+            s[part(s, S.keys) + 2 * eager + 1] = arrive_ns << _KEY_BITS | _ARRIVAL | cpu
             continue
         state, begin_ns = answer(m, s, cpu, arrive_ns, off_draw(m, cpu, arrive_ns), polled)
         open_handler(s, cpu, state, arrive_ns, begin_ns, entry_ns, exit_ns, polled)
-        for k in range(s[line + at.QUEUED]):
-            other = s[part(s, at.QUEUE) + cpu * s[at.NR_SLOTS] + k]
+        for k in range(s[line + CPU.queued]):
+            other = s[part(s, S.queue) + cpu * s[S.nr_slots] + k]
             _released(s, line, index(other * n + cpu), other)
     return t_ns, nr, writes
 
@@ -252,19 +252,19 @@ def drain(m: Int64s, s: Int64s, cpu: int, drain_ns: int, state: int) -> None:
     """Let the handler of a CPU with a task take its list and run the calls (``TAIL``)."""
     _enqueue_before(m, s, cpu, drain_ns, -1)
     line = line_of(s, cpu)
-    s[line + at.TAIL] = drain_ns
-    s[line + at.STATE] = state
-    s[line + at.REFILL] = 0
-    nr = s[line + at.QUEUED]
-    s[line + at.QUEUED] = 0
+    s[line + CPU.tail_ns] = drain_ns
+    s[line + CPU.state] = state
+    s[line + CPU.next_refill_ns] = 0
+    nr = s[line + CPU.queued]
+    s[line + CPU.queued] = 0
     for k in range(nr):
-        slot = s[part(s, at.QUEUE) + cpu * s[at.NR_SLOTS] + k]
-        _released(s, line, index(slot * m[at.NR_CPUS] + cpu), slot)
+        slot = s[part(s, S.queue) + cpu * s[S.nr_slots] + k]
+        _released(s, line, index(slot * m[M.nr_cpus] + cpu), slot)
 
 
 @compiled
 def close_all(m: Int64s, s: Int64s) -> None:
     """Finish the handlers of all lazy CPUs: a phase has ended."""
-    for cpu in range(m[at.NR_CPUS]):
-        if s[line_of(s, cpu) + at.DRAIN] >= 0:
+    for cpu in range(m[M.nr_cpus]):
+        if s[line_of(s, cpu) + CPU.drain_ns] >= 0:
             close_handler(s, cpu)

@@ -19,10 +19,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.engine.compiled.alone.replay import ipi_rows
-from simulator.engine.compiled.flat import layout as at
-from simulator.engine.compiled.flat import task_words as of
 from simulator.engine.compiled.flat.call_words import Calls
+from simulator.engine.compiled.flat.machine import M
+from simulator.engine.compiled.flat.seen import ipi_rows
+from simulator.engine.compiled.flat.state import (
+    CALL,
+    CPU,
+    HANDLER,
+    NEVER,
+    STAGE,
+    TASK,
+    TOLD,
+    S,
+    new_state,
+)
+from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import wrapping
 from simulator.engine.compiled.together.stages import advance, begin
 from simulator.engine.keys import KEY_BITS, Order
@@ -37,17 +48,15 @@ _EVERY = 512  # broadcasts of each task
 class _Checkpoint:
     # Before a broadcast: the state but for its histograms, and how many rows had been told.
     flush: int
-    before_histograms: at.Int64s
-    after_histograms: at.Int64s
+    before_histograms: Int64s
+    after_histograms: Int64s
     nr_told: int
 
 
 class SharedCheckpoints:
     """The state of a phase of several tasks, now and then."""
 
-    def __init__(
-        self, machine: at.Int64s, state: at.Int64s, distance: at.Int8s, calls: Calls
-    ) -> None:
+    def __init__(self, machine: Int64s, state: Int64s, distance: Int8s, calls: Calls) -> None:
         self._machine = machine
         self._state = state
         self._distance = distance
@@ -64,13 +73,13 @@ class SharedCheckpoints:
     def keep(self, flush: int) -> None:
         """Keep the state before a broadcast."""
         state = self._state
-        before = state[: state[at.ACK_HIST]].copy()
-        after = state[state[at.EXECUTED] : state[at.TOLD]].copy()
-        nr_told = len(self._told) // at.TOLD_WORDS
+        before = state[: state[S.ack_hist]].copy()
+        after = state[state[S.executed] : state[S.told]].copy()
+        nr_told = len(self._told) // TOLD.words
         self._kept.append(_Checkpoint(flush, before, after, nr_told))
-        self.due = flush + _EVERY * int(state[at.NR_SLOTS])
+        self.due = flush + _EVERY * int(state[S.nr_slots])
 
-    def replay(self, wanted: Iterable[int], end: int, recorder: Recorder) -> Iterator[at.Int64s]:
+    def replay(self, wanted: Iterable[int], end: int, recorder: Recorder) -> Iterator[Int64s]:
         """Yield the IPIs of broadcasts of this phase, all before the number ``end``, as rows."""
         first = [checkpoint.flush for checkpoint in self._kept]
         after: dict[int, set[int]] = {}  # by number of the checkpoint
@@ -82,10 +91,10 @@ class SharedCheckpoints:
 
     def _replay_from(
         self, checkpoint: _Checkpoint, wanted: set[int], end: int, recorder: Recorder
-    ) -> Iterator[at.Int64s]:
+    ) -> Iterator[Int64s]:
         m, distance = self._machine, self._distance
         s = self._restored(checkpoint)
-        n = int(m[at.NR_CPUS])
+        n = int(m[M.nr_cpus])
         slot_of = {cpu: slot for slot, cpu in enumerate(self._cpus(s))}
         table = recorder.flushes
         cpus = table.column("cpu")
@@ -102,7 +111,7 @@ class SharedCheckpoints:
                 # A task may begin a broadcast in the moment in which its last one ends.
                 until_key = (start_ns << KEY_BITS | Order.MEETING | cpu) + 1
             else:
-                cpu, until_key = -1, at.NEVER
+                cpu, until_key = -1, NEVER
             slot = advance(m, s, distance, until_key)
             if slot >= 0:
                 ended = under_way.pop(slot)
@@ -113,49 +122,49 @@ class SharedCheckpoints:
             if cpu < 0:
                 raise RuntimeError("a replayed broadcast does not end")
             slot = slot_of[cpu]
-            call = int(s[at.CALLS]) + at.CALL_WORDS * slot
-            s[call : call + at.CALL_WORDS] = self._calls.recorded(reason, kind, pages)
-            words = int(s[at.TASKS]) + of.WORDS * slot
-            s[words + of.TARGET_POLLS] = ipis == 0 and saved == targets - 1
+            call = int(s[S.calls]) + CALL.words * slot
+            s[call : call + CALL.words] = self._calls.recorded(reason, kind, pages)
+            words = int(s[S.tasks]) + TASK.words * slot
+            s[words + TASK.target_polls] = ipis == 0 and saved == targets - 1
             begin(m, s, distance, slot, flush, start_ns)
             under_way[slot] = flush
             flush += 1
 
     @staticmethod
-    def _cpus(s: at.Int64s) -> list[int]:
-        first = int(s[at.TASKS])
-        return [int(s[first + of.WORDS * slot + of.CPU]) for slot in range(int(s[at.NR_SLOTS]))]
+    def _cpus(s: Int64s) -> list[int]:
+        first = int(s[S.tasks])
+        return [int(s[first + TASK.words * slot + TASK.cpu]) for slot in range(int(s[S.nr_slots]))]
 
-    def _under_way(self, checkpoint: _Checkpoint, s: at.Int64s, cpus: at.Int64s) -> dict[int, int]:
+    def _under_way(self, checkpoint: _Checkpoint, s: Int64s, cpus: Int64s) -> dict[int, int]:
         # The broadcasts that had begun before: the last one of each task in a broadcast.
         found = {}
         for slot, cpu in enumerate(self._cpus(s)):
-            if s[s[at.TASKS] + of.WORDS * slot + of.STAGE] != of.NONE:
+            if s[s[S.tasks] + TASK.words * slot + TASK.stage] != STAGE.none:
                 found[slot] = int(np.flatnonzero(cpus[: checkpoint.flush] == cpu)[-1])
         return found
 
-    def _restored(self, checkpoint: _Checkpoint) -> at.Int64s:
-        told = np.array(self._told, dtype=np.int64).reshape(-1, at.TOLD_WORDS)
+    def _restored(self, checkpoint: _Checkpoint) -> Int64s:
+        told = np.array(self._told, dtype=np.int64).reshape(-1, TOLD.words)
         told = told[checkpoint.nr_told :]
         told = told[np.argsort(told[:, 0], kind="stable")]
         state = self._state
-        s = at.new_state(int(self._machine[at.NR_CPUS]), int(state[at.NR_SLOTS]), len(told))
-        s[: s[at.ACK_HIST]] = checkpoint.before_histograms
-        s[s[at.EXECUTED] : s[at.TOLD]] = checkpoint.after_histograms
-        s[s[at.TOLD] :] = told.reshape(-1)
-        s[at.REPLAYS] = 1
-        for slot in range(int(s[at.NR_SLOTS])):
-            words = int(s[at.TASKS]) + of.WORDS * slot
-            s[words + of.NEXT_TOLD] = np.searchsorted(told[:, 0], slot)
-            s[words + of.END_TOLD] = np.searchsorted(told[:, 0], slot + 1)
-            if s[words + of.STAGE] != of.NONE:
+        s = new_state(int(self._machine[M.nr_cpus]), int(state[S.nr_slots]), len(told))
+        s[: s[S.ack_hist]] = checkpoint.before_histograms
+        s[s[S.executed] : s[S.told]] = checkpoint.after_histograms
+        s[s[S.told] :] = told.reshape(-1)
+        s[S.replays] = 1
+        for slot in range(int(s[S.nr_slots])):
+            words = int(s[S.tasks]) + TASK.words * slot
+            s[words + TASK.next_told] = np.searchsorted(told[:, 0], slot)
+            s[words + TASK.end_told] = np.searchsorted(told[:, 0], slot + 1)
+            if s[words + TASK.stage] != STAGE.none:
                 continue
             # Kernel code, which turns interrupts off and on, is not there: one that waits
             # comes again, and it is told when it is taken.
-            s[words + of.IRQS_OFF] = 0
-            if s[words + of.HANDLER] == of.DEFERRED:
-                cpu = int(s[words + of.CPU])
-                arrive_ns = int(s[s[at.CPUS] + at.CPU_WORDS * cpu + at.ARRIVE])
-                s[words + of.HANDLER] = of.COMING
-                s[s[at.KEYS] + 2 * slot + 1] = arrive_ns << KEY_BITS | Order.ARRIVAL | cpu
+            s[words + TASK.irqs_off] = 0
+            if s[words + TASK.handler] == HANDLER.deferred:
+                cpu = int(s[words + TASK.cpu])
+                arrive_ns = int(s[s[S.cpus] + CPU.words * cpu + CPU.arrive_ns])
+                s[words + TASK.handler] = HANDLER.coming
+                s[s[S.keys] + 2 * slot + 1] = arrive_ns << KEY_BITS | Order.ARRIVAL | cpu
         return s

@@ -13,9 +13,9 @@ task is resumed by one event, when its broadcast has ended.
 from __future__ import annotations
 
 from simulator.engine.calls import Call
-from simulator.engine.compiled.flat import layout as at
-from simulator.engine.compiled.flat import task_words as of
 from simulator.engine.compiled.flat.call_words import Calls
+from simulator.engine.compiled.flat.state import CPU, DID, HANDLER, NEVER, TASK, S
+from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.tasks import FlatTask
 from simulator.engine.compiled.together.replay import SharedCheckpoints
 from simulator.engine.compiled.together.stages import advance, begin, irqs_on
@@ -32,62 +32,62 @@ class InterruptedCpu:
 
     def __init__(self, together: Together, number: int, slot: int) -> None:
         self._together = together
-        self._words = int(together.state[at.TASKS]) + of.WORDS * slot
-        self._line = int(together.state[at.CPUS]) + at.CPU_WORDS * number
+        self._words = int(together.state[S.tasks]) + TASK.words * slot
+        self._line = int(together.state[S.cpus]) + CPU.words * number
         self.number = number
         self.slot = slot
-        together.words[self._line + at.EAGER] = slot + 1
-        together.words[self._words + of.IDLE_FROM] = -1
+        together.words[self._line + CPU.eager] = slot + 1
+        together.words[self._words + TASK.idle_from_ns] = -1
 
     @property
     def stolen_word(self) -> int:
         """Where the flat state has ``stolen_ns``."""
-        return self._words + of.STOLEN
+        return self._words + TASK.stolen_ns
 
     @property
     def stolen_ns(self) -> int:
-        return self._together.words[self._words + of.STOLEN]
+        return self._together.words[self._words + TASK.stolen_ns]
 
     @property
     def busy_until_ns(self) -> int:
-        return self._together.words[self._line + at.BUSY_UNTIL]
+        return self._together.words[self._line + CPU.busy_until_ns]
 
     @property
     def irqs_off(self) -> bool:
-        return self._together.words[self._words + of.IRQS_OFF] == 1
+        return self._together.words[self._words + TASK.irqs_off] == 1
 
     @irqs_off.setter
     def irqs_off(self, off: bool) -> None:
-        self._together.words[self._words + of.IRQS_OFF] = off
+        self._together.words[self._words + TASK.irqs_off] = off
 
     def enable_irqs(self, now_ns: int) -> None:
         """Turn interrupts on; one that waits is taken now."""
         words = self._together.words
-        if words[self._words + of.HANDLER] == of.DEFERRED:
-            arrive_ns = words[self._line + at.ARRIVE]
-            self._together.checkpoints.tell(self.slot, arrive_ns, at.DEFERS, now_ns)
+        if words[self._words + TASK.handler] == HANDLER.deferred:
+            arrive_ns = words[self._line + CPU.arrive_ns]
+            self._together.checkpoints.tell(self.slot, arrive_ns, DID.defers, now_ns)
             self._together.irqs_on(self.slot, now_ns)
         else:
-            words[self._words + of.IRQS_OFF] = 0
+            words[self._words + TASK.irqs_off] = 0
 
     def sleep(self, now_ns: int) -> None:
         """Go idle: the task sleeps."""
         # It says so a second time when it knows how long.
-        if self._together.words[self._words + of.IDLE_FROM] != now_ns:
-            self._together.words[self._words + of.IDLE_FROM] = now_ns
-            self._together.checkpoints.tell(self.slot, now_ns, at.SLEEPS)
+        if self._together.words[self._words + TASK.idle_from_ns] != now_ns:
+            self._together.words[self._words + TASK.idle_from_ns] = now_ns
+            self._together.checkpoints.tell(self.slot, now_ns, DID.sleeps)
 
     def wake(self, now_ns: int) -> None:
         """Go on with the task."""
-        self._together.words[self._words + of.IDLE_FROM] = -1
-        self._together.checkpoints.tell(self.slot, now_ns, at.WAKES)
+        self._together.words[self._words + TASK.idle_from_ns] = -1
+        self._together.checkpoints.tell(self.slot, now_ns, DID.wakes)
 
     def leave(self, now_ns: int) -> None:
         """Go on without the task, which has ended."""
-        self._together.checkpoints.tell(self.slot, now_ns, at.ENDS)
+        self._together.checkpoints.tell(self.slot, now_ns, DID.ends)
         words = self._together.words
-        words[self._words + of.ENDED] = 1
-        words[self._line + at.BUSY_UNTIL] = max(words[self._line + at.BUSY_UNTIL], now_ns)
+        words[self._words + TASK.ended] = 1
+        words[self._line + CPU.busy_until_ns] = max(words[self._line + CPU.busy_until_ns], now_ns)
 
 
 class InterruptedTask(FlatTask):
@@ -140,14 +140,14 @@ class Together:
     """The tasks of one phase; ``next_key`` is when compiled code has something to do."""
 
     def __init__(
-        self, timeline: Timeline, machine: at.Int64s, state: at.Int64s, distance: at.Int8s,
+        self, timeline: Timeline, machine: Int64s, state: Int64s, distance: Int8s,
         calls: Calls,
     ) -> None:  # fmt: skip
         self.timeline = timeline
         self.calls = calls
         self.state = state
         self.words = state.data  # plain integers, faster
-        self.next_key = at.NEVER
+        self.next_key = NEVER
         self._machine = machine
         self._distance = distance
         self.checkpoints = SharedCheckpoints(machine, state, distance, self.calls)
@@ -161,7 +161,7 @@ class Together:
         """Run to the end."""
         timeline, pending = self.timeline, self.timeline.pending
         while True:
-            first = pending[0][0] if pending else at.NEVER
+            first = pending[0][0] if pending else NEVER
             if self.next_key < first:
                 self.advance(int(first))
             elif pending:
@@ -172,10 +172,10 @@ class Together:
     def advance(self, until_key: int) -> None:
         """Let compiled code do what comes before a key, or until a broadcast ends."""
         slot = advance(self._machine, self.state, self._distance, until_key)
-        self.next_key = self.words[at.NEXT_KEY]
+        self.next_key = self.words[S.next_key]
         if slot >= 0:
-            words = self.words[at.TASKS] + of.WORDS * slot
-            end_ns, cpu = self.words[words + of.END], self.words[words + of.CPU]
+            words = self.words[S.tasks] + TASK.words * slot
+            end_ns, cpu = self.words[words + TASK.end_ns], self.words[words + TASK.cpu]
             self._ends.pop(slot).send(end_ns << KEY_BITS | Order.MEETING | cpu, end_ns)
 
     def broadcast(self, task: InterruptedTask, call: Call, flush: int) -> Signal:
@@ -185,11 +185,11 @@ class Together:
         if call is not task.call:
             task.tell(call)
         begin(self._machine, self.state, self._distance, task.slot, flush, task.met_ns)
-        self.next_key = self.words[at.NEXT_KEY]
+        self.next_key = self.words[S.next_key]
         end = self._ends[task.slot] = Signal(self.timeline)
         return end
 
     def irqs_on(self, slot: int, now_ns: int) -> None:
         """Turn interrupts on, on the CPU of a slot; one has waited."""
         irqs_on(self._machine, self.state, slot, now_ns)
-        self.next_key = self.words[at.NEXT_KEY]
+        self.next_key = self.words[S.next_key]
