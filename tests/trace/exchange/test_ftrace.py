@@ -494,7 +494,9 @@ def test_pipe_folder_and_missing_file_are_refused(tmp_path):
 
 
 def test_open_result_takes_a_trace_or_a_saved_result(tmp_path):
-    sim.simulate(sim.Scenario(machine="laptop-8", pages=2, engine="events")).save(tmp_path / "saved")
+    sim.simulate(sim.Scenario(machine="laptop-8", pages=2, engine="events")).save(
+        tmp_path / "saved"
+    )
     simulated = sim.open_result(tmp_path / "saved")
     measured = sim.open_result(DATA / f"{DEFAULT}.gz")
     for frame in ("summary", "flushes", "latency"):
