@@ -93,7 +93,8 @@ def add_scenario_options(parser: ArgumentParser, repeatable: bool) -> None:
         "scenario", "may be given several times: all but the last five" if repeatable else None
     )
     for field, convert, metavar, text in _VARIED:
-        _add(group.add_argument, field, metavar, text, type=convert, action="append")
+        how = {"action": "append"} if repeatable else {}
+        _add(group.add_argument, field, metavar, text, type=convert, **how)
     _add(group.add_argument, "phases", "LIST", "alloc,free,alloc,... (default alloc,free)")
     fault = "let allocations fail: pte_page, head_page or restore_page, and which ones"
     _add(group.add_argument, "fault", "KIND=N,N", fault, action="append", default=[])
@@ -124,15 +125,23 @@ def scenarios(args: Namespace) -> list[Scenario]:
             fixed[field] = getattr(args, field)
     if args.phases is not None:
         fixed["phases"] = _words(args.phases)
-    varied = {field: getattr(args, field) for field, *_ in _VARIED}
+    values = {field: getattr(args, field) for field, *_ in _VARIED}
+    varied = {field: _listed(value) for field, value in values.items()}
     varied["pages"] = varied["pages"] or [_DEFAULT_PAGES]
     # Not as a type of argparse, which puts its own words in place of an InputError.
-    varied["noise"] = [_noise(text) for text in varied["noise"] or ()]
+    varied["noise"] = [_noise(text) for text in varied["noise"]]
     given = {field: values for field, values in varied.items() if values}
     return [
         _with_settings(Scenario(**fixed, **dict(zip(given, values, strict=True))), args.set)
         for values in itertools.product(*given.values())
     ]
+
+
+def _listed(value: object) -> list[Any]:
+    """Return the values of an option: all of one that may be repeated, none or the one given."""
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
 
 
 def _faults(texts: Iterable[str]) -> dict[str, tuple[Any, ...]]:
@@ -152,8 +161,12 @@ def _with_settings(scenario: Scenario, settings: Iterable[str]) -> Scenario:
     tunables: dict[str, Any] = {}
     values: dict[str, str] = {}
     noise: dict[str, Any] = {}
+    seen: set[str] = set()
     for setting in settings:
         key, _ = _pair("set", setting, "KEY=VALUE")
+        if key in seen:
+            raise InputError(f"set: {key!r} is there twice; give it once")
+        seen.add(key)
         value = setting.partition("=")[2]
         if key.startswith("noise."):
             noise[key.removeprefix("noise.")] = number(value)
