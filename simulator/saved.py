@@ -85,10 +85,11 @@ def _restore(resolved: Mapping[str, Any]) -> Scenario:
 
 def _absent(name: str, kernel: Mapping[str, Any], tunables: Mapping[str, int]) -> type[Kernel]:
     """Return what stands for a kernel from a user's file: all that is known, and nothing to run."""
-    saved = kernel["source"]
+    if not all(isinstance(text, str) for text in (name, kernel["base"], kernel["source"])):
+        raise TypeError("a kernel is described by texts")
 
     def source() -> str:
-        return str(saved)
+        return str(kernel["source"])
 
     def refuse(*_: object) -> NoReturn:
         raise InputError(
@@ -98,8 +99,8 @@ def _absent(name: str, kernel: Mapping[str, Any], tunables: Mapping[str, int]) -
 
     known = {name: (value, value, value, "as it was saved") for name, value in tunables.items()}
     members = {
-        "name": str(name),
-        "base": str(kernel["base"]),
+        "name": name,
+        "base": kernel["base"],
         "subject": "",
         "commit": "",
         "summary": "",

@@ -173,7 +173,7 @@ def _arrays(directory: Path, content: bytes, limit: int) -> dict[str, Array]:
                 if name in arrays:
                     _damaged(directory, f"{_FRAMES}: {name} is there twice")
                 _check_member(directory, member)
-                arrays[name] = _array(stored.read(member))
+                arrays[name] = _array(stored.read(member), member.file_size)
     except InputError:
         raise
     except (
@@ -193,7 +193,9 @@ def _check_member(directory: Path, member: ZipInfo) -> None:
 
 
 # ValueError unless it is one array of one dimension, as long as it says.
-def _array(content: bytes) -> Array:
+def _array(content: bytes, nr_bytes: int) -> Array:
+    if len(content) != nr_bytes:
+        raise ValueError("another length than it says")
     file = BytesIO(content)
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("another version of the format")
