@@ -19,9 +19,9 @@ from simulator.calibration.extrapolation import (
     sizes,
     with_cache_for,
 )
+from simulator.calibration.fitted_profile import inherits_from, profile_text
 from simulator.calibration.fitting import Calibrated, Cell, FittedStep, calibrate, fitted_timings
 from simulator.calibration.parameters import Step, default_steps, parse_steps
-from simulator.calibration.profile import inherits_from, profile_text
 
 __all__ = (
     "Calibrated",

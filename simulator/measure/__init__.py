@@ -12,7 +12,7 @@ from __future__ import annotations
 from simulator.measure.findings import Finding, Gap, Median, median_of
 from simulator.measure.here import Here, measure_here
 from simulator.measure.host import Host, read_host
-from simulator.measure.profile import here_profile, measured_costs, values_ns
+from simulator.measure.measured_profile import here_profile, measured_costs, values_ns
 
 __all__ = (
     "Finding",
