@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from simulator.analysis.compare import Comparison
     from simulator.errors import InputError
-    from simulator.experiment import compare
+    from simulator.experiment import Sweep, compare, sweep
     from simulator.kernel import Kernel, kernels, load_kernel
     from simulator.machine import Machine, Noise, load_machine, load_noise, machines, noises
     from simulator.run import simulate
@@ -40,6 +40,7 @@ __all__ = (
     "Noise",
     "Result",
     "Scenario",
+    "Sweep",
     "__version__",
     "compare",
     "kernels",
@@ -51,6 +52,7 @@ __all__ = (
     "noises",
     "open_result",
     "simulate",
+    "sweep",
 )
 
 # Where each public name lives; the imports above say the same to a type checker.
@@ -62,6 +64,7 @@ _HOMES = {
     "Noise": "simulator.machine",
     "Result": "simulator.trace.result",
     "Scenario": "simulator.scenario",
+    "Sweep": "simulator.experiment",
     "compare": "simulator.experiment",
     "kernels": "simulator.kernel",
     "load_kernel": "simulator.kernel",
@@ -72,6 +75,7 @@ _HOMES = {
     "noises": "simulator.machine",
     "open_result": "simulator.saved",
     "simulate": "simulator.run",
+    "sweep": "simulator.experiment",
 }
 
 

@@ -4,10 +4,13 @@ Comparison of scenarios over paired replications
 ------------------------------------------------
 
 Replication *i* of every scenario met the same noise, so scenarios are compared
-in pairs: a difference of means, and a ratio of geometric means, each with its
-confidence interval. A single replication has no interval and is never called
-significant. Each interval holds on its own; nothing is corrected for the
-number of metrics.
+in pairs: a difference of means and a ratio of means, with one test behind both
+of their intervals and behind the verdict. A single replication has no interval
+and is never called significant. Each interval holds on its own; nothing is
+corrected for the number of metrics.
+
+A scenario is compared with its own baseline, the one at the same point of all
+other axes, not with whatever happens to stand first.
 """
 
 from __future__ import annotations
@@ -17,21 +20,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from simulator.analysis.frames import ResultFrames, fields_of, name_of, phases_of
-from simulator.analysis.stats import (
-    LEVEL,
-    Estimate,
-    mean_interval,
-    paired_difference,
-    paired_ratio,
-)
+from simulator.analysis.frames import ResultTotals, fields_of, name_of, phases_of
+from simulator.analysis.histogram import Histogram
+from simulator.analysis.stats import LEVEL, compare_pairs, mean_interval
+from simulator.analysis.why import slowest_flushes, time_explained
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ("METRICS", "Comparison", "compare_results")
+__all__ = ("METRICS", "PERCENTILES", "Comparison", "compare_results", "described")
 
-# Columns of the summary frame; less is better in every one of them.
+# Percentiles of a run's latencies: of what, and which fraction.
+PERCENTILES: Mapping[str, tuple[str, float]] = {
+    "folio_p50_ns": ("folio", 0.5),
+    "folio_p99_ns": ("folio", 0.99),
+    "flush_p50_ns": ("flush", 0.5),
+    "flush_p99_ns": ("flush", 0.99),
+}
+
+# The others are columns of the summary frame; less is better in every one of them.
 METRICS = (
     "elapsed_s",
     "flushes",
@@ -42,6 +49,7 @@ METRICS = (
     "peak_held_pages",
     "ptl_held_max_ns",
     "irqs_off_max_ns",
+    *PERCENTILES,
 )
 
 # What tells replications of one scenario apart, and never a scenario from another.
@@ -51,32 +59,52 @@ _REPLICATION_FIELDS = ("seed", "replication")
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """
-    Scenarios against the first of them.
+    Scenarios against their baselines.
 
     ``frame`` has a row per phase, metric and scenario with the columns
-    ``scenario``, ``phase``, ``metric``, ``mean``, ``ci_low``, ``ci_high``,
-    ``ref_mean``, ``diff``, ``diff_low``, ``diff_high``, ``ratio``,
-    ``ratio_low``, ``ratio_high``, ``significant``, ``n``; the reference has
-    rows of its own, with the ratio 1. An interval or a ratio that does not
-    exist is NaN.
+    ``scenario``, ``baseline``, ``phase``, ``metric``, ``mean``, ``ci_low``,
+    ``ci_high``, ``ref_mean``, ``diff``, ``diff_low``, ``diff_high``, ``ratio``,
+    ``ratio_low``, ``ratio_high``, ``p_value``, ``significant``, ``verdict``, ``n``;
+    a baseline has rows of its own, with the ratio 1.  An interval or a ratio that
+    does not exist is NaN.  ``verdict`` is ``baseline``, ``equal``, ``significant``,
+    ``not significant``, ``too few replications`` or ``no value``: a percentile of
+    fewer values than it leaves one of beyond itself has none.
 
-    ``labels`` names the scenarios by what differs between them, the reference
-    first; ``common`` holds the fields in which all agree; ``provenance`` is
-    that of the first run, with the notes of all scenarios.
+    ``time_by`` says where each difference of elapsed time comes from, see
+    :func:`simulator.analysis.why.time_explained`, and ``slowest`` what the slowest
+    flush of each met, see :func:`simulator.analysis.why.slowest_flushes`.
+
+    ``labels`` names the scenarios by what differs between them, ``baselines`` the
+    one that each is compared with; ``common`` holds the fields in which all agree;
+    ``provenance`` is that of the first run, with the notes of all scenarios, and
+    ``models`` that of the first run on each machine.
     """
 
     frame: pd.DataFrame
+    time_by: pd.DataFrame
+    slowest: pd.DataFrame
     labels: tuple[str, ...]
+    baselines: tuple[str, ...]
     common: Mapping[str, str]
     seeds: tuple[int, ...]
     replications: int
     provenance: Mapping[str, Any]
+    models: Mapping[str, Mapping[str, Any]]
     level: float
 
 
-def compare_results(results: Sequence[Sequence[ResultFrames]], level: float = LEVEL) -> Comparison:
+def compare_results(
+    results: Sequence[Sequence[ResultTotals]],
+    level: float = LEVEL,
+    baselines: Sequence[int] | None = None,
+    sources: Sequence[str] = (),
+) -> Comparison:
     """
-    Compare scenarios (outer) over their paired replications (inner) with the first scenario.
+    Compare scenarios (outer) over their paired replications (inner) with their baselines.
+
+    ``baselines[i]`` is the place of the scenario that scenario ``i`` is compared with;
+    of all, the first where it is not given.  ``sources`` name where each was found, if
+    they come from several places, and tell apart what nothing else does.
 
     >>> compare_results([])
     Traceback (most recent call last):
@@ -87,33 +115,51 @@ def compare_results(results: Sequence[Sequence[ResultFrames]], level: float = LE
 
     if not results or not results[0]:
         raise ValueError("nothing to compare")
-    _check_pairs(results)
-    labels, common = _labels([_described(runs[0]) for runs in results])
+    against = [0] * len(results) if baselines is None else list(baselines)
+    for i, of in enumerate(against):
+        _check_pairs([results[of], results[i]])
+    named = [described(runs[0]) for runs in results]
+    if sources:
+        named = [of | {"from": source} for of, source in zip(named, sources, strict=True)]
+    labels, common = _labels(named)
     values = [[_by_phase(run) for run in runs] for runs in results]
     rows = [
-        _row(label, phase, metric, runs, values[0], level)
-        for phase in phases_of(results[0][0])
+        {"scenario": labels[i], "baseline": labels[of], "phase": phase, "metric": metric}
+        | _numbers(metric, phase, values[i], values[of], level, is_baseline=i == of)
+        for phase in _all_phases(results)
         for metric in METRICS
-        for label, runs in zip(labels, values, strict=True)
+        for i, of in enumerate(against)
+        if phase in phases_of(results[i][0])
     ]
     frame = pd.DataFrame(rows)
-    for column in ("scenario", "phase", "metric"):
+    for column in ("scenario", "baseline", "phase", "metric"):
         frame[column] = pd.Categorical(frame[column], categories=frame[column].unique())
-    reference = results[0]
+    first = results[0]
     notes = dict.fromkeys(n for runs in results for n in runs[0].provenance.get("notes", ()))
+    models: dict[str, Mapping[str, Any]] = {}
+    for runs in results:
+        models.setdefault(described(runs[0]).get("machine", ""), runs[0].provenance)
     return Comparison(
         frame=frame,
+        time_by=time_explained(results, labels, against),
+        slowest=slowest_flushes(results, labels),
         labels=labels,
+        baselines=tuple(labels[of] for of in against),
         common=common,
-        seeds=tuple(dict.fromkeys(run.scenario.seed for run in reference)),
-        replications=len(reference),
-        provenance={**reference[0].provenance, "notes": list(notes)},
+        seeds=tuple(dict.fromkeys(run.scenario.seed for run in first)),
+        replications=min(len(runs) for runs in results),
+        provenance={**first[0].provenance, "notes": list(notes)},
+        models=models,
         level=level,
     )
 
 
+def _all_phases(results: Sequence[Sequence[ResultTotals]]) -> list[str]:
+    return list(dict.fromkeys(phase for runs in results for phase in phases_of(runs[0])))
+
+
 # Refuse pairs that are none: such numbers would look fine and mean nothing.
-def _check_pairs(results: Sequence[Sequence[ResultFrames]]) -> None:
+def _check_pairs(results: Sequence[Sequence[ResultTotals]]) -> None:
     first = results[0]
     keys = [_replication_key(run) for run in first]
     if len(set(keys)) != len(keys):
@@ -127,16 +173,17 @@ def _check_pairs(results: Sequence[Sequence[ResultFrames]]) -> None:
             raise ValueError("replications of one scenario differ in more than their seed")
 
 
-def _replication_key(run: ResultFrames) -> tuple[Any, ...]:
+def _replication_key(run: ResultTotals) -> tuple[Any, ...]:
     return tuple(getattr(run.scenario, name, None) for name in _REPLICATION_FIELDS)
 
 
-def _scenario_key(run: ResultFrames) -> tuple[str, ...]:
+def _scenario_key(run: ResultTotals) -> tuple[str, ...]:
     fields = fields_of(run.scenario)
     return tuple(name_of(fields[name]) for name in fields if name not in _REPLICATION_FIELDS)
 
 
-def _described(run: ResultFrames) -> dict[str, str]:
+def described(run: ResultTotals) -> dict[str, str]:
+    """Return the fields of a run by name as a reader knows them, and what the user set."""
     # A machine keeps its name when values of it are set.
     fields = fields_of(run.scenario) | {"set": run.provenance.get("set", {})}
     return {key: name_of(value) for key, value in fields.items()}
@@ -160,57 +207,64 @@ def _field_text(name: str, text: str) -> str:
     return text if name in ("kernel", "machine") else f"{name}={text}"
 
 
-def _by_phase(run: ResultFrames) -> dict[str, dict[str, float]]:
-    table = run.summary
-    return {
-        metric: dict(zip(phases_of(run), map(float, table[metric]), strict=True))
+def _by_phase(run: ResultTotals) -> dict[str, dict[str, float]]:
+    table, phases = run.summary, phases_of(run)
+    found = {
+        metric: dict(zip(phases, map(float, table[metric]), strict=True))
         for metric in METRICS
+        if metric not in PERCENTILES
     }
+    for metric, (what, q) in PERCENTILES.items():
+        found[metric] = {phase: _percentile(run.latency, phase, what, q) for phase in phases}
+    return found
 
 
-def _row(
-    label: str,
-    phase: str,
+# A percentile that leaves less than one value beyond itself is no better known than the largest.
+def _percentile(latency: pd.DataFrame, phase: str, what: str, q: float) -> float:
+    histogram = Histogram.of_frame(latency, phase, what)
+    value = histogram.quantile(q) if round((1 - q) * histogram.total, 9) >= 1 else None
+    return math.nan if value is None else float(value)
+
+
+def _numbers(
     metric: str,
+    phase: str,
     runs: Sequence[Mapping[str, Mapping[str, float]]],
     reference: Sequence[Mapping[str, Mapping[str, float]]],
     level: float,
+    *,
+    is_baseline: bool,
 ) -> dict[str, Any]:
     values = [run[metric][phase] for run in runs]
     base = [run[metric][phase] for run in reference]
-    if all(map(math.isfinite, values + base)):
-        mean: Estimate | None = mean_interval(values, level)
-        diff: Estimate | None = paired_difference(values, base, level)
-        ratio = paired_ratio(values, base, level)
-        ref_mean = mean_interval(base, level).mean
-    else:
+    numbers: dict[str, Any] = dict.fromkeys(_NUMBERS, math.nan)
+    if not all(map(math.isfinite, values + base)):
         # What the other CPUs lost has no value on a machine with one CPU.
-        mean = diff = ratio = None
-        ref_mean = math.nan
-    # One verdict, the one that the reader can check in the interval shown.
-    if ratio is not None:
-        significant = ratio.excludes(1.0)
+        return numbers | {"significant": False, "verdict": "no value", "n": len(values)}
+    pairs = compare_pairs(values, base, level)
+    for names, estimate in (
+        (_NUMBERS[0:3], mean_interval(values, level)),
+        (_NUMBERS[4:7], pairs.difference),
+        (_NUMBERS[7:10], pairs.ratio),
+    ):
+        if estimate is not None:
+            found = (estimate.mean, estimate.low, estimate.high)
+            numbers |= {k: v for k, v in zip(names, found, strict=True) if v is not None}
+    numbers["ref_mean"] = math.fsum(base) / len(base)
+    if pairs.p_value is not None:
+        numbers["p_value"] = pairs.p_value
+    if is_baseline:
+        verdict = "baseline"
+    elif values == base:
+        verdict = "equal"
+    elif len(values) == 1:
+        verdict = "too few replications"
     else:
-        significant = diff is not None and diff.excludes(0.0)
-    return {
-        "scenario": label,
-        "phase": phase,
-        "metric": metric,
-        **_columns(mean, "mean", "ci"),
-        "ref_mean": ref_mean,
-        **_columns(diff, "diff", "diff"),
-        **_columns(ratio, "ratio", "ratio"),
-        "significant": significant,
-        "n": len(values),
-    }
+        verdict = "significant" if pairs.significant else "not significant"
+    return numbers | {"significant": pairs.significant, "verdict": verdict, "n": len(values)}
 
 
-def _columns(estimate: Estimate | None, middle: str, ends: str) -> dict[str, float]:
-    mean, low, high = (
-        (None, None, None) if estimate is None else (estimate.mean, estimate.low, estimate.high)
-    )
-    return {
-        middle: math.nan if mean is None else mean,
-        f"{ends}_low": math.nan if low is None else low,
-        f"{ends}_high": math.nan if high is None else high,
-    }
+_NUMBERS = (
+    "mean", "ci_low", "ci_high", "ref_mean", "diff", "diff_low", "diff_high",
+    "ratio", "ratio_low", "ratio_high", "p_value",
+)  # fmt: skip

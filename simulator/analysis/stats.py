@@ -10,8 +10,9 @@ two ends in the unit of the value itself, never as a half-width: the interval
 of a ratio is not symmetric around it.
 
 Sources: Student (1908), "The probable error of a mean", for the interval of
-a mean; the interval of a ratio is Student's for the mean of the paired log
-ratios, transformed end by end.
+a mean; Fieller (1954), "Some problems in interval estimation", for that of a
+ratio of means, which leaves out 1 exactly where the paired t test of the
+difference is significant.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ("LEVEL", "Estimate", "mean_interval", "paired_difference", "paired_ratio")
+__all__ = (
+    "LEVEL",
+    "Estimate",
+    "Pairs",
+    "compare_pairs",
+    "mean_interval",
+    "paired_difference",
+    "paired_ratio",
+)
 
 LEVEL = 0.95
 
@@ -93,32 +102,91 @@ def paired_difference(
     return mean_interval([v - r for v, r in zip(values, reference, strict=True)], level)
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """
+    Two scenarios over the replications that they share: one test, seen three ways.
+
+    ``difference`` is the mean of the differences, ``ratio`` the ratio of the means
+    (``None`` where the reference is zero), ``p_value`` that of the paired t test
+    (``None`` for a single pair) and ``significant`` its verdict at the level of the
+    intervals: exactly where the interval of the difference leaves out 0, and that of
+    the ratio, where it has ends, leaves out 1.
+    """
+
+    difference: Estimate
+    ratio: Estimate | None
+    p_value: float | None
+    significant: bool
+
+
+def compare_pairs(
+    values: Sequence[float], reference: Sequence[float], level: float = LEVEL
+) -> Pairs:
+    """
+    Compare values with those of the reference under the same replications.
+
+    >>> pairs = compare_pairs([5.0, 7.0, 9.0], [10.0, 14.0, 18.0])
+    >>> pairs.ratio.mean, pairs.significant, compare_pairs([1.0], [2.0]).significant
+    (0.5, True, False)
+    """
+    difference = paired_difference(values, reference, level)
+    ratio = paired_ratio(values, reference, level)
+    return Pairs(
+        difference, ratio, _p_value(values, reference), significant=difference.excludes(0.0)
+    )
+
+
 def paired_ratio(
     values: Sequence[float], reference: Sequence[float], level: float = LEVEL
 ) -> Estimate | None:
     """
-    Return the geometric mean of ``values[i] / reference[i]`` with its interval.
+    Return the ratio of the means of pairs with Fieller's interval.
 
-    ``None`` where a value is zero or negative: such a ratio has no logarithm,
-    and leaving the pair out would change what is compared.
+    ``None`` where the reference has the mean zero.  ``low`` and ``high`` are ``None``
+    for a single pair, and where the reference varies so much that the interval has no
+    end.  Ratios of values that are nowhere negative are not negative either.
 
-    >>> paired_ratio([2.0, 8.0], [1.0, 1.0]).mean
-    4.0
-    >>> paired_ratio([2.0, 0.0], [1.0, 1.0]) is None
+    >>> paired_ratio([2.0, 8.0], [1.0, 4.0]).mean
+    2.0
+    >>> paired_ratio([2.0, 0.0], [0.0, 0.0]) is None
     True
     """
-    pairs = list(zip(values, reference, strict=True))
-    if any(v <= 0.0 or r <= 0.0 for v, r in pairs):
+    base = mean_interval(reference, level).mean
+    if base == 0.0:
         return None
-    logs = mean_interval([math.log(v / r) for v, r in pairs], level)
-    return Estimate(
-        math.exp(logs.mean),
-        None if logs.low is None else _exp(logs.low),
-        None if logs.high is None else _exp(logs.high),
-        logs.n,
-    )
+    n = len(values)
+    ratio = mean_interval(values, level).mean / base
+    if n == 1:
+        return Estimate(ratio, None, None, 1)
+    from scipy.special import stdtrit
+
+    # Of what the ratio leaves over, whose mean is zero: nothing is subtracted from itself.
+    rest = [v - ratio * r for v, r in zip(values, reference, strict=True)]
+    rest_rest = math.fsum(d * d for d in rest) / (n - 1) / n
+    ref_ref = math.fsum((r - base) ** 2 for r in reference) / (n - 1) / n
+    rest_ref = math.fsum(d * (r - base) for d, r in zip(rest, reference, strict=True)) / (n - 1) / n
+    t2 = float(stdtrit(n - 1, 0.5 + level / 2)) ** 2
+    leading = base * base - t2 * ref_ref
+    if leading <= 0.0:
+        return Estimate(ratio, None, None, n)
+    root = math.sqrt(t2 * t2 * rest_ref * rest_ref + leading * t2 * rest_rest)
+    low = ratio + (-t2 * rest_ref - root) / leading
+    high = ratio + (-t2 * rest_ref + root) / leading
+    if min(*values, *reference) >= 0.0:
+        low = max(low, 0.0)
+    return Estimate(ratio, low, high, n)
 
 
-# Two very different pairs give an upper end beyond what a float can hold.
-def _exp(x: float) -> float:
-    return math.inf if x > 709.0 else math.exp(x)
+def _p_value(values: Sequence[float], reference: Sequence[float]) -> float | None:
+    differences = [v - r for v, r in zip(values, reference, strict=True)]
+    n = len(differences)
+    if n == 1:
+        return None
+    from scipy.special import stdtr
+
+    mean = math.fsum(differences) / n
+    error = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1) / n)
+    if error == 0.0:
+        return 1.0 if mean == 0.0 else 0.0
+    return 2.0 * float(stdtr(n - 1, -abs(mean) / error))

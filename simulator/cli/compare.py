@@ -1,78 +1,74 @@
 # SPDX-License-Identifier: MIT
 """
-``tlbsim compare``: scenarios against the first of them
--------------------------------------------------------
+``tlbsim compare``: scenarios against their baseline
+----------------------------------------------------
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from simulator.cli.output import complain, json_text, progress_bar
-from simulator.cli.parser import number
-from simulator.cli.process import INTERRUPTED
-from simulator.cli.scenario_options import add_scenario_options, scenarios
+from simulator.cli.axis_options import add_axis_options, plan_of
+from simulator.cli.experiment_options import (
+    add_experiment_options,
+    listing,
+    options_of,
+    swept,
+    wanted_of,
+)
+from simulator.cli.output import json_text
+from simulator.errors import InputError
 
 if TYPE_CHECKING:
     from simulator.analysis.compare import Comparison
-    from simulator.trace.result import Result
 
 __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
 NAME = "compare"
-HELP = "Compare scenarios with the first of them, over paired replications."
-EXAMPLE = "tlbsim compare --kernel v6.6 --kernel v6.7 --pages 64 --replications 5"
+HELP = (
+    "Compare scenarios with their baseline over paired replications, or saved results and stores"
+    " with the first of them."
+)
+EXAMPLE = "tlbsim compare --kernel v6.6,v6.7 --pages 64 --replications 5"
 
 
 def configure(parser: ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--json", action="store_true", help="print JSON, an object per row")
     parser.add_argument(
-        "--replications",
-        metavar="N",
-        type=number,
-        default=10,
-        help="runs of each scenario (default 10)",
-    )
-    add_scenario_options(parser, repeatable=True)
+        "saved", metavar="DIR", nargs="*", type=Path,
+        help="saved results or stores to compare, instead of simulating",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON, an object per row")
+    add_axis_options(parser)
+    add_experiment_options(parser)
 
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print; what was finished counts, even if interrupted."""
-    from simulator.experiment import check_comparable, compared, replicate
+    if args.saved:
+        from simulator.experiment.saved import compare_saved
 
-    wanted = scenarios(args)
-    check_comparable(wanted, args.replications)
-    bar = progress_bar(len(wanted) * args.replications, "simulations")
-    finished: list[list[Result]] = []
-    status = 0
-    try:
-        # An interrupt leaves in the list what was finished before it.
-        finished.extend(replicate(wanted, args.replications, None if bar is None else bar.update))
-    except KeyboardInterrupt:
-        if not finished:
-            raise
-        status = INTERRUPTED
-    finally:
-        if bar is not None:
-            bar.close()
-    if status:
-        complain(
-            f"interrupted; the table covers {len(finished)} of {args.replications} replications"
+        comparison = compare_saved(args.saved)
+        return 0, _text(comparison, args)
+    what = plan_of(args)
+    if len(what.points) < 2:
+        raise InputError(
+            "compare: needs two scenarios or more, not 1; repeat an option, such as"
+            " --kernel v6.6 --kernel v6.7"
         )
-    comparison = compared(finished)
-    if args.json:
-        return status, json_text(_rows(comparison))
+    wanted = wanted_of(args)
+    options = options_of(args)
+
+    if args.plan:
+        return 0, listing(what, wanted, options)
+    status, found = swept(what, wanted, options)
+    return status, "" if found.comparison is None else _text(found.comparison, args)
+
+
+def _text(comparison: Comparison, args: Namespace) -> str:
+    from simulator.analysis.frames import records
     from simulator.report.compare_text import comparison_text
 
-    return status, comparison_text(comparison)
-
-
-# JSON knows no NaN: what does not exist is null.
-def _rows(comparison: Comparison) -> list[dict[str, Any]]:
-    frame = comparison.frame.astype(object)
-    return [
-        {str(name): value for name, value in row.items()}
-        for row in frame.where(frame.notna(), None).to_dict("records")
-    ]
+    return json_text(records(comparison.frame)) if args.json else comparison_text(comparison)

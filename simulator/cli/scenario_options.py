@@ -21,10 +21,20 @@ from simulator.errors import InputError, nearest
 if TYPE_CHECKING:
     from simulator.scenario import Scenario
 
-__all__ = ("add_scenario_options", "scenarios")
+__all__ = (
+    "DEFAULT_PAGES",
+    "VARIED",
+    "add_option",
+    "add_scenario_options",
+    "faults_of",
+    "noise_of",
+    "pair_of",
+    "scenarios",
+    "words_of",
+)
 
 # A first try should take seconds, so the command line asks for fewer pages than a scenario.
-_DEFAULT_PAGES = 256
+DEFAULT_PAGES = 256
 _HEX = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
 
 
@@ -38,7 +48,8 @@ def _number_or_all(text: str) -> object:
     return None if text == "all" else number(text)
 
 
-def _words(text: str) -> tuple[str, ...]:
+def words_of(text: str) -> tuple[str, ...]:
+    """Return the words between commas."""
     return tuple(text.split(","))
 
 
@@ -52,19 +63,21 @@ def _pfn(text: str) -> object:
     return int(text, 16) if _HEX.fullmatch(text) else number(text)
 
 
-def _noise(text: str) -> object:
+def noise_of(text: str) -> object:
+    """Return a noise: a name, a path, or a mapping of what differs."""
     if "=" not in text:
         return text
     found: dict[str, Any] = {}
     for part in text.split(","):
-        key, value = _pair("noise", part, "a preset or like preset=busy,idle_share=0.1")
+        key, value = pair_of("noise", part, "a preset or like preset=busy,idle_share=0.1")
         if key in found:
             raise InputError(f"noise: {key!r} is there twice")
         found[key] = value
     return found
 
 
-def _pair(field: str, text: str, form: str) -> tuple[str, Any]:
+def pair_of(field: str, text: str, form: str) -> tuple[str, Any]:
+    """Return the two sides of ``KEY=VALUE``; InputError with its form if it is none."""
     key, equals, value = text.partition("=")
     if not (key and equals and value):
         raise InputError(f"{field}: must be {form}, not {text!r}")
@@ -72,10 +85,10 @@ def _pair(field: str, text: str, form: str) -> tuple[str, Any]:
 
 
 # (field, converter, metavar, help). These may differ between the scenarios of a comparison.
-_VARIED: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
+VARIED: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
     ("machine", str, "NAME", "a machine profile, or a TOML file (see: tlbsim machines)"),
     ("kernel", str, "NAME", "a kernel version, or a Python file (see: tlbsim kernels)"),
-    ("pages", number, "N", f"huge pages asked for (default {_DEFAULT_PAGES})"),
+    ("pages", number, "N", f"huge pages asked for (default {DEFAULT_PAGES})"),
     ("page_size", str, "2M|1G", "their size (default 2M)"),
     ("hvo", _on_off, "on|off", "HugeTLB vmemmap optimisation (default on)"),
     ("path", str, "pool|boot|surplus", "who asks: nr_hugepages, the boot, overcommit faults"),
@@ -92,26 +105,26 @@ def add_scenario_options(parser: ArgumentParser, repeatable: bool) -> None:
     group = parser.add_argument_group(
         "scenario", "may be given several times: all but the last five" if repeatable else None
     )
-    for field, convert, metavar, text in _VARIED:
-        how = {"action": "append"} if repeatable else {}
-        _add(group.add_argument, field, metavar, text, type=convert, **how)
-    _add(group.add_argument, "phases", "LIST", "alloc,free,alloc,... (default alloc,free)")
+    for field, convert, metavar, text in VARIED:
+        add_option(group.add_argument, field, metavar, text, type=convert, action="append")
+    add_option(group.add_argument, "phases", "LIST", "alloc,free,alloc,... (default alloc,free)")
     fault = "let allocations fail: pte_page, head_page or restore_page, and which ones"
-    _add(group.add_argument, "fault", "KIND=N,N", fault, action="append", default=[])
+    add_option(group.add_argument, "fault", "KIND=N,N", fault, action="append", default=[])
     setting = (
         "a tunable of the kernel, a value of the machine such as costs.inject=900, or of the"
         " noise such as noise.idle_share=0.3"
     )
-    _add(group.add_argument, "set", "KEY=VALUE", setting, action="append", default=[])
-    _add(group.add_argument, "seed", "N", "seed of all draws (default 1)", type=number)
+    add_option(group.add_argument, "set", "KEY=VALUE", setting, action="append", default=[])
+    add_option(group.add_argument, "seed", "N", "seed of all draws (default 1)", type=number)
     if not repeatable:
-        _add(group.add_argument, "replication", "N", "replication (default 0)", type=number)
-    _add(group.add_argument, "engine", "NAME", "auto or events; same answers (default auto)")
+        add_option(group.add_argument, "replication", "N", "replication (default 0)", type=number)
+    add_option(group.add_argument, "engine", "NAME", "auto or events; same answers (default auto)")
 
 
-def _add(
+def add_option(
     add_argument: Callable[..., Action], field: str, metavar: str, text: str, **options: Any
 ) -> None:
+    """Add the option of a field."""
     add_argument(f"--{field.replace('_', '-')}", metavar=metavar, help=text, **options)
 
 
@@ -119,17 +132,16 @@ def scenarios(args: Namespace) -> list[Scenario]:
     """Return every combination of the values given, that of the first values first."""
     from simulator.scenario import Scenario
 
-    fixed: dict[str, Any] = {"faults": _faults(args.fault)}
+    fixed: dict[str, Any] = {"faults": faults_of(args.fault)}
     for field in ("seed", "replication", "engine"):
         if getattr(args, field, None) is not None:
             fixed[field] = getattr(args, field)
     if args.phases is not None:
-        fixed["phases"] = _words(args.phases)
-    values = {field: getattr(args, field) for field, *_ in _VARIED}
-    varied = {field: _listed(value) for field, value in values.items()}
-    varied["pages"] = varied["pages"] or [_DEFAULT_PAGES]
+        fixed["phases"] = words_of(args.phases)
+    varied = {field: getattr(args, field) for field, *_ in VARIED}
+    varied["pages"] = varied["pages"] or [DEFAULT_PAGES]
     # Not as a type of argparse, which puts its own words in place of an InputError.
-    varied["noise"] = [_noise(text) for text in varied["noise"]]
+    varied["noise"] = [noise_of(text) for text in varied["noise"] or ()]
     given = {field: values for field, values in varied.items() if values}
     return [
         _with_settings(Scenario(**fixed, **dict(zip(given, values, strict=True))), args.set)
@@ -137,14 +149,8 @@ def scenarios(args: Namespace) -> list[Scenario]:
     ]
 
 
-def _listed(value: object) -> list[Any]:
-    """Return the values of an option: all of one that may be repeated, none or the one given."""
-    if isinstance(value, list):
-        return value
-    return [] if value is None else [value]
-
-
-def _faults(texts: Iterable[str]) -> dict[str, tuple[Any, ...]]:
+def faults_of(texts: Iterable[str]) -> dict[str, tuple[Any, ...]]:
+    """Return which allocations of a kind fail, of texts such as ``pte_page=3,7``."""
     faults: dict[str, tuple[Any, ...]] = {}
     for text in texts:
         kind, equals, ordinals = text.partition("=")
@@ -161,12 +167,8 @@ def _with_settings(scenario: Scenario, settings: Iterable[str]) -> Scenario:
     tunables: dict[str, Any] = {}
     values: dict[str, str] = {}
     noise: dict[str, Any] = {}
-    seen: set[str] = set()
     for setting in settings:
-        key, _ = _pair("set", setting, "KEY=VALUE")
-        if key in seen:
-            raise InputError(f"set: {key!r} is there twice; give it once")
-        seen.add(key)
+        key, _ = pair_of("set", setting, "KEY=VALUE")
         value = setting.partition("=")[2]
         if key.startswith("noise."):
             noise[key.removeprefix("noise.")] = number(value)

@@ -15,8 +15,7 @@ from typing import Any, Final
 from simpy.core import Environment
 from simpy.events import Event, Timeout
 
-from simulator.engine.keys import KEY_BITS, MAX_NS, TOO_LONG
-from simulator.errors import InputError
+from simulator.engine.keys import KEY_BITS, MAX_NS
 
 __all__ = ("Signal", "Timeline")
 
@@ -29,7 +28,7 @@ class Timeline(Environment):
     def at(self, event_key: int) -> Timeout:
         """Return an event that happens at a key; the key must not be in the past."""
         if event_key >= _END:
-            raise InputError(TOO_LONG)
+            raise OverflowError("a simulated time beyond 6 days")
         return Timeout(self, event_key - self.now)
 
     @property

@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from simulator.errors import InputError
+from simulator.experiment.estimate import LITTLE_FOLIOS, measured_pace, size_of
 from simulator.fields import Between
 from simulator.run import simulate
 from simulator.scenario import Scenario
@@ -27,13 +28,20 @@ from simulator.scenario import Scenario
 if TYPE_CHECKING:
     from simulator.analysis.frames import Totals
 
-__all__ = ("check_jobs", "default_jobs", "simulate_totals")
+__all__ = (
+    "START_S",
+    "check_jobs",
+    "default_jobs",
+    "most_jobs",
+    "process_pool",
+    "simulate_totals",
+)
 
 Progress = Callable[[], object]
 
 _MAX_JOBS = 1024
-# From here on, a simulation takes longer than to start a process for it.
-_LONG_PAGES = 4096
+# What it takes to start a process that can simulate: imports, compiled code from its cache.
+START_S = 3.0
 # Memory for one simulation of half a million pages, generously.
 _JOB_BYTES = 2 << 30
 
@@ -47,9 +55,21 @@ def check_jobs(jobs: int) -> None:
 
 
 def default_jobs(scenarios: Sequence[Scenario]) -> int:
-    """Return how many simulations should run at a time: as many as CPUs and memory allow."""
-    if max((s.pages for s in scenarios), default=0) < _LONG_PAGES:
+    """
+    Return how many simulations should run at a time.
+
+    As many as CPUs and memory allow, where all there is to do pays for starting
+    them; that is measured, unless there is little.
+    """
+    jobs = min(most_jobs(), len(scenarios))
+    if jobs < 2 or sum(map(size_of, scenarios)) < LITTLE_FOLIOS:
         return 1
+    seconds = measured_pace(scenarios).seconds(scenarios)
+    return jobs if seconds > seconds / jobs + START_S else 1
+
+
+def most_jobs() -> int:
+    """Return how many simulations this machine can run at a time."""
     memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(1, min(len(os.sched_getaffinity(0)), memory_bytes // _JOB_BYTES))
 
@@ -76,7 +96,7 @@ def _simulated(scenarios: Sequence[Scenario], jobs: int) -> Iterator[Iterator[To
     if jobs == 1 or len(scenarios) < 2:
         yield map(_totals, scenarios)
         return
-    with _workers(min(jobs, len(scenarios))) as workers:
+    with process_pool(min(jobs, len(scenarios))) as workers:
         with _interrupts_held():
             futures = [workers.submit(_totals, scenario) for scenario in scenarios]
         yield (future.result() for future in as_completed(futures))
@@ -89,7 +109,8 @@ def _totals(scenario: Scenario) -> Totals:
 
 
 @contextmanager
-def _workers(number: int) -> Iterator[Executor]:
+def process_pool(number: int) -> Iterator[Executor]:
+    """Yield an executor of processes that end with this one, whatever ends it."""
     # The other end of the leash is held by the workers alone. They end with it, in the middle
     # of a simulation if need be: after an interrupt, and when this process is killed.
     context = multiprocessing.get_context("spawn")

@@ -39,7 +39,7 @@ from simulator.trace.words import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ("Category", "Columns", "columns_of", "ipi_columns", "to_frame")
+__all__ = ("Category", "Columns", "Values", "columns_of", "ipi_columns", "to_frame")
 
 _WINDOWS = 64  # of the throughput frame, to a phase
 _NO_FLUSH = KINDS.index("none")

@@ -16,12 +16,14 @@ from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from simulator.errors import InputError
 from simulator.trace.contract import FRAMES, IPIS, Frame
 from simulator.trace.files import save_result
 from simulator.trace.frames import Category, Columns, ipi_columns, to_frame
 from simulator.trace.ipis import IpiLog
-from simulator.trace.parquet import ipi_writer
+from simulator.trace.parquet import IpiWriter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +93,11 @@ class Result:
         ``flushes`` are numbers of the ``flushes`` frame.  Raises InputError for what
         is none.
         """
-        known = len(self.flushes)
+        return to_frame(self.ipi_columns(flushes))
+
+    def ipi_columns(self, flushes: Collection[int]) -> Columns:
+        """Return the columns of :meth:`ipis` as arrays; needs no pandas."""
+        known = len(np.asarray(self.columns("flushes")["task"]))
         try:
             numbers = frozenset(index(flush) for flush in flushes)
         except TypeError:
@@ -101,7 +107,7 @@ class Result:
                 raise InputError(f"flushes: {flush} is not 0 to {known - 1}")
         log = IpiLog(numbers)
         self._replay(log)
-        return to_frame(ipi_columns(log))
+        return ipi_columns(log)
 
     def write_ipis(self, path: str | Path) -> None:
         """
@@ -110,8 +116,8 @@ class Result:
         The run is replayed, and needs no more memory for that than a batch of rows.
         Raises InputError where pyarrow is missing or the file cannot be written.
         """
-        with ipi_writer(Path(path)) as write:
-            log = IpiLog(range(int(self.counts["on_each_cpu_calls"].sum())), write)
+        with IpiWriter(Path(path)) as writer:
+            log = IpiLog(range(int(self.counts["on_each_cpu_calls"].sum())), writer.write)
             self._replay(log)
             log.flush()
 
@@ -119,8 +125,7 @@ class Result:
         """
         Write the result to a folder: a new one, or one that holds an older result.
 
-        With the checksums of its files, as ``sha256sum -c`` reads them.  Raises InputError
-        if it cannot, and then changes nothing.
+        Raises InputError if it cannot, and then changes nothing.
         """
         save_result(
             Path(directory),

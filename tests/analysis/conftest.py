@@ -34,7 +34,13 @@ def run():
         columns.update({m: [float(v)] * len(phases) for m, v in (metrics or {}).items()})
         summary = pd.DataFrame({"phase": pd.Categorical(phases, phases), **columns})
         return SimpleNamespace(
-            scenario=replace(Scenario(), **fields), summary=summary, provenance={}
+            scenario=replace(Scenario(), **fields),
+            summary=summary,
+            latency=pd.DataFrame(
+                {"phase": [], "what": [], "low_ns": [], "high_ns": [], "count": []}
+            ),
+            time_by=pd.DataFrame({"phase": [], "category": [], "ns": []}),
+            provenance={},
         )
 
     return make

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -35,14 +36,82 @@ def pairs(run, before, after, **changed):
 def test_ratio_is_that_of_the_pairs_with_its_interval(run):
     before, after = [10.0, 12.0, 9.0, 11.0], [5.2, 5.9, 4.4, 5.6]
     got = row(compare_results(pairs(run, before, after)), "v6.7")
-    logs = [math.log(a / b) for a, b in zip(after, before, strict=True)]
-    ends = stats.t.interval(0.95, 3, sum(logs) / 4, stats.sem(logs))
-    assert got["ratio"] == pytest.approx(stats.gmean(after) / stats.gmean(before))
-    assert (got["ratio_low"], got["ratio_high"]) == pytest.approx([math.exp(x) for x in ends])
+    assert got["ratio"] == pytest.approx(sum(after) / sum(before))
+    for end in (got["ratio_low"], got["ratio_high"]):
+        rest = [a - end * b for a, b in zip(after, before, strict=True)]
+        assert stats.ttest_1samp(rest, 0).pvalue == pytest.approx(0.05)
+    assert got["p_value"] == pytest.approx(stats.ttest_rel(after, before).pvalue)
     assert (got["mean"], got["ref_mean"], got["n"]) == pytest.approx((5.275, 10.5, 4))
     low, high = stats.ttest_rel(after, before).confidence_interval()
     assert (got["diff_low"], got["diff_high"]) == pytest.approx((low, high))
     assert got["significant"]
+
+
+def test_each_scenario_is_compared_with_its_own_baseline(run):
+    points = [
+        [run(value * (1 + i / 100), replication=i, cpus=cpus, kernel=kernel) for i in range(3)]
+        for kernel, cpus, value in (
+            ("v6.6", 8, 10.0), ("v6.6", 32, 40.0), ("v6.7", 8, 5.0), ("v6.7", 32, 10.0),
+        )
+    ]  # fmt: skip
+    comparison = compare_results(points, baselines=[0, 1, 0, 1])
+    assert comparison.baselines == ("v6.6 cpus=8", "v6.6 cpus=32") * 2
+    assert row(comparison, "v6.7 cpus=8")["ratio"] == pytest.approx(0.5)
+    assert row(comparison, "v6.7 cpus=32")["ratio"] == pytest.approx(0.25)
+    assert row(comparison, "v6.6 cpus=32")["verdict"] == "baseline"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        ([10.0], [5.0], "too few replications"),
+        ([10.0], [10.0], "equal"),
+        ([10.0, 10.0], [5.0, 5.1], "significant"),
+        ([10.0, 12.0, 11.0], [10.1, 11.8, 11.1], "not significant"),
+        ([10.0, 12.0], [10.0, 12.0], "equal"),
+    ],
+)
+def test_verdicts_say_when_a_number_would_mislead(run, before, after, verdict):
+    comparison = compare_results(pairs(run, before, after))
+    assert row(comparison, "v6.7")["verdict"] == verdict
+    assert row(comparison, "v6.6")["verdict"] == "baseline"
+
+
+def test_percentile_of_fewer_values_than_it_leaves_one_beyond_has_no_value(run):
+    few, enough = ([run(), run(kernel="v6.7")] for _ in range(2))
+    for runs, nr in ((few, 99), (enough, 100)):
+        for r in runs:
+            r.latency = pd.DataFrame(
+                {
+                    "phase": ["alloc"],
+                    "what": ["folio"],
+                    "low_ns": [7],
+                    "high_ns": [8],
+                    "count": [nr],
+                }
+            )
+    p99 = [
+        row(compare_results([[r] for r in runs]), "v6.7", "folio_p99_ns") for runs in (few, enough)
+    ]
+    assert p99[0]["verdict"] == "no value"
+    assert (p99[1]["mean"], p99[1]["verdict"]) == (7.0, "equal")
+
+
+def test_time_is_explained_by_category_the_largest_difference_first(run):
+    before, after = run(), run(kernel="v6.7")
+    for r, times in (
+        (before, {"flush_wait": 90, "remap": 10}),
+        (after, {"flush_wait": 30, "remap": 20}),
+    ):
+        r.time_by = pd.DataFrame(
+            {"phase": "alloc", "category": list(times), "ns": list(times.values())}
+        )
+    found = compare_results([[before], [after]]).time_by
+    assert found[["category", "before_ns", "after_ns", "diff_ns"]].to_numpy().tolist() == [
+        ["flush_wait", 90, 30, -60],
+        ["remap", 10, 20, 10],
+    ]
+    assert found["share"].tolist() == pytest.approx([60 / 50, -10 / 50])
 
 
 def test_one_value_against_one_value_is_never_significant(run):

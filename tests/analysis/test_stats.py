@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from simulator.analysis import Estimate, mean_interval, paired_difference, paired_ratio
+from simulator.analysis.stats import compare_pairs
 
 values = st.lists(st.floats(0.01, 1e6), min_size=2, max_size=30)
 
@@ -57,25 +58,52 @@ def test_pairing_removes_the_noise_that_both_scenarios_met():
     assert (got.low, got.high) == (1.0, 1.0)
 
 
-def test_ratio_interval_is_transformed_end_by_end_as_lisa_does_not():
-    # LISA reports the transformed half-width as "+/-": on such a sample about 1.085,
-    # a factor, beside a mean of about 19.
-    sample = np.random.default_rng(7).lognormal(math.log(19.4), 0.4, 100)
-    got = paired_ratio(sample.tolist(), [1.0] * 100)
-    logs = np.log(sample)
-    low, high = stats.t.interval(0.95, 99, logs.mean(), stats.sem(logs))
-    assert got.mean == pytest.approx(stats.gmean(sample))
-    assert (got.low, got.high) == pytest.approx((math.exp(low), math.exp(high)))
-    assert got.high - got.mean > got.mean - got.low > 1.0
-    assert got.mean**2 == pytest.approx(got.low * got.high)
+pairs_of_values = st.lists(
+    st.tuples(st.floats(0.01, 1e3), st.floats(0.01, 1e3)), min_size=2, max_size=30
+)
 
 
-@given(values)
-def test_ratio_of_swapped_scenarios_is_the_inverse(sample):
-    other = [value * (1 + 0.1 * i) for i, value in enumerate(sample)]
-    there, back = paired_ratio(sample, other), paired_ratio(other, sample)
-    assert there.mean == pytest.approx(1 / back.mean)
-    assert there.low == pytest.approx(1 / back.high)
+@given(pairs_of_values)
+def test_ends_of_a_ratio_are_where_scipys_test_of_the_remainder_turns(sample):
+    # Fieller: a ratio is in the interval if a - ratio * b may have the mean zero.
+    a, b = (np.array(side) for side in zip(*sample, strict=True))
+    got = paired_ratio(a.tolist(), b.tolist())
+    assert got.mean == pytest.approx(a.mean() / b.mean())
+    for end in (got.low, got.high):
+        # At a low end of zero the interval was cut: these values are not negative.
+        if end and np.std(a - end * b) > 1e-6 * a.mean():
+            assert stats.ttest_1samp(a - end * b, 0.0).pvalue == pytest.approx(0.05, abs=1e-4)
+
+
+@given(pairs_of_values)
+def test_one_test_is_behind_difference_ratio_and_verdict(sample):
+    a, b = ([float(v) for v in side] for side in zip(*sample, strict=True))
+    got = compare_pairs(a, b)
+    assert got.significant == got.difference.excludes(0.0)
+    if np.std(np.subtract(a, b)) > 1e-9:
+        p = stats.ttest_rel(a, b).pvalue
+        assert got.p_value == pytest.approx(p, rel=1e-6, abs=1e-12)
+        if abs(p - 0.05) > 1e-6:
+            assert got.significant == (p < 0.05)
+            # Without ends the ratio says nothing, and the test still holds.
+            if got.ratio.low is not None:
+                assert got.ratio.excludes(1.0) == (p < 0.05)
+
+
+@pytest.mark.parametrize("n", [2, 5, 20])
+def test_intervals_cover_the_truth_as_often_as_they_say(n):
+    rng = np.random.default_rng(n)
+    trials, covered = 2000, np.zeros(2)
+    for _ in range(trials):
+        noise = rng.normal(0, 5, n)
+        base = 100 + noise + rng.normal(0, 1, n)
+        other = 80 + noise + rng.normal(0, 1, n)
+        got = compare_pairs(other.tolist(), base.tolist())
+        for i, (estimate, truth) in enumerate(((got.difference, -20.0), (got.ratio, 0.8))):
+            # An interval without ends covers everything.
+            covered[i] += estimate.low is None or not estimate.excludes(truth)
+    # Three standard errors of a binomial share.
+    assert covered / trials == pytest.approx([0.95, 0.95], abs=3 * math.sqrt(0.95 * 0.05 / trials))
 
 
 def test_ratio_of_equal_values_is_exactly_one_and_excludes_nothing():
@@ -84,13 +112,20 @@ def test_ratio_of_equal_values_is_exactly_one_and_excludes_nothing():
     assert not got.excludes(1.0)
 
 
-@pytest.mark.parametrize("pair", [(0.0, 1.0), (1.0, 0.0), (0.0, 0.0), (-1.0, 1.0)])
-def test_ratio_with_a_zero_or_negative_value_does_not_exist(pair):
-    assert paired_ratio([2.0, pair[0]], [1.0, pair[1]]) is None
+def test_ratio_to_nothing_does_not_exist():
+    assert paired_ratio([1.0, 2.0], [0.0, 0.0]) is None
+    assert compare_pairs([1.0, 1.0], [0.0, 0.0]).significant
 
 
-def test_ratio_of_very_different_pairs_has_an_infinite_upper_end():
-    assert paired_ratio([1e-300, 1e300], [1.0, 1.0]).high == math.inf
+def test_ratio_to_what_varies_around_nothing_has_no_ends():
+    got = paired_ratio([5.0, 6.0, 5.0], [0.1, -0.1, 0.2])
+    assert (got.low, got.high) == (None, None)
+
+
+def test_one_pair_has_numbers_but_no_interval_and_no_verdict():
+    got = compare_pairs([1.0], [2.0])
+    assert (got.difference.mean, got.ratio.mean) == (-1.0, 0.5)
+    assert (got.ratio.low, got.p_value, got.significant) == (None, None, False)
 
 
 @pytest.mark.parametrize("sample", [[], [1.0, math.nan], [math.inf]])

@@ -14,8 +14,9 @@ import sys
 import pytest
 
 import simulator as sim
+from simulator.analysis.frames import records
 from simulator.cli import compare, kernels, machines, run, validate
-from simulator.experiment import pairs
+from simulator.experiment import cell
 from simulator.kernel import proposals
 from simulator.machine.noise import NOISE_KEYS
 
@@ -24,13 +25,17 @@ SMALL = ("--machine", "laptop-8", "--pages", "8", "--seed", "3")
 
 def fields(*argv):
     """Return the scenarios that a command line describes."""
+    from simulator.cli.axis_options import plan_of
     from simulator.cli.parser import Parser
     from simulator.cli.scenario_options import scenarios
 
     parser = Parser(prog="tlbsim")
     (compare if argv[0] == "compare" else run).configure(parser)
     parser.set_defaults(parser=parser)
-    return scenarios(parser.parse(argv[1:]))
+    args = parser.parse(argv[1:])
+    if argv[0] == "compare":
+        return [point.scenario for point in plan_of(args).points]
+    return scenarios(args)
 
 
 # --- options become fields ----------------------------------------------------------------
@@ -239,7 +244,7 @@ def test_run_out_saves_a_result_that_can_be_loaded(tlbsim, tmp_path):
     done = tlbsim("run", *SMALL, "--json", "--out", folder)
     assert (done.status, done.err) == (0, "")
     assert sorted(p.name for p in folder.iterdir()) == [
-        "SHA256SUMS", "frames.npz", "provenance.json", "scenario.json",
+        "frames.npz", "provenance.json", "scenario.json",
     ]  # fmt: skip
     loaded = sim.load_result(folder)
     assert [int(ns) for ns in loaded.summary["elapsed_ns"]] == [
@@ -278,24 +283,47 @@ def test_compare_is_the_same_as_in_python(tlbsim):
     frame = sim.compare(
         fields("compare", *SMALL, *PAIR), replications=2, progress=lambda: calls.append(1)
     ).frame
-    assert [row["mean"] for row in rows] == frame["mean"].tolist()
+    assert [row["mean"] for row in rows] == [row["mean"] for row in records(frame)]
     assert len(calls) == 4
 
 
 def test_an_interrupted_comparison_shows_the_replications_that_were_finished(tlbsim, monkeypatch):
     calls = itertools.count(1)
-    simulate = pairs.simulate
+    simulate = cell.simulate
 
     def interrupted_in_the_third_replication(scenario):
         if next(calls) == 6:
             raise KeyboardInterrupt
         return simulate(scenario)
 
-    monkeypatch.setattr(pairs, "simulate", interrupted_in_the_third_replication)
+    monkeypatch.setattr(cell, "simulate", interrupted_in_the_third_replication)
     done = tlbsim("compare", *SMALL, *PAIR, "--json")
     assert done.status == 130
     assert done.err == "tlbsim: interrupted; the table covers 2 of 10 replications\n"
     assert {row["n"] for row in done.json} == {2}
+
+
+def test_every_option_may_be_an_axis_with_commas_or_repeated():
+    found = fields(
+        "compare", "--machine", "laptop-8", "--pages", "4,8", "--set", "costs.invlpg=90,0.2 us",
+        "--set", "noise.idle_share=0.1", "--set", "noise.idle_share=0.3",
+        "--fault", "pte_page=1+head_page=2", "--fault", "none",
+        "--phases", "alloc", "--phases", "alloc,free", "--seed", "1,2",
+    )  # fmt: skip
+    assert len(found) == 2**6
+    last = found[-1]
+    assert (last.pages, last.faults, last.phases, last.seed) == (8, {}, ("alloc", "free"), 2)
+    assert (last.machine_model.costs.invlpg.exact_ns, last.noise_model.idle_share) == (200, 0.3)
+    assert found[0].faults == {"pte_page": (1,), "head_page": (2,)}
+
+
+def test_zipped_options_go_together():
+    options = ("--machine", "laptop-8,epyc-zen4-vm2", "--pages", "4,8", "--kernel", "v6.6,v6.7")
+    found = fields("compare", *options, "--zip", "machine,pages")
+    assert [(s.machine, s.pages, s.kernel) for s in found] == [
+        ("laptop-8", 4, "v6.6"), ("laptop-8", 4, "v6.7"),
+        ("epyc-zen4-vm2", 8, "v6.6"), ("epyc-zen4-vm2", 8, "v6.7"),
+    ]  # fmt: skip
 
 
 def test_scenarios_that_are_no_pairs_are_refused():

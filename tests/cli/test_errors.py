@@ -9,13 +9,13 @@ from __future__ import annotations
 import pytest
 
 from simulator import run as run_module
-from simulator.experiment import pairs, workers
+from simulator.experiment import cell, pairs, workers
 
 LAPTOP = ("--machine", "laptop-8")
 
 WRONG = [
     # What argparse finds.
-    (("--version=1",), "ignored explicit argument '1'"),
+    ((), "the following arguments are required: COMMAND"),
     (("rn",), "command: 'rn' is not one of machines, kernels, noises, run, compare"),
     (("rn",), "(did you mean 'run'?)"),
     (("run", "--pagess", "3"), "unknown option '--pagess' (did you mean '--pages'?)"),
@@ -107,7 +107,7 @@ def _nothing_is_simulated(monkeypatch):
         raise AssertionError("wrong input was simulated")
 
     monkeypatch.setattr(run_module, "simulate", simulate)
-    for module in (pairs, workers):
+    for module in (cell, pairs, workers):
         monkeypatch.setattr(module, "simulate", simulate)
 
 
@@ -156,7 +156,7 @@ def test_an_interrupt_is_one_line_and_status_130(tlbsim, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run_module, "simulate", interrupted)
-    for module in (pairs, workers):
+    for module in (cell, pairs, workers):
         monkeypatch.setattr(module, "simulate", interrupted)
     for argv in (("run",), ("compare", "--kernel", "v6.6", "--kernel", "v6.7")):
         done = tlbsim(*argv, *LAPTOP)

@@ -53,7 +53,9 @@ def test_equal_and_not_significant_are_said_in_words(result):
 
 def test_one_replication_has_no_interval_and_says_so(comparison):
     text = comparison_text(comparison(("v6.6", "v6.7"), 1))
-    assert "no interval, and nothing can be called" in " ".join(text.split())
+    assert "too few replications for an interval, and nothing can be called" in " ".join(
+        text.split()
+    )
     assert ".." not in text
     assert "95%" not in text
 

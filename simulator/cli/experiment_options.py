@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""
+Options of an experiment: how often, where, what is kept
+--------------------------------------------------------
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simulator.cli.output import complain, progress_bar
+from simulator.cli.parser import number
+from simulator.cli.process import INTERRUPTED
+
+if TYPE_CHECKING:
+    from simulator.experiment.axes import Plan
+    from simulator.experiment.precision import Wanted
+    from simulator.experiment.sweeps import Options, Sweep
+
+__all__ = ("FAILED", "add_experiment_options", "listing", "options_of", "swept", "wanted_of")
+
+# Some cells failed; the rest is printed.
+FAILED = 1
+
+
+def add_experiment_options(parser: ArgumentParser) -> None:
+    """Add the options."""
+    group = parser.add_argument_group("experiment")
+    group.add_argument(
+        "--replications", metavar="N", type=number, default=10,
+        help="runs of each scenario (default 10)",
+    )  # fmt: skip
+    group.add_argument(
+        "--precision", metavar="SHARE", type=number,
+        help="as many runs as it takes until half of each interval is at most that share of its"
+        " mean, such as 0.02",
+    )  # fmt: skip
+    group.add_argument(
+        "--metric", metavar="NAME", action="append",
+        help="what must be precise, and what a sweep prints (default elapsed_s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--max-replications", metavar="N", type=number, default=200,
+        help="with --precision, no more than these (default 200)",
+    )  # fmt: skip
+    group.add_argument(
+        "--store", metavar="DIR", type=Path,
+        help="keep every simulation there as soon as it ends, and take from there what is done",
+    )  # fmt: skip
+    group.add_argument(
+        "--jobs", metavar="N", type=number, help="simulations at a time (default: as many as pay)"
+    )
+    group.add_argument(
+        "--cluster", metavar="ADDRESS", help="a dask scheduler to simulate on, tcp://host:8786"
+    )
+    group.add_argument(
+        "--plan", action="store_true",
+        help="only list what would be simulated, and how long that takes",
+    )  # fmt: skip
+
+
+def wanted_of(args: Namespace) -> Wanted:
+    """Return how many replications are wanted."""
+    from simulator.experiment.precision import Wanted
+
+    metrics = tuple(args.metric or ("elapsed_s",))
+    return Wanted(args.replications, args.precision, metrics, args.max_replications)
+
+
+def options_of(args: Namespace) -> Options:
+    """Return where it runs and what is kept."""
+    from simulator.experiment.sweeps import Options
+
+    return Options(jobs=args.jobs, cluster=args.cluster, store=args.store)
+
+
+def listing(what: Plan, wanted: Wanted, options: Options) -> str:
+    """Return what would be simulated, and how long that takes here."""
+    from simulator.experiment.estimate import expected_seconds
+    from simulator.experiment.workers import most_jobs
+    from simulator.report.sweep_text import plan_text
+
+    scenarios = [point.scenario for point in what.points]
+    jobs = most_jobs() if options.jobs is None else options.jobs
+    return plan_text(what, wanted, expected_seconds(scenarios, wanted.first, jobs))
+
+
+def swept(what: Plan, wanted: Wanted, options: Options) -> tuple[int, Sweep]:
+    """
+    Return the exit status and the sweep; what was finished counts, even if interrupted.
+
+    On a terminal, the points are listed first, and a bar shows when it will be done.
+    """
+    from simulator.experiment.sweeps import Interrupted, run_plan
+
+    if sys.stderr.isatty():
+        sys.stderr.write(listing(what, wanted, options))
+    bar = progress_bar(len(what.points) * wanted.first, "simulations")
+    status = 0
+    try:
+        found = run_plan(what, wanted, options, None if bar is None else bar.update)
+    except Interrupted as interrupt:
+        found = interrupt.sweep
+        n = max(map(len, found.cells), default=0)
+        if not n:
+            raise
+        status = INTERRUPTED
+    finally:
+        if bar is not None:
+            bar.close()
+    for notice in found.notices:
+        complain(notice)
+    if status:
+        wanted_n = wanted.replications if wanted.precision is None else wanted.cap
+        complain(f"interrupted; the table covers {n} of {wanted_n} replications")
+    for row in found.failed.to_dict("records"):
+        if row["command"]:
+            complain(f"{row['label'] or 'scenario'}: {row['error']}; repeat: {row['command']}")
+    return status or (FAILED if len(found.failed) else 0), found

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""
+``tlbsim sweep``: every combination of options, each against its baseline
+-------------------------------------------------------------------------
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from simulator.cli.axis_options import add_axis_options, plan_of
+from simulator.cli.experiment_options import (
+    add_experiment_options,
+    listing,
+    options_of,
+    swept,
+    wanted_of,
+)
+from simulator.cli.output import json_text
+
+__all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
+
+NAME = "sweep"
+HELP = "Simulate every combination of options, each against the baseline at the same point."
+EXAMPLE = (
+    "tlbsim sweep --machine laptop-8 --pages 8 --cpus 2,8 \\\n"
+    "      --kernel v6.6,v6.7 --replications 3 --store sweep-1"
+)
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--json", action="store_true", help="print JSON, an object per row")
+    add_axis_options(parser)
+    add_experiment_options(parser)
+
+
+def run(args: Namespace) -> tuple[int, str]:
+    """Return the exit status and what to print."""
+    what = plan_of(args)
+    wanted = wanted_of(args)
+    options = options_of(args)
+
+    from simulator.analysis.frames import records
+    from simulator.report.sweep_text import sweep_text
+
+    if args.plan:
+        return 0, listing(what, wanted, options)
+    status, found = swept(what, wanted, options)
+    if args.json:
+        return status, json_text(records(found.frame))
+    return status, sweep_text(found, wanted.metrics)

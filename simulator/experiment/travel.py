@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""
+Scenarios that travel to another process or machine
+---------------------------------------------------
+
+A profile and a noise travel as what they say, a user's kernel as the text of
+its file: nothing on the other side needs the files that a scenario names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import InputError
+from simulator.experiment.cell import encode, simulate_cell
+from simulator.experiment.code import code_key
+from simulator.inputs import read_text
+from simulator.kernel import load_kernel
+from simulator.scenario import Scenario
+
+__all__ = ("Parcel", "pack", "self_contained", "simulate_parcels")
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A scenario by content; ``kernel_file`` is the name of a user's file and its text."""
+
+    fields: dict[str, Any]
+    kernel_file: tuple[str, str] | None
+
+
+def self_contained(scenario: Scenario) -> Scenario:
+    """Return the scenario with the objects that machine and noise name: read once, not anew."""
+    return scenario.replace(machine=scenario.machine_model, noise=scenario.noise_model)
+
+
+def pack(scenario: Scenario) -> Parcel:
+    """Return a scenario by content; InputError where a user's kernel file cannot be read."""
+    whole = self_contained(scenario)
+    fields = {name: getattr(whole, name) for name in Scenario.model_fields}
+    kernel = fields["kernel"]
+    # A mapping of a user may be of any class, which the other side may not have.
+    for name in ("faults", "tunables"):
+        fields[name] = dict(fields[name])
+    if isinstance(kernel, type) or not str(kernel).endswith(".py"):
+        return Parcel(fields, None)
+    path = Path(kernel)
+    text = read_text(path, f"kernel: {path}")
+    return Parcel(fields | {"kernel": None}, (path.name, text))
+
+
+def simulate_parcels(parcels: Sequence[Parcel], code: str) -> tuple[list[bytes], float]:
+    """
+    Simulate where the parcels came to; return the bytes of their cells, and the seconds it took.
+
+    InputError if the code there is not the one that they were sent by.
+    """
+    if code_key() != code:
+        raise InputError("cluster: a worker runs other code than this; install the same tlbsim")
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="tlbsim-") as folder:
+        found = [encode(simulate_cell(_unpacked(parcel, Path(folder)))) for parcel in parcels]
+    return found, time.perf_counter() - begin
+
+
+def _unpacked(parcel: Parcel, folder: Path) -> Scenario:
+    if parcel.kernel_file is None:
+        return Scenario(**parcel.fields)
+    name, text = parcel.kernel_file
+    path = folder / hashlib.sha256(text.encode()).hexdigest() / name
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return Scenario(**parcel.fields | {"kernel": load_kernel(path)})
