@@ -24,7 +24,6 @@ from simulator.engine.compiled.flat.machine import flatten
 from simulator.engine.compiled.flat.state import CALL, CPU, TASK, S, new_state
 from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import HAS_NUMBA, compiled
-from simulator.engine.task import Steps, Task
 from simulator.trace.contract import IPI_COLUMNS
 from simulator.trace.ipis import IpiLog
 from simulator.trace.recorder import Recorder
@@ -44,10 +43,11 @@ class _Engine:
         recorder = Recorder(platform.socket_of, every)
         engine = self.engine(platform, recorder)
 
-        def body(task: Task) -> Steps:
+        def body() -> None:
+            task = engine.timeline.current
             for _ in range(work.flushes):
                 task.work("bookkeeping", THINK_NS)
-                yield from engine.on_each_cpu(task, call)
+                engine.on_each_cpu(call)
 
         def run() -> None:
             recorder.begin_phase("loop", 0, work.task_cpus)

@@ -13,7 +13,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-__all__ = ("InputError", "nearest", "number_text", "one_line")
+__all__ = ("InputError", "KernelError", "nearest", "number_text", "one_line")
 
 # Longer than any path that is not meant as a trick, and than any message of our own.
 _LONGEST_WORD = 300
@@ -59,6 +59,8 @@ def number_text(value: float) -> str:
         return f"{value:g}"
     except OverflowError:
         return f"about {'-' if value < 0 else ''}1e{int(int(value).bit_length() * 0.30103)}"
+class KernelError(RuntimeError):
+    """Kernel code did what no kernel may do; ``str(error)`` says what, in a few lines."""
 
 
 def nearest(word: str, choices: Iterable[str], cutoff: float = 0.5) -> str:

@@ -17,8 +17,9 @@ from simulator.engine import Body, Engine, EventsEngine
 from simulator.errors import InputError
 from simulator.geometry import BASE_PAGE_BYTES
 from simulator.kernel import Kernel, KernelConfig
-from simulator.kernel.memory import HugeMemory, lay_out
 from simulator.kernel.modules import Module
+from simulator.kernel.placement import HugeMemory, lay_out
+from simulator.kernel.records import attach_records
 from simulator.kernel.requests import Requests
 from simulator.machine import Platform, lower
 from simulator.provenance import provenance
@@ -56,6 +57,7 @@ def simulate_module(scenario: Scenario, module: Module) -> Result:
     now_ns = 0
     for label, body in module.phases(kernel).items():
         now_ns = _run_phase(engine, kernel, label, now_ns, {cpu: body})
+    kernel.detach()
     note = f"kernel module {module.name} in place of the request for huge pages"
     return Result(
         scenario,
@@ -81,6 +83,8 @@ def _run(scenario: Scenario, ipis: IpiLog | None) -> tuple[Engine, Kernel]:
         if phase == "alloc":
             kernel.memory.begin_fill(scenario.pages)
         now_ns = _run_phase(engine, kernel, label, now_ns, bodies)
+    # What was attached holds the kernel, and so everything, in circles.
+    kernel.detach()
     return engine, kernel
 
 
@@ -102,6 +106,7 @@ def _boot(scenario: Scenario, ipis: IpiLog | None) -> tuple[Engine, Kernel, Plat
         node_of=machine.node_of,
     )
     kernel = scenario.kernel_class(engine, machine, _memory(scenario, machine), config)
+    attach_records(kernel)
     return engine, kernel, machine
 
 

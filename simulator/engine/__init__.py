@@ -5,8 +5,8 @@ How time passes
 
 CPUs, tasks, locks and broadcasts on a SimPy timeline of integer keys.  The
 engine knows no profile and no kernel: it sees a machine as the integers of
-:class:`simulator.engine.platform.Platform`, and kernel code as generators that
-get a :class:`simulator.engine.task.Task`.  The compiled engine is in
+:class:`simulator.engine.platform.Platform`, and kernel code as plain
+functions that a :class:`simulator.engine.task.Task` runs.  The compiled engine is in
 :mod:`simulator.engine.compiled`, which takes long to import.
 """
 
@@ -14,6 +14,6 @@ from __future__ import annotations
 
 from simulator.engine.events import EventsEngine
 from simulator.engine.platform import Engine
-from simulator.engine.task import DONE, Body, Steps, Task
+from simulator.engine.task import Body, Task
 
-__all__ = ("DONE", "Body", "Engine", "EventsEngine", "Steps", "Task")
+__all__ = ("Body", "Engine", "EventsEngine", "Task")

@@ -29,6 +29,7 @@ Linux v6.1 and v6.12.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,8 +37,10 @@ from simpy.events import Event
 
 from simulator.engine.calls import Call, Csd, Ipi
 from simulator.engine.cpu import Cpu
-from simulator.engine.task import Body, Steps, Task, sound_work
+from simulator.engine.ending import ending
+from simulator.engine.task import Body, Task
 from simulator.engine.timeline import Timeline
+from simulator.errors import KernelError
 from simulator.trace.words import STATES
 
 if TYPE_CHECKING:
@@ -69,33 +72,32 @@ class EventsEngine:
         """
         Run tasks, each on the CPU of its key, from a time to the end of the last one.
 
-        Returns the tasks, ended, in the order given.  Raises RuntimeError if one of
-        them can never go on.
+        Returns the tasks, ended, in the order given.  Raises KernelError if one of them
+        can never go on, or ends with a lock.
         """
-        ended: set[int] = set()
         tasks = [Task(self.timeline, self.cpus[cpu], n) for n, cpu in enumerate(bodies)]
         # In the order of their keys: SimPy's present may be later in this nanosecond already.
         for task in sorted(tasks, key=lambda task: task.cpu.number):
             cpu = task.cpu.number
             self.cpus[cpu].task = task
-            self.timeline.process(self._lifetime(task, start_ns, bodies[cpu], ended))
-        with sound_work(tasks):
+            self.timeline.process(
+                task.process(partial(self._lifetime, task, start_ns, bodies[cpu]))
+            )
+        with ending(self.timeline, tasks):
             self.timeline.run()
-        if len(ended) < len(tasks):
-            raise RuntimeError("a task waits for something that never happens")
         return tasks
 
     def replay(self, log: IpiLog) -> bool:  # noqa: ARG002 - as the other engine
         """Fill a log from checkpoints: this engine keeps none, so False."""
         return False
 
-    def on_each_cpu(self, task: Task, call: Call) -> Steps:
-        """Run a call on every CPU and wait for all of them; generator."""
+    def on_each_cpu(self, call: Call) -> None:
+        """Run a call on every CPU and wait for all of them."""
+        task = self.timeline.current
         me = task.cpu
         if me.irqs_off:
-            raise RuntimeError(f"{call.reason}: a broadcast with interrupts off would deadlock")
-        if not task.ready():
-            yield from task.meet()
+            raise KernelError(f"{call.reason}: a broadcast with interrupts off would deadlock")
+        task.meet()
         categories = call.categories
         nth = self._flushes_of[me.number]
         self._flushes_of[me.number] += 1
@@ -103,18 +105,19 @@ class EventsEngine:
         row = self.recorder.broadcast_starts()
         task.work(categories.enqueue, self._base_ns)
 
-        csds, mask = yield from self._enqueue(task, call, nth)
+        csds, mask = self._enqueue(task, call, nth)
         saved = len(csds) - len(mask)
-        icr_writes = yield from self._send(task, csds, mask, nth)
+        icr_writes = self._send(task, csds, mask, nth)
         send_end_ns = task.met_ns
 
-        yield from task.local_irq_disable()
+        task.local_irq_disable()
         task.work(categories.local, call.run_ns)
         self.recorder.executed(call.kind, call.pages)
-        yield from task.local_irq_enable()
+        task.local_irq_enable()
 
-        last_release_ns, slowest_cpu = yield from self._wait(task, csds, categories.wait, nth, row)
-        end_ns = yield from self._now(task)
+        last_release_ns, slowest_cpu = self._wait(task, csds, categories.wait, nth, row)
+        task.meet()
+        end_ns = task.now_ns
         task.broadcast_ns += end_ns - start_ns
         last_ack_ns = max(last_release_ns, send_end_ns)
         times = (call.pages, start_ns, send_end_ns, last_ack_ns, end_ns)
@@ -125,23 +128,17 @@ class EventsEngine:
         # The TLB misses come afterwards, spread over what the CPU does then.
         task.work(categories.local, call.refill_ns)
 
-    def _lifetime(self, task: Task, start_ns: int, body: Body, ended: set[int]) -> Steps:
-        yield from task.start(start_ns)
-        yield from body(task)
-        yield from self._now(task)
+    def _lifetime(self, task: Task, start_ns: int, body: Body) -> None:
+        task.start(start_ns)
+        body()
+        task.meet()
         task.cpu.leave(task.now_ns)
-        ended.add(task.number)
 
-    def _now(self, task: Task) -> Steps:
-        if not task.ready():
-            yield from task.meet()
-        return task.now_ns
-
-    def _enqueue(self, task: Task, call: Call, nth: int) -> Steps:
+    def _enqueue(self, task: Task, call: Call, nth: int) -> tuple[list[Csd], list[int]]:
         # Step 1: returns the csds, and the CPUs that need an IPI.
         me = task.cpu
         if len(self.cpus) == 1:
-            yield from self._now(task)
+            task.meet()
             return [], []
         category = call.categories.enqueue
         enqueue_ns = self.platform.ipi_draws("enqueue", me.number, nth).tolist()
@@ -151,8 +148,7 @@ class EventsEngine:
             if target is me:
                 continue
             task.work(category, enqueue_ns[target.number])
-            if not task.ready():
-                yield from task.meet()
+            task.meet()
             was_empty = not target.queue
             csd = Csd(target.number, call, task.now_ns, was_empty)
             target.queue.append(csd)
@@ -161,7 +157,7 @@ class EventsEngine:
                 mask.append(target.number)
         return csds, mask
 
-    def _send(self, task: Task, csds: list[Csd], mask: list[int], nth: int) -> Steps:
+    def _send(self, task: Task, csds: list[Csd], mask: list[int], nth: int) -> int:
         # Step 2: returns the number of interrupt-controller writes or hypercalls.
         me = task.cpu.number
         if not mask:
@@ -170,14 +166,15 @@ class EventsEngine:
         entry_ns = self.platform.ipi_draws("handler_entry", me, nth).tolist()
         exit_ns = self.platform.ipi_draws("handler_exit", me, nth).tolist()
         if len(mask) == 1:
-            now_ns = yield from self._now(task)
+            task.meet()
+            now_ns = task.now_ns
             target = self.cpus[mask[0]]
             if target.polls_at(now_ns):
                 csd = next(csd for csd in csds if csd.cpu == target.number)
                 self._wake_polling(csd, me, now_ns, exit_ns[target.number])
                 mask.clear()
                 return 0
-        yield from task.local_irq_disable()
+        task.local_irq_disable()
         inject_ns = self.platform.ipi_draws("inject", me, nth).tolist()
         t_ns = task.now_ns
         writes = self.platform.icr_writes(me, mask)
@@ -189,10 +186,12 @@ class EventsEngine:
                 ipi = Ipi(t_ns, arrive_ns, max(1, entry_ns[cpu]), exit_ns[cpu], False)
                 self.cpus[cpu].send(ipi)
         task.work(csds[0].call.categories.send, t_ns - task.now_ns)
-        yield from task.local_irq_enable()
+        task.local_irq_enable()
         return len(writes)
 
-    def _wait(self, task: Task, csds: list[Csd], category: str, nth: int, row: int) -> Steps:
+    def _wait(
+        self, task: Task, csds: list[Csd], category: str, nth: int, row: int
+    ) -> tuple[int, int]:
         # Step 4: returns the time of the last release, and the CPU that made it.
         if not csds:
             return 0, -1
@@ -202,21 +201,22 @@ class EventsEngine:
         last_ns, slowest_cpu = 0, -1
         for csd in csds:
             if csd.release_ns < 0:
-                yield from task.meet()
+                task.meet()
                 if csd.release_ns < 0:
                     csd.waiter = Event(self.timeline)
-                    yield csd.waiter
+                    task.wait(csd.waiter)
                     # It has spun since it met: handlers meanwhile are part of the wait.
-                    yield from task.wait_until(csd.release_ns, category)
+                    task.wait_until(csd.release_ns, category)
             if csd.release_ns > task.planned_ns:
-                yield from task.meet()
-                yield from task.wait_until(csd.release_ns, category)
+                task.meet()
+                task.wait_until(csd.release_ns, category)
             task.work(category, read_ns[csd.cpu])
             if csd.release_ns > last_ns:
                 last_ns, slowest_cpu = csd.release_ns, csd.cpu
             if rows is not None:
                 times = (csd.enqueue_ns, csd.send_ns, csd.arrive_ns, csd.start_ns, csd.release_ns)
-                ack_ns = yield from self._now(task)
+                task.meet()
+                ack_ns = task.now_ns
                 rows.append((row, csd.cpu, *times, ack_ns, STATES.index(csd.state), csd.sent))
         if rows is not None:
             log.add(np.array(rows, dtype=np.int64))

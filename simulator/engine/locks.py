@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING
 
 from simpy.events import Event
 
-from simulator.engine.task import DONE, Steps, Task
+from simulator.errors import KernelError
 
 if TYPE_CHECKING:
     from simulator.engine.platform import Platform
+    from simulator.engine.task import Lock, Task
     from simulator.engine.timeline import Timeline
 
 __all__ = ("IrqSpinLock", "Mutex", "RwSemaphore", "SpinLock")
@@ -58,78 +59,62 @@ class SpinLock:
     """
     A spinlock that is taken with interrupts on.
 
-    ``category`` is where the waiting goes in ``time_by``; ``held_max_ns`` the
-    longest hold so far.
+    ``name`` is also the category of the waiting in ``time_by``; ``owner`` the task
+    that has it; ``held_max_ns`` the longest hold so far.
     """
 
-    def __init__(self, timeline: Timeline, platform: Platform, category: str) -> None:
+    def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
         self._timeline = timeline
         self._line = _Line(platform)
-        self._category = category
-        self._owner: Task | None = None
         self._waiters: deque[tuple[Task, Event]] = deque()
         self._since_ns = 0
+        self.name = name
+        self.owner: Task | None = None
         self.held_max_ns = 0
+        timeline.locks.append(self)
 
-    def acquire(self, task: Task) -> Steps:
-        """Take the lock; for ``yield from``."""
+    def lock(self) -> None:
+        """spin_lock()."""
+        task = self._timeline.current
         # A lock that is free stays so to this task's time if nothing happens until then.
-        if self._owner is None and task.ready():
+        if self.owner is None and task.ready():
             self._take(task)
-            return DONE
-        return self._queue_up(task)
+        else:
+            self._queue_up(task)
 
-    def release(self, task: Task) -> Steps:
-        """Give the lock to the first waiter, if any; for ``yield from``."""
-        if task.ready():
-            self._hand_on(task)
-            return DONE
-        return task.meet_and(self._hand_on)
-
-    def cycle(self, task: Task, category: str, ns: int) -> Steps:
-        """
-        Take the lock, work so long under it, and release it; for ``yield from``.
-
-        What the task reads right afterwards is what it would have read under it.
-        """
-        line = self._line
-        if (
-            line.cpu == task.cpu.number
-            and self._owner is None
-            and task.passes(self._category, line.atomic_ns, category, ns)
-        ):
-            held_ns = line.atomic_ns + ns
-            if held_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
-                self.held_max_ns = held_ns
-            return DONE
-        return self._cycle(task, category, ns)
+    def unlock(self) -> None:
+        """spin_unlock(): give the lock to the first waiter, if any."""
+        task = self._timeline.current
+        if self.owner is not task:
+            raise _not_held(self, task)
+        task.meet()
+        self._hand_on(task)
 
     def _take(self, task: Task) -> None:
         # The task has met, and nobody has the lock.
-        self._owner = task
+        self.owner = task
         self._since_ns = task.met_ns
-        task.work(self._category, self._line.take(task.cpu.number))
+        line, cpu = self._line, task.cpu.number
+        task.work(self.name, line.atomic_ns if line.cpu == cpu else line.take(cpu))
 
-    def _queue_up(self, task: Task) -> Steps:
-        if not task.ready():
-            yield from task.meet()
-        if self._owner is None:
+    def _queue_up(self, task: Task) -> None:
+        task.meet()
+        if self.owner is None:
             self._take(task)
         else:
-            yield from self._spin(task)
+            self._spin(task)
 
-    def _spin(self, task: Task) -> Steps:
+    def _spin(self, task: Task) -> None:
+        if self.owner is task:
+            raise _held_already(self, task)
         granted = Event(self._timeline)
         # Requests come in the order of their keys, since every one has met.
         self._waiters.append((task, granted))
-        granted_ns = yield granted
-        yield from task.wait_until(granted_ns, self._category)
+        task.waits_for = self
+        granted_ns = task.wait(granted)
+        task.waits_for = None
+        task.wait_until(granted_ns, self.name)
         self._since_ns = task.met_ns
-
-    def _cycle(self, task: Task, category: str, ns: int) -> Steps:
-        yield from self.acquire(task)
-        task.work(category, ns)
-        yield from self.release(task)
 
     def _hand_on(self, task: Task) -> None:
         # The task has met.
@@ -137,49 +122,38 @@ class SpinLock:
         if held_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
             self.held_max_ns = held_ns
         if self._waiters:
-            self._owner, granted = self._waiters.popleft()
-            hand_off_ns = self._line.hand_over(self._owner.cpu.number)
+            self.owner, granted = self._waiters.popleft()
+            hand_off_ns = self._line.hand_over(self.owner.cpu.number)
             granted.succeed(task.met_ns + hand_off_ns)
         else:
-            self._owner = None
+            self.owner = None
 
 
 class IrqSpinLock(SpinLock):
-    """spin_lock_irq(): a spinlock that is waited for and held with interrupts off."""
+    """A spinlock that is waited for and held with interrupts off."""
 
-    def __init__(self, timeline: Timeline, platform: Platform, category: str) -> None:
-        super().__init__(timeline, platform, category)
+    def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
+        super().__init__(timeline, platform, name)
         self._irq_save_ns = platform.costs["irq_save"].ns()
 
-    def cycle(self, task: Task, category: str, ns: int) -> Steps:
-        """Take the lock, work and release it, as :meth:`SpinLock.cycle` does."""
-        line = self._line
-        taken_ns = line.atomic_ns + self._irq_save_ns
-        if (
-            line.cpu == task.cpu.number
-            and self._owner is None
-            and task.passes(self._category, taken_ns, category, ns)
-        ):
-            held_ns = taken_ns + ns
-            if held_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
-                self.held_max_ns = held_ns
-            if held_ns > task.irqs_off_max_ns:  # noqa: PLR1730 - max() is slower
-                task.irqs_off_max_ns = held_ns
-            return DONE
-        return self._cycle(task, category, ns)
+    #: spin_lock_irq() and spin_unlock_irq().
+    lock_irq = SpinLock.lock
+    unlock_irq = SpinLock.unlock
 
     def _take(self, task: Task) -> None:
         task.irqs_off()
-        self._owner = task
+        self.owner = task
         self._since_ns = task.met_ns
         line, cpu = self._line, task.cpu.number
         taken_ns = line.atomic_ns if line.cpu == cpu else line.take(cpu)
-        task.work(self._category, taken_ns + self._irq_save_ns)
+        task.work(self.name, taken_ns + self._irq_save_ns)
 
-    def _spin(self, task: Task) -> Steps:
+    def _spin(self, task: Task) -> None:
+        if self.owner is task:
+            raise _held_already(self, task)
         task.irqs_off()
-        yield from super()._spin(task)
-        task.work(self._category, self._irq_save_ns)
+        super()._spin(task)
+        task.work(self.name, self._irq_save_ns)
 
     def _hand_on(self, task: Task) -> None:
         super()._hand_on(task)
@@ -189,54 +163,89 @@ class IrqSpinLock(SpinLock):
 class Mutex:
     """A mutex: FIFO, waiters sleep."""
 
-    def __init__(self, timeline: Timeline, platform: Platform) -> None:
+    def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
         self._timeline = timeline
         self._line = _Line(platform)
         self._wakeup_ns = platform.costs["mutex_wakeup"].ns()
-        self._owner: Task | None = None
         self._waiters: deque[tuple[Task, Event]] = deque()
+        self.name = name
+        self.owner: Task | None = None
+        timeline.locks.append(self)
 
-    def acquire(self, task: Task) -> Steps:
-        """Take the mutex, or sleep until it is handed over; generator."""
-        if not task.ready():
-            yield from task.meet()
-        if self._owner is None:
-            self._owner = task
+    def lock(self) -> None:
+        """mutex_lock(): take the mutex, or sleep until it is handed over."""
+        task = self._timeline.current
+        task.meet()
+        if self.owner is None:
+            self.owner = task
             task.work("bookkeeping", self._line.take(task.cpu.number))
             return
+        if self.owner is task:
+            raise _held_already(self, task)
         granted = Event(self._timeline)
         self._waiters.append((task, granted))
         task.fall_asleep()
-        granted_ns = yield granted
-        yield from task.sleep_until(granted_ns + self._wakeup_ns, "sleep")
+        task.waits_for = self
+        granted_ns = task.wait(granted)
+        task.waits_for = None
+        task.sleep_until(granted_ns + self._wakeup_ns, "sleep")
 
-    def release(self, task: Task) -> Steps:
-        """Wake the first waiter, if any; generator."""
-        if not task.ready():
-            yield from task.meet()
+    def unlock(self) -> None:
+        """mutex_unlock(): wake the first waiter, if any."""
+        task = self._timeline.current
+        if self.owner is not task:
+            raise _not_held(self, task)
+        task.meet()
         if not self._waiters:
-            self._owner = None
+            self.owner = None
             return
-        self._owner, granted = self._waiters.popleft()
+        self.owner, granted = self._waiters.popleft()
         # The wake-up includes the transfer of the line.
-        self._line.hand_over(self._owner.cpu.number)
+        self._line.hand_over(self.owner.cpu.number)
         granted.succeed(task.now_ns)
 
 
 class RwSemaphore:
-    """An rwsem of which only readers are modelled; ``category`` as for a spinlock."""
+    """An rwsem of which only readers are modelled; ``name`` as for a spinlock."""
 
-    def __init__(self, platform: Platform, category: str) -> None:
+    def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
+        self._timeline = timeline
         self._line = _Line(platform)
-        self._category = category
+        self._readers: list[Task] = []
+        self.name = name
+        timeline.locks.append(self)
 
-    def down_read(self, task: Task) -> Steps:
-        """Enter as a reader; for ``yield from``."""
-        if task.ready():
-            line, cpu = self._line, task.cpu.number
-            task.work(self._category, line.atomic_ns if line.cpu == cpu else line.take(cpu))
-            return DONE
-        return task.meet_and(self._enter)
+    @property
+    def owner(self) -> Task | None:
+        """The first of the readers that are in."""
+        return self._readers[0] if self._readers else None
 
-    def _enter(self, task: Task) -> None:
-        task.work(self._category, self._line.take(task.cpu.number))
+    def down_read(self) -> None:
+        """Enter as a reader."""
+        task = self._timeline.current
+        task.meet()
+        line, cpu = self._line, task.cpu.number
+        task.work(self.name, line.atomic_ns if line.cpu == cpu else line.take(cpu))
+        self._readers.append(task)
+
+    def up_read(self) -> None:
+        """Leave, which costs nothing more."""
+        task = self._timeline.current
+        try:
+            self._readers.remove(task)
+        except ValueError:
+            raise _not_held(self, task) from None
+
+
+def _not_held(lock: Lock, task: Task) -> KernelError:
+    owner = lock.owner
+    whose = "nobody" if owner is None else f"task {owner.number} on CPU {owner.cpu.number}"
+    return KernelError(
+        f"{lock.name}: released by task {task.number} on CPU {task.cpu.number}; {whose} has it"
+    )
+
+
+def _held_already(lock: Lock, task: Task) -> KernelError:
+    return KernelError(
+        f"{lock.name}: task {task.number} on CPU {task.cpu.number} takes it and has it already"
+    )

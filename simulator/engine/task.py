@@ -3,12 +3,16 @@
 Tasks
 -----
 
-A task is kernel code that runs on a CPU of its own.  It runs ahead on its own
-clock: :meth:`Task.work` only adds to it.  Before the task reads or writes
-anything shared, or records a time, it *meets* (:meth:`Task.meet`): if no event
-pending anywhere has a key at or before its own, it goes on without an event;
-otherwise it waits until that much time has passed on its CPU outside interrupt
-handlers.
+A task is kernel code that runs on a CPU of its own.  It is a SimPy process whose
+body runs on a greenlet: where it has to wait it hands its event to the process
+(:meth:`Task.wait`) and goes on with the answer, so that kernel code is plain
+functions.
+
+It runs ahead on its own clock: :meth:`Task.work` only adds to it.  Before the task
+reads or writes anything shared, or records a time, it *meets* (:meth:`Task.meet`):
+if no event pending anywhere has a key at or before its own, it goes on without an
+event; otherwise it waits until that much time has passed on its CPU outside
+interrupt handlers.
 
 Not modelled: a scheduler.  A task is never migrated or preempted; the vCPU of a
 task is never descheduled by the host.
@@ -17,24 +21,25 @@ task is never descheduled by the host.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from greenlet import getcurrent, greenlet
 
 from simulator.engine.keys import KEY_BITS, Order
-from simulator.trace.words import check_work
 
 if TYPE_CHECKING:
+    from simpy.events import Event
+
     from simulator.engine.timeline import Timeline
 
-__all__ = ("DONE", "Body", "LoneTask", "Steps", "Task", "TaskCpu", "sound_work")
+__all__ = ("Account", "Body", "Lock", "LoneTask", "Task", "TaskCpu")
 
-#: What kernel code is: a generator that yields SimPy events.
-Steps = Generator[Any, Any, Any]
-#: For ``yield from``, in place of a generator, when nothing had to be waited for: no steps,
-#: no result.  An exhausted iterator costs less than a generator or an empty tuple.
-DONE: Final = cast("Steps", iter(()))
+#: How often a task that is abandoned may swallow what ends it.
+_MAX_THROWS = 100
 
 
 class TaskCpu(Protocol):
@@ -53,6 +58,15 @@ class TaskCpu(Protocol):
     def leave(self, now_ns: int) -> None: ...
 
 
+class Lock(Protocol):
+    """A lock, by its name, and the task that has it."""
+
+    name: str
+
+    @property
+    def owner(self) -> Task | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """When a task ended, where its time went, and its longest stretch with interrupts off."""
@@ -67,20 +81,24 @@ class Task:
     """A task on its CPU, with its clock and where its time went."""
 
     __slots__ = (
-        "_meeting", "_off_since_ns", "_pending", "_start_ns", "_stolen_ns", "_timeline",
-        "broadcast_ns", "cpu", "ended", "irqs_off_max_ns", "met_ns", "number", "planned_ns",
-        "time_by",
+        "_driver", "_meeting", "_off_since_ns", "_pending", "_runner", "_start_ns", "_stolen_ns",
+        "_timeline", "broadcast_ns", "cpu", "ended", "irqs_off_max_ns", "met_ns", "number",
+        "planned_ns", "time_by", "waits_for",
     )  # fmt: skip
 
     def __init__(self, timeline: Timeline, cpu: TaskCpu, number: int) -> None:
         self._timeline = timeline
         self._pending = timeline.pending
+        self._runner: greenlet | None = None
+        self._driver = getcurrent()
         self.cpu = cpu
         self.number = number
         self.time_by: dict[str, int] = defaultdict(int)
         self.irqs_off_max_ns = 0
         self.ended: list[Account] = []  # of the tasks that ran here before
         self.broadcast_ns = 0  # time in broadcasts so far
+        #: The lock that it waits for, if any.
+        self.waits_for: Lock | None = None
         #: The time of the last meeting, whatever work was added since.
         self.met_ns = 0
         #: The task's time if no handler runs between its last meeting and then.
@@ -97,15 +115,57 @@ class Task:
             raise RuntimeError("a task must meet before it records a time")
         return self.met_ns
 
+    # --- the greenlet -----------------------------------------------------------------
+
+    def process(self, body: Callable[[], object]) -> Generator[Event, Any, None]:
+        """Run a body on a greenlet of its own: the SimPy process of the task."""
+        timeline = self._timeline
+        runner = self._runner = greenlet(body)
+        self._driver = getcurrent()
+        timeline.current = self
+        event = runner.switch()
+        while not runner.dead:
+            value = yield event
+            timeline.current = self
+            event = runner.switch(value)
+
+    def wait(self, event: Event) -> Any:
+        """Let others go on until an event has happened; return its value."""
+        return self._driver.switch(event)
+
+    def abandon(self) -> None:
+        """
+        End a task that will never go on; its ``finally`` clauses run.
+
+        A greenlet that is dropped unfinished keeps its stack for ever.
+        """
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        self._timeline.current = self
+        for _ in range(_MAX_THROWS):
+            if runner.dead:
+                break
+            # What it waits for on its way out does not happen any more, and what it raises
+            # comes after the error that it is abandoned for.
+            with suppress(Exception):
+                runner.throw()
+
+    def frame(self) -> FrameType | None:
+        """The innermost frame of a task that waits, None of one that runs or has ended."""
+        return None if self._runner is None else self._runner.gr_frame
+
+    # --- its clock ----------------------------------------------------------------------
+
     def work(self, category: str, ns: int) -> None:
         """Work on the CPU: costs time, needs no event."""
         self.planned_ns += ns
         self.time_by[category] += ns
 
-    def start(self, start_ns: int) -> Steps:
-        """Begin at a time; generator."""
+    def start(self, start_ns: int) -> None:
+        """Begin at a time."""
         self.met_ns = self.planned_ns = self._start_ns = start_ns
-        yield from self.wait_until(start_ns, "sleep")
+        self.wait_until(start_ns, "sleep")
 
     def hand_over(self, number: int) -> None:
         """
@@ -127,7 +187,7 @@ class Task:
         """
         Meet without an event if nothing is pending at or before this task's time.
 
-        Return whether that was possible; if not, :meth:`meet` must be called.
+        Return whether that was possible; if not, the task has not met.
         """
         stolen_ns = self.cpu.stolen_ns - self._stolen_ns
         t_ns = self.planned_ns + stolen_ns
@@ -144,43 +204,30 @@ class Task:
         """Whether nothing is pending at or before a key."""
         return not self._pending or self._pending[0][0] > event_key
 
-    def passes(self, category: str, ns: int, then: str, then_ns: int) -> bool:  # noqa: ARG002 - no
-        """
-        Meet, work in two categories and meet again, if nothing can come in between.
-
-        Return whether that was possible; only a task alone can know it.
-        """
-        return False
-
-    def meet(self) -> Steps:
-        """Wait for everything that happens before this task's time; generator."""
+    def meet(self) -> None:
+        """Wait for everything that happens before this task's time."""
         while not self.ready():
             stolen_ns = self.cpu.stolen_ns
             t_ns = self.planned_ns + stolen_ns - self._stolen_ns
-            yield self._timeline.at(t_ns << KEY_BITS | self._meeting)
+            self.wait(self._timeline.at(t_ns << KEY_BITS | self._meeting))
             if self.cpu.stolen_ns == stolen_ns:
                 # No handler in between: this is the moment itself.
                 self.met_ns = self.planned_ns = t_ns
                 self._take(stolen_ns - self._stolen_ns)
                 return
 
-    def meet_and(self, act: Callable[[Task], None]) -> Steps:
-        """Meet and then act; generator."""
-        yield from self.meet()
-        act(self)
-
-    def wait_until(self, t_ns: int, category: str) -> Steps:
+    def wait_until(self, t_ns: int, category: str) -> None:
         """
         Spin or sleep until a time, or until the handler that runs then has ended.
 
-        The task has met.  Handlers meanwhile cost it nothing more; generator.
+        The task has met.  Handlers meanwhile cost it nothing more.
         """
         begin_ns = self.now_ns
         t_ns = max(t_ns, begin_ns)
         while True:
             event_key = t_ns << KEY_BITS | self._meeting
             if not self.clear_to(event_key):
-                yield self._timeline.at(event_key)
+                self.wait(self._timeline.at(event_key))
             if self.cpu.busy_until_ns <= t_ns:
                 break
             t_ns = self.cpu.busy_until_ns
@@ -188,26 +235,24 @@ class Task:
         self.met_ns = self.planned_ns = t_ns
         self._stolen_ns = self.cpu.stolen_ns
 
-    def sleep_until(self, t_ns: int, category: str) -> Steps:
-        """Sleep until a time, the CPU idle meanwhile; the task has met; generator."""
+    def sleep_until(self, t_ns: int, category: str) -> None:
+        """Sleep until a time, the CPU idle meanwhile; the task has met."""
         self.fall_asleep()
-        yield from self.wait_until(t_ns, category)
+        self.wait_until(t_ns, category)
         self.cpu.wake(self.met_ns)
 
     def fall_asleep(self) -> None:
         """Leave the CPU idle from now on; the task has met."""
         self.cpu.sleep(self.now_ns)
 
-    def local_irq_disable(self) -> Steps:
-        """Turn interrupts off on this CPU; generator."""
-        if not self.ready():
-            yield from self.meet()
+    def local_irq_disable(self) -> None:
+        """Turn interrupts off on this CPU."""
+        self.meet()
         self.irqs_off()
 
-    def local_irq_enable(self) -> Steps:
-        """Turn interrupts on; one that waits is taken at once; generator."""
-        if not self.ready():
-            yield from self.meet()
+    def local_irq_enable(self) -> None:
+        """Turn interrupts on; one that waits is taken at once."""
+        self.meet()
         self.irqs_on()
 
     def irqs_off(self) -> None:
@@ -244,34 +289,13 @@ class LoneTask(Task):
         self.met_ns = self.planned_ns
         return True
 
-    def passes(self, category: str, ns: int, then: str, then_ns: int) -> bool:
-        """Meet, work and meet again, as :meth:`Task.passes` says."""
+    def meet(self) -> None:
+        """Meet, as :meth:`Task.meet` does."""
         if self._pending:
-            return False
-        self.planned_ns += ns + then_ns
-        self.met_ns = self.planned_ns
-        time_by = self.time_by
-        time_by[category] += ns
-        time_by[then] += then_ns
-        return True
-
-
-@contextmanager
-def sound_work(tasks: Sequence[Task]) -> Iterator[None]:
-    """
-    Run tasks; if one fails, say first whether its work was no whole number of nanoseconds.
-
-    That is where such an error comes from, far from the work itself: to look at every
-    piece of work would cost more than most of it.
-    """
-    try:
-        yield
-    except Exception:
-        for task in tasks:
-            for category, ns in task.time_by.items():
-                check_work(category, ns)
-        raise
+            super().meet()
+        else:
+            self.met_ns = self.planned_ns
 
 
 #: What a task does, from its start to its end.
-Body = Callable[[Task], Steps]
+Body = Callable[[], object]

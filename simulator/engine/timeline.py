@@ -10,20 +10,31 @@ The event queue
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from simpy.core import Environment
 from simpy.events import Event, Timeout
 
 from simulator.engine.keys import KEY_BITS, MAX_NS
 
+if TYPE_CHECKING:
+    from simulator.engine.task import Lock, Task
+
 __all__ = ("Signal", "Timeline")
+
+#: Before a task runs: kernel code is run by tasks only.
+_NO_TASK: Final = cast("Task", None)
 
 _END: Final = (MAX_NS + 1) << KEY_BITS
 
 
 class Timeline(Environment):
-    """A SimPy environment that counts in event keys."""
+    """A SimPy environment that counts in event keys; ``current`` is the task that runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.current: Task = _NO_TASK
+        self.locks: list[Lock] = []  # all there are
 
     def at(self, event_key: int) -> Timeout:
         """Return an event that happens at a key; the key must not be in the past."""

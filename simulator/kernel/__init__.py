@@ -3,7 +3,7 @@
 What Linux does
 ---------------
 
-Kernel code as generators, one module per kernel source file, with the kernel's
+Kernel code as plain functions, one module per kernel source file, with the kernel's
 own names; versions are classes in :mod:`simulator.kernel.versions`.  A patch of
 one's own is a file with one class that inherits from the version it applies to
 and replaces functions.

@@ -6,11 +6,12 @@ What all kernel code shares
 :class:`KernelBase` holds the state of one running kernel: its locks, its pool,
 the free pages, which vmemmap PMDs are still leaves.  The modules beside this
 one add what Linux does, one class per source file, and a version is a subclass
-that replaces functions.  Functions call each other through ``k``.
+that replaces functions.  Functions call each other through ``k``, and
+``k.current`` is the task that runs them.
 
-Page-table stores, barriers and struct-page writes go through the functions
-below and in :mod:`simulator.kernel.cache` (as ranges, never per PTE), so that a
-checker can attach there by replacing them.
+Primitives (locks, flushes, page tables, pages, struct pages) meet, cost time and
+count; the code above them does not.  Whoever wants to see what a kernel does
+attaches to its functions by name (:meth:`KernelBase.attach`).
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ from __future__ import annotations
 import inspect
 from array import array
 from collections import defaultdict, deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.engine import Engine, Steps, Task
+from simulator.engine import Engine, Task
 from simulator.engine.calls import Call
 from simulator.engine.locks import IrqSpinLock, Mutex, RwSemaphore, SpinLock
-from simulator.kernel.memory import HugeMemory
+from simulator.errors import KernelError
+from simulator.kernel.placement import HugeMemory
 from simulator.kernel.structs import Folio, Hstate, KernelConfig, StaticKey, WorkStruct
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ class KernelBase:
     #: The mail that has it, of what was posted or proposed but not merged.
     proposed_in: ClassVar[str] = ""
     own_file: ClassVar[str] = ""  # of a class from a user's file
+    #: Functions that have another name since a version, old to new.
+    RENAMED: ClassVar[dict[str, str]] = {}
     #: By name: default, lowest and highest value, what it is.
     TUNABLES: ClassVar[dict[str, tuple[int, int, int, str]]] = {
         "tlb_single_page_flush_ceiling": (
@@ -72,58 +76,60 @@ class KernelBase:
     def __init__(
         k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig
     ) -> None:
+        timeline = k._timeline = engine.timeline
         k.engine = engine
         k.recorder = engine.recorder
         k.platform = platform
         k.cost = platform.costs
         k.memory = memory
         k.config = config
-        timeline = engine.timeline
         k.hugetlb_lock = IrqSpinLock(timeline, platform, "hugetlb_lock")
         k.page_table_lock = SpinLock(timeline, platform, "page_table_lock")  # of init_mm
-        k.mmap_lock = RwSemaphore(platform, "mmap_lock")  # of init_mm
-        k.resize_lock = Mutex(timeline, platform)
-        k.jump_label_mutex = Mutex(timeline, platform)
+        k.mmap_lock = RwSemaphore(timeline, platform, "mmap_lock")  # of init_mm
+        k.resize_lock = Mutex(timeline, platform, "resize_lock")
+        k.jump_label_mutex = Mutex(timeline, platform, "jump_label_mutex")
         k.h = Hstate(config.page_size, platform.nr_nodes)
+        k.vmemmap_optimize_enabled = config.hvo
         k.hugetlb_optimize_vmemmap_key = StaticKey()
         k.split_pmds: set[int] = set()  # vmemmap PMDs that are no longer leaves
         k.nr_free_pages = config.free_pages
         k.nr_held_pages = 0  # vmemmap pages unmapped but not yet given back
         k.nr_filled = 0  # folios taken since the pool was empty
         k.phase = -1
-        k.huge_alloc = f"huge_alloc_{config.page_size.lower()}"
-        k.huge_free = f"huge_free_{config.page_size.lower()}"
         k.worklists: dict[int, deque[WorkStruct]] = defaultdict(deque)  # by CPU
         k.nr_tasks = 0  # of the present phase
         k.nr_allocs: dict[str, int] = defaultdict(int)
         k.counts: dict[str, int] = k.recorder.counts  # of the present phase
         k._draws: dict[str, array[int]] = {}  # by name, then by folio
         k._calls: dict[tuple[str, int | None], Call] = {}
+        k._attached: set[str] = set()
 
-    # --- hooks ----------------------------------------------------------------------
+    @property
+    def current(k) -> Task:
+        """The task that runs."""
+        return k._timeline.current
 
-    def pmd_is_leaf(k, pmd: int) -> bool:
-        """pmd_leaf(): whether a vmemmap PMD still maps 2 MB."""
-        return pmd not in k.split_pmds
+    def BUG_ON(k, wrong: bool, condition: str) -> None:  # noqa: N802 - the kernel's name
+        """Stop where a condition of the kernel's own is met."""
+        if wrong:
+            raise KernelError(f"kernel BUG: {condition}")
 
-    def pmd_populate_kernel(k, task: Task, pmd: int) -> None:
-        """Store a page table into a PMD."""
-        k.split_pmds.add(pmd)
-        k.counts["pmd_splits"] += 1
-        task.work("split", k.cost.pmd_split.each_ns)
+    # --- from outside -----------------------------------------------------------------
 
-    def set_pte_range(k, task: Task, category: str, folio: Folio, first: int, nr: int) -> None:
-        """Store ``nr`` vmemmap PTEs of a folio, from its ``first`` on."""
-        task.work(category, k.cost.set_pte.times[nr])
+    def attach(k, name: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+        """
+        Put ``around(function)`` in the place of a function of this kernel object.
 
-    def smp_wmb(k, task: Task, nr: int = 1) -> None:
-        """Order earlier stores before later ones; a compiler barrier on x86."""
-        if k.cost.smp_wmb.each_ns:
-            task.work("barrier", k.cost.smp_wmb.times[nr])
+        Raises AttributeError if it has none of that name.
+        """
+        setattr(k, name, around(getattr(k, name)))
+        k._attached.add(name)
 
-    def set_vmemmap_optimized(k, folio: Folio, optimized: bool) -> None:
-        """Set or clear HPageVmemmapOptimized."""
-        folio.hugetlb_vmemmap_optimized = optimized
+    def detach(k) -> None:
+        """Put back all functions as they were."""
+        for name in k._attached:
+            delattr(k, name)
+        k._attached.clear()
 
     # --- the simulation's side --------------------------------------------------------
 
@@ -144,12 +150,18 @@ class KernelBase:
         k.recorder.phase.ptl_held_max_ns = k.page_table_lock.held_max_ns
         k.counts["pages_got"] = k.h.nr_huge_pages
 
-    def draw(k, name: str, folio: Folio) -> int:
-        """Return the cost of some work on a folio, in nanoseconds; keyed by the folio."""
+    def folio_status(k, folio: Folio) -> str:
+        """Return what is recorded of a folio that goes into the pool."""
+        if folio.hugetlb_vmemmap_optimized:
+            return "optimized"
+        return "split_failed" if k.vmemmap_optimize_enabled else "plain"
+
+    def draw(k, name: str, number: int) -> int:
+        """Return the cost of some work on a folio of a number, in nanoseconds."""
         try:
-            return k._draws[name][folio.number]
+            return k._draws[name][number]
         except (KeyError, IndexError):
-            return k._draw_up_to(name, folio.number)
+            return k._draw_up_to(name, number)
 
     def _draw_up_to(k, name: str, number: int) -> int:
         # Folios are numbered without gaps: whole blocks, up to the one with this number.
@@ -157,12 +169,6 @@ class KernelBase:
         while len(draws) <= number:
             draws.frombytes(k.platform.work_draws(name, len(draws), _DRAWS_PER_BLOCK).tobytes())
         return draws[number]
-
-    def clock(k, task: Task) -> Steps:
-        """Return the task's time; generator."""
-        if not task.ready():
-            yield from task.meet()
-        return task.met_ns
 
     def hold(k, nr_pages: int) -> None:
         """Count vmemmap pages that wait to be given back."""

@@ -7,7 +7,7 @@ A struct page is a cache line.  The unbatched kernel does all its work on a foli
 while its lines are cached; the batched one comes back to it in one pass over the
 list after another, and finds them cold once the passes in between have touched
 more than the last-level cache holds.  The functions here stand where the kernel
-touches that memory, beside the hooks of :class:`KernelBase`.
+touches that memory; they work on the folio at hand, whose head the CPU looked at last.
 
 Modelled: the reuse distance.  Every CPU counts the bytes that it touches; what it
 touched last is cached until the count has moved on by more than the last-level cache
@@ -54,17 +54,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from simulator.engine import Engine, Task
-from simulator.geometry import BASE_PAGE_BYTES as PAGE_BYTES
-from simulator.geometry import LINE_BYTES
+from simulator.engine import Engine
+from simulator.geometry import BASE_PAGE_BYTES, LINE_BYTES
 from simulator.kernel.base import KernelBase
-from simulator.kernel.memory import HugeMemory
+from simulator.kernel.placement import HugeMemory
 from simulator.kernel.structs import NEVER, Folio, KernelConfig, VmemmapPages
 from simulator.machine import LoweredCost, Platform
 
 __all__ = ("Cache", "CpuCache")
 
-LINES_PER_PAGE: Final = PAGE_BYTES // LINE_BYTES
+LINES_PER_PAGE: Final = BASE_PAGE_BYTES // LINE_BYTES
+#: Where no folio was looked at so far.
+NO_FOLIO: Final = Folio(-1, -1, -1)
 #: zone_batchsize(): pages that a per-CPU list takes from the buddy allocator at a time.
 PCP_BATCH: Final = 63
 
@@ -96,7 +97,10 @@ class CpuCache:
     memory cost, and ``rests`` those that go on from another line.
     """
 
-    __slots__ = ("far", "free_at", "nr_cold_pages", "nr_free", "rests", "runs", "touched_bytes")
+    __slots__ = (
+        "far", "folio", "free_at", "nr_cold_pages", "nr_free", "pmd", "read", "rests", "runs",
+        "touched_bytes",
+    )  # fmt: skip
 
     def __init__(
         self, nid: int, nr_nodes: int, runs: Sequence[LineRuns], rests: Sequence[LineRuns]
@@ -105,6 +109,10 @@ class CpuCache:
         self.runs = [runs[far] for far in self.far]
         self.rests = [rests[far] for far in self.far]
         self.touched_bytes = 0
+        #: The folio at hand, and the one whose head was read last.
+        self.folio = self.read = NO_FOLIO
+        #: The PMD that the walk under way has read; -1 for none.
+        self.pmd = -1
         #: Pages taken from the buddy allocator that nothing was written to so far.
         self.nr_cold_pages = 0
         # Pages on the per-CPU list of each node that are still cached, and since when.
@@ -128,15 +136,24 @@ class Cache(KernelBase):
         )
         k.caches = [CpuCache(nid, platform.nr_nodes, k.runs, rests) for nid in config.node_of]
         k.llc_bytes = platform.llc_bytes
-        k.folio_bytes = k.h.nr_pfns * LINE_BYTES
         k._pte_line_ns = k.runs[False][1]
 
-    # Each of these touches memory and returns what that costs beyond a cached access, in
-    # nanoseconds; the caller adds it to the work that it is part of.
+    @property
+    def cache(k) -> CpuCache:
+        """The cache of the CPU that runs."""
+        return k.caches[k._timeline.current.cpu.number]
 
-    def head_ns(k, task: Task, folio: Folio) -> int:
-        """Follow a list to a folio: read its head."""
-        cache = k.caches[task.cpu.number]
+    def numa_node_id(k) -> int:
+        """The node of the CPU that runs."""
+        return k.config.node_of[k.current.cpu.number]
+
+    # Each of these touches memory; those in _ns return what that costs beyond a cached
+    # access, in nanoseconds, and the caller adds it to the work that it is part of.
+
+    def head_ns(k, folio: Folio) -> int:
+        """Follow a list to a folio: read its head, and have it at hand."""
+        cache = k.caches[k._timeline.current.cpu.number]
+        cache.folio = folio
         touched = cache.touched_bytes
         if folio.cache is cache:
             if touched - folio.head_at <= k.llc_bytes:
@@ -147,28 +164,28 @@ class Cache(KernelBase):
             folio.pages_at = NEVER
         folio.head_at = touched
         if folio.pte_mapped:
-            cache.touched_bytes = touched + PAGE_BYTES + LINE_BYTES
+            cache.touched_bytes = touched + BASE_PAGE_BYTES + LINE_BYTES
             return cache.runs[folio.nid][1] + k._pte_line_ns
-        cache.touched_bytes = touched + PAGE_BYTES
+        cache.touched_bytes = touched + BASE_PAGE_BYTES
         return cache.runs[folio.nid][1]
 
-    def struct_pages_ns(k, task: Task, folio: Folio) -> int:
+    def struct_pages_ns(k, folio: Folio, nr_pfns: int) -> int:
         """Write all struct pages of a folio, one after another."""
-        cache = k.caches[task.cpu.number]
+        cache = k.cache
         touched = cache.touched_bytes
         ns = 0
         if folio.cache is not cache or touched - folio.pages_at > k.llc_bytes:
             head_is_cold = folio.cache is not cache or touched - folio.head_at > k.llc_bytes
-            ns = (cache.runs if head_is_cold else cache.rests)[folio.nid][k.h.nr_pfns]
+            ns = (cache.runs if head_is_cold else cache.rests)[folio.nid][nr_pfns]
             folio.cache = cache
         folio.pages_at = folio.head_at = touched
-        cache.touched_bytes = touched + k.folio_bytes
+        cache.touched_bytes = touched + nr_pfns * LINE_BYTES
         return ns
 
-    def list_pages_ns(k, task: Task, folio: Folio, vmemmap_pages: VmemmapPages, nr: int) -> int:
-        """Put ``nr`` vmemmap pages of a folio on a list, by way of their struct pages."""
-        cache = k.caches[task.cpu.number]
-        nid = folio.nid
+    def list_pages_ns(k, vmemmap_pages: VmemmapPages, nr: int) -> int:
+        """Put ``nr`` vmemmap pages of the folio at hand on a list, by their struct pages."""
+        cache = k.cache
+        nid = cache.folio.nid
         if not vmemmap_pages.nr_old:
             vmemmap_pages.listed_at = cache.touched_bytes
             vmemmap_pages.nr_far = 0
@@ -180,18 +197,9 @@ class Cache(KernelBase):
         cache.touched_bytes += nr * LINE_BYTES
         return cache.runs[nid][nr]
 
-    def take_from_list(k, task: Task, folio: Folio, vmemmap_pages: VmemmapPages, nr: int) -> int:
-        """Take ``nr`` pages for a folio from a list; return how many were mapped before."""
-        nr_old = min(nr, vmemmap_pages.nr_old)
-        vmemmap_pages.nr_pages -= nr
-        vmemmap_pages.nr_old -= nr_old
-        if k.caches[task.cpu.number].far[folio.nid]:
-            vmemmap_pages.nr_far -= min(nr_old, vmemmap_pages.nr_far)
-        return nr_old
-
-    def unlist_pages_ns(k, task: Task, vmemmap_pages: VmemmapPages) -> int:
+    def unlist_pages_ns(k, vmemmap_pages: VmemmapPages) -> int:
         """Go through a list of vmemmap pages to give them back."""
-        cache = k.caches[task.cpu.number]
+        cache = k.cache
         nr = vmemmap_pages.nr_pages
         touched = cache.touched_bytes
         cache.touched_bytes = touched + nr * LINE_BYTES
@@ -208,9 +216,9 @@ class Cache(KernelBase):
         near_ns, far_ns = (runs[per_folio] for runs in k.runs)
         return (near_ns * (nr_cold - nr_far) + far_ns * nr_far) // per_folio
 
-    def new_pages_ns(k, task: Task, nid: int, nr: int) -> int:
+    def new_pages_ns(k, nid: int, nr: int) -> int:
         """Take ``nr`` order-0 pages of a node: the newest free ones may be cached."""
-        cache = k.caches[task.cpu.number]
+        cache = k.cache
         nr_cold = nr
         nr_free = cache.nr_free[nid]
         if nr_free:
@@ -225,9 +233,11 @@ class Cache(KernelBase):
         cache.touched_bytes += nr_cold * LINE_BYTES
         return cache.runs[nid][nr_cold]
 
-    def copy_page(k, task: Task, folio: Folio, nr: int = 1) -> None:
-        """Copy a page of vmemmap to ``nr`` pages on the folio's node."""
+    def copy_page(k, to: int, _from: int) -> None:
+        """Copy the page of vmemmap at an address to ``to`` pages on the folio's node."""
+        task = k._timeline.current
         cache = k.caches[task.cpu.number]
+        folio = cache.folio
         touched = cache.touched_bytes
         far = cache.far[folio.nid]
         ns = 0
@@ -236,11 +246,11 @@ class Cache(KernelBase):
             folio.cache = cache
         nr_cold = cache.nr_cold_pages
         if nr_cold:
-            nr_cold = min(nr_cold, nr)
+            nr_cold = min(nr_cold, to)
             cache.nr_cold_pages -= nr_cold
-            ns += nr_cold * k.draw("page_copy_far" if far else "page_copy_near", folio)
-        if nr_cold < nr:
-            ns += k.cost.page_copy_hot.times[nr - nr_cold]
+            ns += nr_cold * k.draw("page_copy_far" if far else "page_copy_near", folio.number)
+        if nr_cold < to:
+            ns += k.cost.page_copy_hot.times[to - nr_cold]
         task.work("page_copy", ns)
         folio.pages_at = folio.head_at = touched
-        cache.touched_bytes = touched + (nr + 1) * PAGE_BYTES
+        cache.touched_bytes = touched + (to + 1) * BASE_PAGE_BYTES

@@ -6,9 +6,9 @@ mm/hugetlb_vmemmap.c: HVO, as of v6.1
 Optimising a huge page: split the vmemmap PMD that maps its struct pages if it is
 still a leaf, point all its PTEs but the first at the first page, flush, give the
 pages back.  Restoring it: take pages, copy, point the PTEs at them, flush.
-Later versions replace functions of this class; the parameters that they add
-(a caller's list of pages, flags) are there from the start.  What begins with two
-underscores in C begins with one here.
+Later versions replace functions of this class; flags are there from the start.
+What begins with two underscores in C begins with one here; pages of a run are
+handled at once, and a page that C has a pointer to is its number in a run.
 
 Modelled: page_table_lock taken to test the PMD and again to split it, held across
 the flush of the split; the race of two tasks that both see a leaf; mmap_lock for
@@ -23,222 +23,242 @@ Sources: mm/hugetlb_vmemmap.c of v6.1; counted in Linux 6.1.176.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import ClassVar
 
-from simulator.engine import Steps, Task
 from simulator.kernel.jump_label import JumpLabel
-from simulator.kernel.page_alloc import PageAlloc
+from simulator.kernel.pgtable import Pgtable
 from simulator.kernel.structs import (
     ENOMEM,
-    PFNS_PER_PMD,
-    PTRS_PER_PTE,
+    PAGE_SIZE,
+    PMD_MASK,
+    PMD_SIZE,
     Folio,
+    Hstate,
     VmemmapPages,
     VmemmapRemapWalk,
+    list_add,
+    pmd_addr_end,
 )
 from simulator.kernel.tlb import Tlb
 
 __all__ = ("HugetlbVmemmap",)
 
 
-class HugetlbVmemmap(Tlb, PageAlloc, JumpLabel):
+class HugetlbVmemmap(Tlb, Pgtable, JumpLabel):
     """hugetlb_vmemmap_optimize(), hugetlb_vmemmap_restore() and what they call."""
+
+    #: The flags of a walk for one folio alone.
+    FLAGS_ALONE: ClassVar[int] = 0
 
     # --- the walk -------------------------------------------------------------------
 
-    def split_vmemmap_huge_pmd(k, task: Task, folio: Folio, pmd: int) -> Steps:
-        """Replace a PMD leaf by a page of 512 PTEs; returns 0 or -ENOMEM; generator."""
-        begin = task.met_ns, task.broadcast_ns
-        yield from k.page_table_lock.cycle(task, "split", k.cost.pmd_check.each_ns)
-        if not k.pmd_is_leaf(pmd):  # as seen under the lock
-            folio.pte_mapped = True
+    def split_vmemmap_huge_pmd(k, pmd: int, start: int, flush: bool = True) -> int:
+        """Replace a PMD leaf by a page of 512 PTEs; 0 or -ENOMEM."""
+        k.page_table_lock.lock()
+        leaf = k.pmd_leaf(pmd)
+        k.page_table_lock.unlock()
+        if not leaf:
             return 0
-        if not (yield from k.alloc_pages(task, "pte_page", category="pte_page_alloc")):
-            return -ENOMEM
-        task.work("pte_page_fill", k.cost.pte_page_fill.each_ns)
+        return k._split_vmemmap_huge_pmd(pmd, start, flush)
 
-        yield from k.page_table_lock.acquire(task)
-        if k.pmd_is_leaf(pmd):
-            k.smp_wmb(task)  # make the PTEs visible before the PMD
-            k.pmd_populate_kernel(task, pmd)
-            yield from k.flush_tlb_kernel_range(task, PTRS_PER_PTE, "split")
+    def _split_vmemmap_huge_pmd(k, pmd: int, start: int, flush: bool) -> int:
+        """Split a PMD that was a leaf; 0 or -ENOMEM."""
+        pgtable = k.pte_alloc_one_kernel()
+        if not pgtable:
+            return -ENOMEM
+        k.set_ptes_of_leaf(pgtable, pmd)
+        k.page_table_lock.lock()
+        if k.pmd_leaf(pmd):
+            k.smp_wmb()  # make the PTEs visible before the PMD
+            k.pmd_populate_kernel(pmd, pgtable)
+            if flush:
+                k.flush_tlb_kernel_range(start, start + PMD_SIZE, reason="split")
         else:
-            yield from k.pte_free_kernel(task)  # another task split it first
-        yield from k.page_table_lock.release(task)
-        folio.pte_mapped = True
-        folio.split_ns += k.time_since(task, begin)
+            k.pte_free_kernel(pgtable)  # another task split it first
+        k.page_table_lock.unlock()
         return 0
 
-    def pte_free_kernel(k, task: Task) -> Steps:
-        """Give a page-table page back; generator."""
-        yield from k.free_pages(task, 1, category="pte_page_alloc")
-
-    def vmemmap_remap_pte(k, task: Task, walk: VmemmapRemapWalk, nr: int) -> None:
+    def vmemmap_remap_pte(k, addr: int, nr: int, walk: VmemmapRemapWalk) -> None:
         """Point PTEs at the reuse page, and put the pages they mapped on the list."""
-        k.set_pte_range(task, "remap", walk.folio, walk.nr_walked, nr)
-        task.work("remap", k.list_pages_ns(task, walk.folio, walk.vmemmap_pages, nr))
-        k.hold(nr)
+        k.set_ptes(addr, nr, "remap")
+        k.list_add_pages(nr, walk.vmemmap_pages)
 
-    def vmemmap_restore_pte(k, task: Task, walk: VmemmapRemapWalk, nr: int) -> None:
+    def vmemmap_restore_pte(k, addr: int, nr: int, walk: VmemmapRemapWalk) -> None:
         """Copy the reuse page to pages of the list, and point PTEs at them."""
-        k.copy_page(task, walk.folio, nr)
-        k.smp_wmb(task, nr)  # the copies become visible before the PTEs
-        k.set_pte_range(task, "restore", walk.folio, walk.nr_walked, nr)
-        k.hold(-k.take_from_list(task, walk.folio, walk.vmemmap_pages, nr))
+        pages = k.list_del_pages(nr, walk.vmemmap_pages)
+        k.copy_page(pages, walk.reuse_addr)
+        k.smp_wmb(pages)  # the copies become visible before the PTEs
+        k.set_ptes(addr, nr, "restore")
 
-    def vmemmap_pte_range(k, task: Task, walk: VmemmapRemapWalk, nr: int) -> None:
-        """Walk ``nr`` PTEs, as one run."""
+    def vmemmap_pte_range(k, pmd: int, addr: int, end: int, walk: VmemmapRemapWalk) -> None:
+        """Walk the PTEs of a range, as one run."""
         if not walk.reuse_page:
-            # The first one maps the page that the others are going to share.
-            walk.reuse_page = True
+            # The reuse page is found first, and skipped.
+            walk.reuse_page = k.pte_page(addr)
+            addr += PAGE_SIZE
             walk.nr_walked += 1
-            nr -= 1
         if walk.remap_pte is not None:
-            walk.remap_pte(task, walk, nr)
-        walk.nr_walked += nr
+            nr = (end - addr) // PAGE_SIZE
+            walk.remap_pte(addr, nr, walk)
+            walk.nr_walked += nr
 
-    def vmemmap_pmd_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
-        """Walk the PMDs of a range of vmemmap pages; returns 0 or -ENOMEM; generator."""
-        for pmd, nr in k.pmds_of(walk.folio, nr_pages):
-            ret = yield from k.split_vmemmap_huge_pmd(task, walk.folio, pmd)
+    def vmemmap_pmd_range(k, addr: int, end: int, walk: VmemmapRemapWalk) -> int:
+        """Walk the PMDs of a range; 0 or -ENOMEM."""
+        pmd = k.pmd_offset(addr)
+        while addr != end:
+            ret = k.split_vmemmap_huge_pmd(pmd, addr & PMD_MASK, k.split_flushes(walk))
             if ret:
                 return ret
-            k.vmemmap_pte_range(task, walk, nr)
+            next_addr = pmd_addr_end(addr, end)
+            if not k.only_splits(walk):
+                k.vmemmap_pte_range(pmd, addr, next_addr, walk)
+            pmd, addr = pmd + 1, next_addr
         return 0
 
-    def vmemmap_remap_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
-        """Walk ``nr_pages`` of a folio's vmemmap and flush; returns 0 or -ENOMEM; generator."""
-        task.work("remap", k.cost.vmemmap_walk.each_ns)
-        ret = yield from k.vmemmap_pmd_range(task, walk, nr_pages)
+    def vmemmap_remap_range(k, start: int, end: int, walk: VmemmapRemapWalk) -> int:
+        """Walk a range of the vmemmap and flush; 0 or -ENOMEM."""
+        ret = k.vmemmap_pmd_range(start, end, walk)
         if ret:
             return ret
-        # The first page keeps its mapping.
-        yield from k.flush_tlb_kernel_range(task, nr_pages - 1, walk.reason)
+        if k.remap_flushes(walk):
+            k.flush_tlb_kernel_range(k.flush_start(start), end, reason=walk.reason)
         return 0
 
-    def pmds_of(k, folio: Folio, nr_pages: int) -> Sequence[tuple[int, int]]:
-        """Return the PMDs of the first ``nr_pages`` of a folio's vmemmap, and their PTEs."""
-        if nr_pages <= PTRS_PER_PTE:
-            return ((folio.pfn // PFNS_PER_PMD, nr_pages),)
-        pmd = folio.pfn // PFNS_PER_PMD
-        return [
-            (pmd + i, min(nr_pages - first, PTRS_PER_PTE))
-            for i, first in enumerate(range(0, nr_pages, PTRS_PER_PTE))
-        ]
+    # What later patches say with the flags of a walk.
+
+    def split_flushes(k, walk: VmemmapRemapWalk) -> bool:
+        """Whether a PMD that a walk splits is flushed."""
+        return True
+
+    def only_splits(k, walk: VmemmapRemapWalk) -> bool:
+        """Whether a walk leaves the PTEs alone."""
+        return False
+
+    def remap_flushes(k, walk: VmemmapRemapWalk) -> bool:
+        """Whether a walk flushes what it has remapped."""
+        return True
+
+    def flush_start(k, start: int) -> int:
+        """Where the flush of a walk begins: the first page keeps its mapping."""
+        return start + PAGE_SIZE
+
+    def remap_read_lock(k) -> None:
+        """mmap_read_lock(&init_mm) around the walks for a folio."""
+        k.mmap_lock.down_read()
+
+    def remap_read_unlock(k) -> None:
+        """mmap_read_unlock(&init_mm)."""
+        k.mmap_lock.up_read()
 
     # --- optimise -------------------------------------------------------------------
 
-    def hugetlb_vmemmap_optimize(k, task: Task, folio: Folio) -> Steps:
-        """Free the vmemmap pages of one folio; generator."""
+    def hugetlb_vmemmap_optimize(k, h: Hstate, folio: Folio) -> None:
+        """Free the vmemmap pages of one folio."""
         vmemmap_pages = VmemmapPages()
-        yield from k._hugetlb_vmemmap_optimize_folio(task, folio, vmemmap_pages)
-        yield from k.free_vmemmap_page_list(task, vmemmap_pages)
-        folio.end_ns = yield from k.clock(task)
+        k._hugetlb_vmemmap_optimize(h, folio, vmemmap_pages, k.FLAGS_ALONE)
+        k.free_vmemmap_page_list(vmemmap_pages)
 
-    def _hugetlb_vmemmap_optimize_folio(
-        k, task: Task, folio: Folio, vmemmap_pages: VmemmapPages, flags: int = 0
-    ) -> Steps:
-        """Move the vmemmap pages of a folio to a list; returns 0 or -ENOMEM; generator."""
-        task.work("bookkeeping", k.head_ns(task, folio))
-        if not k.vmemmap_should_optimize(folio):
+    def _hugetlb_vmemmap_optimize(
+        k, h: Hstate, folio: Folio, vmemmap_pages: VmemmapPages, flags: int
+    ) -> int:
+        """Move the vmemmap pages of a folio to a list; 0 or -ENOMEM."""
+        if not k.vmemmap_should_optimize(h, folio):
             return 0
-        yield from k.static_branch_inc(task, k.hugetlb_optimize_vmemmap_key)
-        ret = yield from k.vmemmap_remap_free(task, folio, vmemmap_pages, flags)
+        k.static_branch_inc(k.hugetlb_optimize_vmemmap_key)
+        k.remap_begins(folio, flags)
+        vmemmap_start = folio.page
+        vmemmap_end = vmemmap_start + k.hugetlb_vmemmap_size(h)
+        ret = k.vmemmap_remap_free(vmemmap_start, vmemmap_end, folio.nid, vmemmap_pages, flags)
         if ret:
-            yield from k.static_branch_dec(task, k.hugetlb_optimize_vmemmap_key)
-        else:
-            k.set_vmemmap_optimized(folio, True)
+            k.static_branch_dec(k.hugetlb_optimize_vmemmap_key)
+        k.remap_ended(folio, ret)
         return ret
 
-    def vmemmap_should_optimize(k, folio: Folio) -> bool:
+    def remap_begins(k, folio: Folio, flags: int) -> None:
+        """What comes before the remap of a folio: nothing yet."""
+
+    def remap_ended(k, folio: Folio, ret: int) -> None:
+        """What comes after it."""
+        if not ret:
+            k.folio_set_hugetlb_vmemmap_optimized(folio)
+
+    def vmemmap_should_optimize(k, h: Hstate, folio: Folio) -> bool:
         """Whether HVO is on and the folio is not optimised yet."""
-        return k.config.hvo and not folio.hugetlb_vmemmap_optimized
+        k.folio_test_hugetlb(folio)
+        if k.folio_test_hugetlb_vmemmap_optimized(folio):
+            return False
+        return k.vmemmap_optimize_enabled
+
+    def hugetlb_vmemmap_size(k, h: Hstate) -> int:
+        """The bytes of vmemmap that a folio of the pool has."""
+        return h.nr_vmemmap_pages * PAGE_SIZE
 
     def vmemmap_remap_free(
-        k, task: Task, folio: Folio, vmemmap_pages: VmemmapPages, flags: int
-    ) -> Steps:
-        """Remap a folio's vmemmap to its first page; returns 0 or -ENOMEM; generator."""
-        walk = VmemmapRemapWalk(folio, k.vmemmap_remap_pte, vmemmap_pages, flags)
-        return k.vmemmap_remap_and_undo(task, walk)
+        k, start: int, end: int, nid: int, vmemmap_pages: VmemmapPages, flags: int
+    ) -> int:
+        """Remap a range of the vmemmap to its first page; 0 or -ENOMEM."""
+        walk = VmemmapRemapWalk(k.vmemmap_remap_pte, vmemmap_pages, reuse_addr=start, flags=flags)
+        return k._vmemmap_remap_free(start, end, walk)
 
-    def vmemmap_remap_and_undo(k, task: Task, walk: VmemmapRemapWalk) -> Steps:
-        """The walk of vmemmap_remap_free() and, if it fails, the way back; generator."""
-        folio = walk.folio
-        begin = task.met_ns, task.broadcast_ns
-        split_ns = folio.split_ns
-        yield from k.mmap_lock.down_read(task)
-        ret = yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
+    def _vmemmap_remap_free(k, start: int, end: int, walk: VmemmapRemapWalk) -> int:
+        """The walk of vmemmap_remap_free() and, if it fails, the way back; 0 or -ENOMEM."""
+        k.remap_read_lock()
+        ret = k.vmemmap_remap_range(start, end, walk)
         if ret and walk.nr_walked:
             # Pages of the list go back to the PTEs that were rewritten before the failure.
-            back = VmemmapRemapWalk(
-                folio, k.vmemmap_restore_pte, walk.vmemmap_pages, reason="enomem"
+            end = start + walk.nr_walked * PAGE_SIZE
+            walk = VmemmapRemapWalk(
+                k.vmemmap_restore_pte, walk.vmemmap_pages, reuse_addr=start, reason="enomem"
             )
-            yield from k.vmemmap_remap_range(task, back, walk.nr_walked)
-        if not task.ready():
-            yield from task.meet()
-        folio.remap_ns += k.work_ends(task, folio, begin) - (folio.split_ns - split_ns)
+            k.vmemmap_remap_range(start, end, walk)
+        k.remap_read_unlock()
         return ret
 
-    def free_vmemmap_page_list(k, task: Task, vmemmap_pages: VmemmapPages) -> Steps:
-        """Give the pages of a list back, one by one, and empty it; generator."""
-        if not vmemmap_pages.nr_pages:
-            return
-        task.work("page_free", k.unlist_pages_ns(task, vmemmap_pages))
-        yield from k.free_pages(task, vmemmap_pages.nr_pages)
-        k.counts["vmemmap_pages_freed"] += vmemmap_pages.nr_pages
-        k.hold(-vmemmap_pages.nr_old)
-        vmemmap_pages.nr_pages = 0
-        vmemmap_pages.nr_old = 0
+    def free_vmemmap_page_list(k, vmemmap_pages: VmemmapPages) -> None:
+        """Give the pages of a list back."""
+        if vmemmap_pages.nr_pages:
+            k.free_page_list(vmemmap_pages)
 
     # --- restore --------------------------------------------------------------------
 
-    def hugetlb_vmemmap_restore(k, task: Task, folio: Folio, flags: int = 0) -> Steps:
-        """Give one folio its vmemmap pages back; returns 0 or -ENOMEM; generator."""
-        task.work("bookkeeping", k.head_ns(task, folio))
-        if not folio.hugetlb_vmemmap_optimized:
+    def hugetlb_vmemmap_restore(k, h: Hstate, folio: Folio) -> int:
+        """Give one folio its vmemmap pages back; 0 or -ENOMEM."""
+        return k._hugetlb_vmemmap_restore(h, folio, k.FLAGS_ALONE)
+
+    def _hugetlb_vmemmap_restore(k, h: Hstate, folio: Folio, flags: int) -> int:
+        """Give a folio its vmemmap pages back; 0 or -ENOMEM."""
+        k.folio_test_hugetlb(folio)
+        if not k.folio_test_hugetlb_vmemmap_optimized(folio):
             return 0
-        ret = yield from k.vmemmap_remap_alloc(task, folio, flags)
+        vmemmap_start = folio.page
+        vmemmap_end = vmemmap_start + k.hugetlb_vmemmap_size(h)
+        ret = k.vmemmap_remap_alloc(vmemmap_start, vmemmap_end, folio.nid, flags)
         if not ret:
-            k.set_vmemmap_optimized(folio, False)
-            yield from k.static_branch_dec(task, k.hugetlb_optimize_vmemmap_key)
+            k.folio_clear_hugetlb_vmemmap_optimized(folio)
+            k.static_branch_dec(k.hugetlb_optimize_vmemmap_key)
         return ret
 
-    def vmemmap_remap_alloc(k, task: Task, folio: Folio, flags: int) -> Steps:
-        """Allocate a folio's vmemmap pages and remap; returns 0 or -ENOMEM; generator."""
-        begin = task.met_ns, task.broadcast_ns
-        vmemmap_pages = VmemmapPages(nid=folio.nid)
-        ret = yield from k.alloc_vmemmap_page_list(task, vmemmap_pages)
-        if not ret:
-            walk = VmemmapRemapWalk(folio, k.vmemmap_restore_pte, vmemmap_pages, flags, "restore")
-            yield from k.mmap_lock.down_read(task)
-            yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
-        if not task.ready():
-            yield from task.meet()
-        folio.restore_ns += k.work_ends(task, folio, begin)
-        return ret
-
-    def alloc_vmemmap_page_list(k, task: Task, vmemmap_pages: VmemmapPages) -> Steps:
-        """Take all pages but one of a folio's vmemmap; returns 0 or -ENOMEM; generator."""
-        nr_pages = k.h.nr_vmemmap_pages - 1
-        got = yield from k.alloc_pages(task, "restore_page", nr_pages, nid=vmemmap_pages.nid)
-        k.counts["vmemmap_pages_allocated_restore"] += got
-        if got < nr_pages:
-            yield from k.free_pages(task, got)
+    def vmemmap_remap_alloc(k, start: int, end: int, nid: int, flags: int) -> int:
+        """Allocate vmemmap pages for a range and remap it; 0 or -ENOMEM."""
+        vmemmap_pages = VmemmapPages(nid=nid)
+        if k.alloc_vmemmap_page_list(start, end, nid, vmemmap_pages):
             return -ENOMEM
-        vmemmap_pages.nr_pages += got
+        walk = VmemmapRemapWalk(
+            k.vmemmap_restore_pte, vmemmap_pages, reuse_addr=start, flags=flags, reason="restore"
+        )
+        k.remap_read_lock()
+        k.vmemmap_remap_range(start, end, walk)
+        k.remap_read_unlock()
         return 0
 
-    # --- records --------------------------------------------------------------------
-
-    def time_since(k, task: Task, begin: tuple[int, int]) -> int:
-        """Return the time since a meeting without broadcasts, of both of which ``begin`` tells."""
-        begin_ns, broadcast_ns = begin
-        return task.met_ns - begin_ns - (task.broadcast_ns - broadcast_ns)
-
-    def work_ends(k, task: Task, folio: Folio, begin: tuple[int, int]) -> int:
-        """Record the end and the flushes of work on a folio; return its time; it has met."""
-        begin_ns, broadcast_ns = begin
-        folio.end_ns = end_ns = task.met_ns
-        flush_ns = task.broadcast_ns - broadcast_ns
-        folio.flush_ns += flush_ns
-        return end_ns - begin_ns - flush_ns
+    def alloc_vmemmap_page_list(
+        k, start: int, end: int, nid: int, vmemmap_pages: VmemmapPages
+    ) -> int:
+        """Take a page for each of a range but the first; 0 or -ENOMEM."""
+        nr_pages = (end - start) // PAGE_SIZE - 1
+        got = k.alloc_pages_node(nid, "restore_page", nr_pages)
+        if got < nr_pages:
+            k.free_pages(got)
+            return -ENOMEM
+        list_add(got, vmemmap_pages)
+        return 0

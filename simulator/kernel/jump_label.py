@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from simulator.engine import DONE, Steps, Task
 from simulator.engine.calls import Call, Categories
 from simulator.kernel.base import KernelBase
 from simulator.kernel.structs import StaticKey
@@ -31,63 +30,49 @@ _STATIC_KEY = Categories("static_key", "static_key", "static_key", "static_key")
 class JumpLabel(KernelBase):
     """static_branch_inc(), static_branch_dec() and code patching."""
 
-    def static_branch_inc(k, task: Task, key: StaticKey) -> Steps:
-        """Count one more user of a key; the first one patches code; for ``yield from``."""
-        if key.enabled > 0 and task.ready():
-            task.work("static_key", k.cost.atomic.each_ns)
-            key.enabled += 1
-            return DONE
-        return k.static_key_slow_inc(task, key)
-
-    def static_key_slow_inc(k, task: Task, key: StaticKey) -> Steps:
-        """The same where others come first, or code is to be patched; generator."""
-        if not task.ready():
-            yield from task.meet()
-        task.work("static_key", k.cost.atomic.each_ns)
+    def static_branch_inc(k, key: StaticKey) -> None:
+        """Count one more user of a key; the first one patches code."""
+        k.atomic_op("static_key")
         if key.enabled > 0:
             key.enabled += 1
             return
-        yield from k.jump_label_mutex.acquire(task)
+        k.jump_label_mutex.lock()
         if key.enabled == 0:
             # Others see 0 until the code is patched, and wait for the mutex.
-            yield from k.jump_label_update(task)
+            k.jump_label_update(key)
         key.enabled += 1
-        yield from k.jump_label_mutex.release(task)
+        k.jump_label_mutex.unlock()
 
-    def static_branch_dec(k, task: Task, key: StaticKey) -> Steps:
-        """Count one user less; the last one patches code; for ``yield from``."""
-        if key.enabled > 1 and task.ready():
-            task.work("static_key", k.cost.atomic.each_ns)
-            key.enabled -= 1
-            return DONE
-        return k.static_key_slow_dec(task, key)
-
-    def static_key_slow_dec(k, task: Task, key: StaticKey) -> Steps:
-        """The same where others come first, or code is to be patched; generator."""
-        if not task.ready():
-            yield from task.meet()
-        task.work("static_key", k.cost.atomic.each_ns)
+    def static_branch_dec(k, key: StaticKey) -> None:
+        """Count one user less; the last one patches code."""
+        k.atomic_op("static_key")
         if key.enabled > 1:
             key.enabled -= 1
             return
-        yield from k.jump_label_mutex.acquire(task)
+        k.jump_label_mutex.lock()
         key.enabled -= 1
         if key.enabled == 0:
-            yield from k.jump_label_update(task)
-        yield from k.jump_label_mutex.release(task)
+            k.jump_label_update(key)
+        k.jump_label_mutex.unlock()
 
-    def jump_label_update(k, task: Task) -> Steps:
-        """Patch every site of the key; generator."""
+    def jump_label_update(k, key: StaticKey) -> None:
+        """Patch every site of the key."""
         left = k.config.tunables["static_key_sites"]
         while left > 0:
             nr_sites = min(left, _TP_VEC_MAX)
-            yield from k.text_poke_bp_batch(task, nr_sites)
+            k.text_poke_bp_batch(nr_sites)
             left -= nr_sites
 
-    def text_poke_bp_batch(k, task: Task, nr_sites: int) -> Steps:
-        """Patch up to 256 sites: INT3, the rest, the first byte; generator."""
+    def text_poke_bp_batch(k, nr_sites: int) -> None:
+        """Patch up to 256 sites: INT3, the rest, the first byte."""
         run_ns = k.cost.sync_core.each_ns
         call = Call("sync_core", "none", "do_sync_core", 0, run_ns, 0, _STATIC_KEY)
-        task.work("static_key", k.cost.text_poke_site.ns(nr_sites))
+        k.current.work("static_key", k.cost.text_poke_site.ns(nr_sites))
         for _ in ("int3", "tail", "first byte"):
-            yield from k.engine.on_each_cpu(task, call)
+            k.engine.on_each_cpu(call)
+
+    def atomic_op(k, category: str) -> None:
+        """One atomic read-modify-write; what it finds is what all others left."""
+        task = k.current
+        task.meet()
+        task.work(category, k.cost.atomic.each_ns)

@@ -14,33 +14,28 @@ from types import ModuleType
 from simulator.errors import InputError, nearest
 from simulator.inputs import what_was_raised
 from simulator.kernel.hugetlb import Hugetlb as Kernel
-from simulator.kernel.versions.v5_14 import V5_14
-from simulator.kernel.versions.v6_1 import V6_1
-from simulator.kernel.versions.v6_6 import V6_6
-from simulator.kernel.versions.v6_6_1 import V6_6_1
-from simulator.kernel.versions.v6_6_2 import V6_6_2
-from simulator.kernel.versions.v6_6_3 import V6_6_3
-from simulator.kernel.versions.v6_6_4 import V6_6_4
-from simulator.kernel.versions.v6_6_5 import V6_6_5
-from simulator.kernel.versions.v6_6_5_v2 import V6_6_5_V2
-from simulator.kernel.versions.v6_6_5_v3 import V6_6_5_V3
-from simulator.kernel.versions.v6_6_6 import V6_6_6
-from simulator.kernel.versions.v6_6_6_v1 import V6_6_6_V1
-from simulator.kernel.versions.v6_6_6_v2 import V6_6_6_V2
-from simulator.kernel.versions.v6_6_6_v3 import V6_6_6_V3
-from simulator.kernel.versions.v6_6_6_v8 import V6_6_6_V8
-from simulator.kernel.versions.v6_6_7 import V6_6_7
-from simulator.kernel.versions.v6_6_7_v1 import V6_6_7_V1
-from simulator.kernel.versions.v6_6_7_v2 import V6_6_7_V2
-from simulator.kernel.versions.v6_6_7_v3 import V6_6_7_V3
-from simulator.kernel.versions.v6_6_8 import V6_6_8
-from simulator.kernel.versions.v6_7 import V6_7
-from simulator.kernel.versions.v6_7_enomem import (
+from simulator.kernel.versions.batching.enomem import (
     EnomemAbort,
     EnomemGoOn,
     EnomemIgnore,
     EnomemRetry,
 )
+from simulator.kernel.versions.batching.patch1 import V6_6_1
+from simulator.kernel.versions.batching.patch2 import V6_6_2
+from simulator.kernel.versions.batching.patch3 import V6_6_3
+from simulator.kernel.versions.batching.patch4 import V6_6_4
+from simulator.kernel.versions.batching.patch5 import V6_6_5
+from simulator.kernel.versions.batching.patch6 import V6_6_6
+from simulator.kernel.versions.batching.patch7 import V6_6_7
+from simulator.kernel.versions.batching.patch8 import V6_6_8
+from simulator.kernel.versions.batching.posted_v1 import V6_6_6_V1, V6_6_7_V1
+from simulator.kernel.versions.batching.posted_v2 import V6_6_5_V2, V6_6_6_V2, V6_6_7_V2
+from simulator.kernel.versions.batching.posted_v3 import V6_6_5_V3, V6_6_6_V3, V6_6_7_V3
+from simulator.kernel.versions.batching.posted_v8 import V6_6_6_V8
+from simulator.kernel.versions.v5_14 import V5_14
+from simulator.kernel.versions.v6_1 import V6_1
+from simulator.kernel.versions.v6_6 import V6_6
+from simulator.kernel.versions.v6_7 import V6_7
 from simulator.kernel.versions.v6_12 import V6_12
 
 __all__ = ("kernels", "load_kernel", "proposals")

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """
-mm/page_alloc.c: order-0 pages
-------------------------------
+mm/page_alloc.c: pages
+----------------------
 
 Modelled: a finite number of free base pages, apart from the memory for huge
 pages; failures injected by ordinal, as fail_page_alloc does; one cost to take a
 page and one to give it back, besides cold struct pages (see
 :mod:`simulator.kernel.cache`).  The pages of one folio are taken at one instant.
+A huge page is taken from and given back to where the placement has them.
 
 Not modelled: reclaim, the OOM killer, watermarks, zones; a page of one node where
 another has none.
@@ -14,31 +15,36 @@ another has none.
 
 from __future__ import annotations
 
-from simulator.engine import Steps, Task
-from simulator.kernel.cache import Cache
+from typing import Final
+
+from simulator.kernel.page_flags import PageFlags
+from simulator.kernel.structs import Folio, Hstate, VmemmapPages
 
 __all__ = ("PageAlloc",)
 
+#: What the pages of a kind are counted as, where they are.
+_COUNT_OF: Final = {
+    "head_page": "vmemmap_head_pages_allocated",
+    "restore_page": "vmemmap_pages_allocated_restore",
+}
 
-class PageAlloc(Cache):
-    """Order-0 allocation and freeing."""
+
+class PageAlloc(PageFlags):
+    """Allocation and freeing of order-0 pages and of huge pages."""
+
+    # --- order 0 --------------------------------------------------------------------
 
     def alloc_pages(
-        k,
-        task: Task,
-        kind: str,
-        nr_pages: int = 1,
-        category: str = "page_alloc",
-        nid: int | None = None,
-    ) -> Steps:
+        k, kind: str, nr_pages: int = 1, category: str = "page_alloc", nid: int | None = None
+    ) -> int:
         """
-        Take pages of a node, the task's own if none is given; generator.
+        Take pages of a node, the task's own if none is given.
 
         Returns how many it got: fewer than ``nr_pages`` where memory ran out or a
         failure of this ``kind`` was injected.
         """
-        if not task.ready():
-            yield from task.meet()
+        task = k.current
+        task.meet()
         got = nr_pages if nr_pages <= k.nr_free_pages else k.nr_free_pages
         if kind in k.config.faults:
             first = k.nr_allocs[kind] + 1
@@ -52,12 +58,69 @@ class PageAlloc(Cache):
         if k.nr_free_pages < phase.free_pages_min:  # noqa: PLR1730 - min() is slower
             phase.free_pages_min = k.nr_free_pages
         ns = k.cost.page_alloc.times[got]
-        task.work(category, ns if nid is None else ns + k.new_pages_ns(task, nid, got))
+        task.work(category, ns if nid is None else ns + k.new_pages_ns(nid, got))
         return got
 
-    def free_pages(k, task: Task, nr_pages: int, category: str = "page_free") -> Steps:
-        """Give pages back; generator."""
-        if not task.ready():
-            yield from task.meet()
+    def alloc_pages_node(k, nid: int, kind: str, nr_pages: int = 1) -> int:
+        """Take vmemmap pages of a node, for heads or to restore; returns how many it got."""
+        got = k.alloc_pages(kind, nr_pages, nid=nid)
+        k.counts[_COUNT_OF[kind]] += got
+        return got
+
+    def free_pages(k, nr_pages: int, category: str = "page_free") -> None:
+        """Give pages back."""
+        task = k.current
+        task.meet()
         k.nr_free_pages += nr_pages
         task.work(category, k.cost.page_free.times[nr_pages])
+
+    # --- lists of vmemmap pages -------------------------------------------------------
+
+    def list_add_pages(k, nr: int, vmemmap_pages: VmemmapPages) -> None:
+        """Put the ``nr`` pages that PTEs of the folio at hand mapped so far on a list."""
+        k.current.work("remap", k.list_pages_ns(vmemmap_pages, nr))
+        k.hold(nr)
+
+    def list_del_pages(k, nr: int, vmemmap_pages: VmemmapPages) -> int:
+        """Take ``nr`` pages for the folio at hand from a list, those first that it had."""
+        nr_old = min(nr, vmemmap_pages.nr_old)
+        vmemmap_pages.nr_pages -= nr
+        vmemmap_pages.nr_old -= nr_old
+        cache = k.cache
+        if cache.far[cache.folio.nid]:
+            vmemmap_pages.nr_far -= min(nr_old, vmemmap_pages.nr_far)
+        k.hold(-nr_old)
+        return nr
+
+    def free_page_list(k, vmemmap_pages: VmemmapPages) -> None:
+        """Give the pages of a list back, one by one, and empty it."""
+        k.current.work("page_free", k.unlist_pages_ns(vmemmap_pages))
+        k.free_pages(vmemmap_pages.nr_pages)
+        k.counts["vmemmap_pages_freed"] += vmemmap_pages.nr_pages
+        k.hold(-vmemmap_pages.nr_old)
+        vmemmap_pages.nr_pages = 0
+        vmemmap_pages.nr_old = 0
+
+    # --- huge pages -------------------------------------------------------------------
+
+    def alloc_buddy_hugetlb_folio(k, h: Hstate, nid: int) -> Folio | None:
+        """Take a huge page of a node, its struct pages ready; None if there is none."""
+        task = k.current
+        task.meet()
+        pfn = k.memory.take(nid)
+        if pfn is None:
+            return None
+        folio = Folio(k.nr_filled, pfn, nid)
+        k.nr_filled += 1
+        ns = k.draw(h.alloc_cost, folio.number) + k.struct_pages_ns(folio, h.nr_pfns)
+        task.work("huge_page_alloc", ns)
+        k.counts["hugepage_allocs"] += 1
+        return folio
+
+    def free_huge_page(k, h: Hstate, folio: Folio) -> None:
+        """Give a huge page back: __free_pages() or free_gigantic_page()."""
+        task = k.current
+        ns = k.draw(h.free_cost, folio.number) + k.struct_pages_ns(folio, h.nr_pfns)
+        task.work("huge_page_free", ns)
+        task.meet()
+        k.memory.give_back(folio.nid, folio.pfn)

@@ -15,21 +15,20 @@ Sources: kernel/rcu/tree.c; the length is ``costs.synchronize_rcu``.
 
 from __future__ import annotations
 
-from simulator.engine import Steps, Task
-from simulator.kernel.base import KernelBase
-from simulator.kernel.structs import Folio
+from simulator.kernel.cache import Cache
 
 __all__ = ("Rcu",)
 
 
-class Rcu(KernelBase):
+class Rcu(Cache):
     """synchronize_rcu()."""
 
-    def synchronize_rcu(k, task: Task, folio: Folio) -> Steps:
-        """Wait for a grace period, on behalf of a folio; generator."""
+    def synchronize_rcu(k) -> None:
+        """Wait for a grace period, on behalf of the folio at hand."""
         k.counts["synchronize_rcu_calls"] += 1
-        now_ns = yield from k.clock(task)
+        task = k.current
+        task.meet()
         # Keyed by phase and folio: with several tasks, which call is the first is not known before.
-        item = k.phase << 32 | folio.number
+        item = k.phase << 32 | k.cache.folio.number
         (grace_ns,) = k.platform.work_draws("synchronize_rcu", item, 1).tolist()
-        yield from task.sleep_until(now_ns + grace_ns, "rcu")
+        task.sleep_until(task.now_ns + grace_ns, "rcu")

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from simulator.engine import Body, Steps, Task
+from simulator.engine import Body
 from simulator.kernel.hugetlb import Hugetlb
 from simulator.kernel.structs import Folio
 
@@ -40,24 +40,25 @@ class Requests:
     def bodies(self, phase: str) -> Sequence[Body]:
         """Return what each task does in a phase, ``alloc`` or ``free``."""
         kernel = self._kernel
+        h = kernel.h
         if self._path == "surplus":
             fault = self._fault if phase == "alloc" else self._unmap
-            return [partial(fault, nr=share) for share in self._shares]
+            return [partial(fault, nth, share) for nth, share in enumerate(self._shares)]
         if self._path == "boot":
             if phase == "free":
-                return [partial(kernel.set_max_huge_pages, nr_more=-self._pages)]
-            return [partial(kernel.hugetlb_pages_alloc_boot_node, nr=n) for n in self._shares]
+                return [partial(kernel.set_max_huge_pages, h, -self._pages)]
+            return [partial(kernel.hugetlb_pages_alloc_boot_node, h, n) for n in self._shares]
         sign = 1 if phase == "alloc" else -1
-        return [partial(kernel.set_max_huge_pages, nr_more=sign * n) for n in self._shares]
+        return [partial(kernel.set_max_huge_pages, h, sign * n) for n in self._shares]
 
-    def _fault(self, task: Task, nr: int) -> Steps:
+    def _fault(self, nth: int, nr: int) -> None:
         for _ in range(nr):
-            folio = yield from self._kernel.alloc_surplus_hugetlb_folio(task)
+            folio = self._kernel.alloc_surplus_hugetlb_folio(self._kernel.h)
             if folio is not None:
-                self._surplus[task.number].append(folio)
+                self._surplus[nth].append(folio)
 
-    def _unmap(self, task: Task, nr: int) -> Steps:
-        mine = self._surplus[task.number]
+    def _unmap(self, nth: int, nr: int) -> None:
+        mine = self._surplus[nth]
         for _ in range(min(nr, len(mine))):
-            yield from self._kernel.free_surplus_hugetlb_folio(task, mine.pop())
-        yield from self._kernel.worker_thread(task)
+            self._kernel.free_huge_folio(self._kernel.h, mine.pop())
+        self._kernel.worker_thread()

@@ -19,21 +19,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from simulator.geometry import (
     BASE_PAGE_BYTES,
     NR_PFNS,
-    PFNS_PER_PMD,
     PTRS_PER_PTE,
+    STRUCT_PAGE_BYTES,
     struct_page_bytes,
 )
 
 __all__ = (
     "ENOMEM",
     "NEVER",
-    "PFNS_PER_PMD",
-    "PTRS_PER_PTE",
+    "PAGE_SIZE",
+    "PMD_MASK",
+    "PMD_SIZE",
     "Folio",
     "Hstate",
     "KernelConfig",
@@ -44,11 +45,17 @@ __all__ = (
     "VmemmapPages",
     "VmemmapRemapWalk",
     "WorkStruct",
+    "list_add",
+    "list_del",
+    "pmd_addr_end",
 )
 
 ENOMEM: Final = 12
 #: When something was touched that nobody touched so far.
 NEVER: Final = -(1 << 62)
+PAGE_SIZE: Final = BASE_PAGE_BYTES
+PMD_SIZE: Final = PTRS_PER_PTE * PAGE_SIZE
+PMD_MASK: Final = ~(PMD_SIZE - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +80,14 @@ class Folio:
     """
     A huge page; ``number`` counts the folios of a fill.
 
-    The rest is what its record of the present phase will hold; times in
-    nanoseconds.
+    ``phase`` and the times (nanoseconds) are those of its record, see
+    :mod:`simulator.kernel.records`.
     """
 
     __slots__ = (
         "cache", "end_ns", "flush_ns", "head_at", "hugetlb_vmemmap_optimized", "nid", "number",
         "pages_at", "pfn", "phase", "pte_mapped", "remap_ns", "restore_ns", "split_ns",
-        "start_ns", "task",
+        "start_ns",
     )  # fmt: skip
 
     def __init__(self, number: int, pfn: int, nid: int) -> None:
@@ -89,25 +96,18 @@ class Folio:
         self.nid = nid
         self.hugetlb_vmemmap_optimized = False
         self.phase = -1
+        self.start_ns = self.end_ns = 0
+        self.split_ns = self.remap_ns = self.restore_ns = self.flush_ns = 0
         #: The cache that its struct pages are in, if any; whether PTEs map them.
         self.cache: object = None
         self.pte_mapped = False
         # What that CPU had touched when it touched the head and all of the pages last.
         self.head_at = self.pages_at = NEVER
 
-    def begin(self, phase: int, task: int, start_ns: int) -> None:
-        """Start the record of a phase."""
-        self.phase = phase
-        self.task = task
-        self.start_ns = start_ns
-        self.end_ns = start_ns
-        self.split_ns = self.remap_ns = self.restore_ns = self.flush_ns = 0
-
-    def forget(self) -> None:
-        """Let go of what is recorded: a pool holds many folios, and another task may take this."""
-        self.phase = -1
-        self.start_ns = self.end_ns = 0
-        self.split_ns = self.remap_ns = self.restore_ns = self.flush_ns = 0
+    @property
+    def page(self) -> int:
+        """``&folio->page``: the vmemmap address of its first struct page."""
+        return self.pfn * STRUCT_PAGE_BYTES
 
 
 class NodeRound:
@@ -120,7 +120,7 @@ class NodeRound:
         self._next_nids = cycle(range(nr_nodes))
 
     def nodes(self) -> Iterator[int]:
-        """Yield every node once; the next round starts after the last one taken."""
+        """Return every node once; the next round starts after the last one taken."""
         return islice(self._next_nids, self._nr_nodes)
 
 
@@ -134,16 +134,15 @@ class LocalFirst:
         self._nr_nodes = nr_nodes
 
     def nodes(self) -> Iterator[int]:
-        """Yield every node once."""
-        yield self._nid
-        yield from (nid for nid in range(self._nr_nodes) if nid != self._nid)
+        """Return every node once."""
+        return iter((self._nid, *(nid for nid in range(self._nr_nodes) if nid != self._nid)))
 
 
 class Nodes(Protocol):
     """An order in which nodes are tried."""
 
     def nodes(self) -> Iterator[int]:
-        """Yield every node once."""
+        """Return every node once."""
         ...
 
 
@@ -152,6 +151,8 @@ class Hstate:
 
     def __init__(self, page_size: str, nr_nodes: int) -> None:
         self.page_size = page_size
+        self.alloc_cost = f"huge_alloc_{page_size.lower()}"
+        self.free_cost = f"huge_free_{page_size.lower()}"
         self.nr_pfns = NR_PFNS[page_size]
         self.nr_vmemmap_pages = struct_page_bytes(page_size) // BASE_PAGE_BYTES
         self.nr_huge_pages = 0
@@ -165,6 +166,11 @@ class Hstate:
     def persistent_huge_pages(self) -> int:
         """Huge pages of the pool that are not surplus."""
         return self.nr_huge_pages - self.surplus_huge_pages
+
+
+def pmd_addr_end(addr: int, end: int) -> int:
+    """Return where the PMD of an address ends, or the range if that comes before."""
+    return min((addr + PMD_SIZE) & PMD_MASK, end)
 
 
 @dataclass(slots=True)
@@ -185,17 +191,32 @@ class VmemmapPages:
     listed_at: int = 0
 
 
+def list_add(page: int, vmemmap_pages: VmemmapPages) -> None:
+    """Put a new page on a list."""
+    vmemmap_pages.nr_pages += page
+
+
+def list_del(page: int, vmemmap_pages: VmemmapPages) -> None:
+    """Take a new page off a list again."""
+    vmemmap_pages.nr_pages -= page
+
+
 @dataclass(slots=True)
 class VmemmapRemapWalk:
-    """struct vmemmap_remap_walk; ``remap_pte`` is called once for a run of PTEs."""
+    """
+    struct vmemmap_remap_walk.
 
-    folio: Folio
-    remap_pte: Callable[..., None] | None
+    ``remap_pte(addr, nr, walk)`` is called once for a run of PTEs; None for a walk that
+    only splits.  ``reuse_page`` is 0 until it is known; ``reason`` that of its flush.
+    """
+
+    remap_pte: Callable[[int, int, VmemmapRemapWalk], None] | None
     vmemmap_pages: VmemmapPages
+    reuse_addr: int = 0
+    reuse_page: int = 0
+    nr_walked: int = 0
     flags: int = 0
     reason: str = "remap"
-    reuse_page: bool = False
-    nr_walked: int = 0
 
 
 @dataclass(slots=True)
@@ -203,10 +224,10 @@ class WorkStruct:
     """
     struct work_struct; ``runs_on`` is the CPU whose kworker is at it.
 
-    ``func`` is called with the kernel, which it does not hold: a run would outlive its use.
+    ``func`` names the kernel's function: holding it, a run would outlive its use.
     """
 
-    func: Callable[..., Any]
+    func: str
     pending: bool = False
     runs_on: int | None = None
 

@@ -18,33 +18,37 @@ from __future__ import annotations
 
 from typing import Final
 
-from simulator.engine import Steps, Task
 from simulator.engine.calls import Call
+from simulator.errors import KernelError
 from simulator.kernel.base import KernelBase
+from simulator.kernel.structs import PAGE_SIZE
 
 __all__ = ("TLB_FLUSH_ALL", "Tlb")
 
-#: In place of a number of pages: a range that ends at TLB_FLUSH_ALL is everything.
-TLB_FLUSH_ALL: Final = None
+#: As the end of a range: everything.
+TLB_FLUSH_ALL: Final = (1 << 64) - 1
 
 
 class Tlb(KernelBase):
     """flush_tlb_*()."""
 
-    def flush_tlb_all(k, task: Task, reason: str) -> Steps:
-        """Flush everything on every CPU; generator."""
+    def flush_tlb_all(k, reason: str) -> None:
+        """Flush everything on every CPU."""
         k.counts["flush_tlb_all_calls"] += 1
-        return k.engine.on_each_cpu(task, k.flush_call(reason, None))
+        k.engine.on_each_cpu(k.flush_call(reason, None))
 
-    def flush_tlb_kernel_range(k, task: Task, nr_pages: int | None, reason: str) -> Steps:
-        """Flush a range of kernel addresses on every CPU; generator."""
+    def flush_tlb_kernel_range(k, start: int, end: int, reason: str) -> None:
+        """Flush a range of kernel addresses on every CPU; ``reason`` goes to the trace."""
         k.counts["flush_tlb_kernel_range_calls"] += 1
-        return k.engine.on_each_cpu(task, k.flush_call(reason, nr_pages))
+        nr_pages = None if end == TLB_FLUSH_ALL else (end - start) // PAGE_SIZE
+        k.engine.on_each_cpu(k.flush_call(reason, nr_pages))
 
     def flush_call(k, reason: str, nr_pages: int | None) -> Call:
         """Return what a flush runs on each CPU (None: flush all); equal ones are made once."""
         call = k._calls.get((reason, nr_pages))
         if call is None:
+            if nr_pages is not None and nr_pages < 0:
+                raise KernelError(f"flush_tlb_kernel_range: {reason}: a range of {nr_pages} pages")
             if nr_pages is None or nr_pages > k.config.tunables["tlb_single_page_flush_ceiling"]:
                 call = k.do_flush_tlb_all(reason, nr_pages or 0)
             else:

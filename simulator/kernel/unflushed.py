@@ -17,10 +17,11 @@ Not modelled: what the TLB of a CPU really held.
 
 from __future__ import annotations
 
-from simulator.engine import Engine, Steps, Task
+from simulator.engine import Engine
+from simulator.geometry import PTRS_PER_PTE
 from simulator.kernel.hugetlb import Hugetlb
-from simulator.kernel.memory import HugeMemory
-from simulator.kernel.structs import PTRS_PER_PTE, KernelConfig, VmemmapPages
+from simulator.kernel.placement import HugeMemory
+from simulator.kernel.structs import PAGE_SIZE, KernelConfig, VmemmapPages
 from simulator.machine import Platform
 
 __all__ = ("watch_splits",)
@@ -42,26 +43,26 @@ def watch_splits(kernel: type[Hugetlb]) -> tuple[type[Hugetlb], list[tuple[int, 
             super().__init__(engine, platform, memory, config)
             k.unflushed: set[int] = set()
 
-        def pmd_populate_kernel(k, task: Task, pmd: int) -> None:
-            super().pmd_populate_kernel(task, pmd)
+        def pmd_populate_kernel(k, pmd: int, pgtable: int) -> None:
+            super().pmd_populate_kernel(pmd, pgtable)
             k.unflushed.add(pmd)
 
-        def flush_tlb_all(k, task: Task, reason: str) -> Steps:
+        def flush_tlb_all(k, reason: str) -> None:
             before = k.unflushed.copy()
-            yield from super().flush_tlb_all(task, reason)
+            super().flush_tlb_all(reason)
             k.unflushed -= before
 
-        def flush_tlb_kernel_range(k, task: Task, nr_pages: int | None, reason: str) -> Steps:
+        def flush_tlb_kernel_range(k, start: int, end: int, reason: str) -> None:
             before = k.unflushed.copy()
-            yield from super().flush_tlb_kernel_range(task, nr_pages, reason)
+            super().flush_tlb_kernel_range(start, end, reason)
+            nr_pages = (end - start) // PAGE_SIZE
             ceiling = k.config.tunables["tlb_single_page_flush_ceiling"]
-            if nr_pages is None or nr_pages > ceiling or nr_pages >= PTRS_PER_PTE:
+            if nr_pages > ceiling or nr_pages >= PTRS_PER_PTE:
                 k.unflushed -= before
 
-        def free_vmemmap_page_list(k, task: Task, vmemmap_pages: VmemmapPages) -> Steps:
-            if vmemmap_pages.nr_pages:
-                noted.extend((k.phase, pmd) for pmd in sorted(k.unflushed))
-                k.unflushed.clear()
-            yield from super().free_vmemmap_page_list(task, vmemmap_pages)
+        def free_page_list(k, vmemmap_pages: VmemmapPages) -> None:
+            noted.extend((k.phase, pmd) for pmd in sorted(k.unflushed))
+            k.unflushed.clear()
+            super().free_page_list(vmemmap_pages)
 
     return Watched, noted

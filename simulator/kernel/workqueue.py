@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-kernel/workqueue.c: work for later
-----------------------------------
+kernel/workqueue.c and kernel/sched/core.c: work for later
+----------------------------------------------------------
 
 Modelled: schedule_work() on system_wq, that is on a kworker of the CPU that
 calls it; work that is pending is not queued again; work that runs on another CPU
@@ -16,38 +16,44 @@ Sources: kernel/workqueue.c, alike in v6.1 and v6.12.
 
 from __future__ import annotations
 
-from simulator.engine import Steps, Task
-from simulator.kernel.base import KernelBase
+from simulator.kernel.cache import NO_FOLIO, Cache
 from simulator.kernel.structs import WorkStruct
 
 __all__ = ("Workqueue",)
 
 
-class Workqueue(KernelBase):
+class Workqueue(Cache):
     """schedule_work() and worker_thread()."""
 
-    def schedule_work(k, task: Task, work: WorkStruct) -> None:
+    def schedule_work(k, work: WorkStruct) -> None:
         """Queue work on this CPU, or where it runs; the task has met."""
+        task = k.current
         task.work("bookkeeping", k.cost.atomic.each_ns)
         if not work.pending:
             work.pending = True
             cpu = task.cpu.number if work.runs_on is None else work.runs_on
             k.worklists[cpu].append(work)
 
-    def worker_thread(k, task: Task) -> Steps:
-        """Let a kworker do what is queued on the CPU of a task that is done; generator."""
-        yield from k.clock(task)
+    def worker_thread(k) -> None:
+        """Let a kworker do what is queued on the CPU of a task that is done."""
+        task = k.current
+        task.meet()
         worklist = k.worklists[task.cpu.number]
         if not worklist:
             return
         task.hand_over(k.nr_tasks)
         k.nr_tasks += 1
+        k.cache.folio = k.cache.read = NO_FOLIO
         # It is woken as any sleeper is.
         task.work("bookkeeping", k.cost.mutex_wakeup.each_ns)
         while worklist:
             work = worklist.popleft()
             work.pending = False
             work.runs_on = task.cpu.number
-            yield from work.func(k, task)
-            yield from k.clock(task)
+            getattr(k, work.func)(work)
+            task.meet()
             work.runs_on = None
+
+    def cond_resched(k) -> None:
+        """Let others run, if there were any."""
+        k.current.work("bookkeeping", k.cost.cond_resched.each_ns)

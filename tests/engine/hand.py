@@ -37,7 +37,7 @@ import numpy as np
 
 from simulator.engine import EventsEngine
 from simulator.engine.calls import Call
-from simulator.engine.locks import IrqSpinLock, Mutex, SpinLock
+from simulator.engine.locks import IrqSpinLock, Mutex, RwSemaphore, SpinLock
 from simulator.trace.contract import IPI_COLUMNS
 from simulator.trace.ipis import IpiLog
 from simulator.trace.recorder import Recorder
@@ -167,14 +167,16 @@ class World:
         timeline = self.engine.timeline
         self.page_table_lock = SpinLock(timeline, machine, "page_table_lock")
         self.hugetlb_lock = IrqSpinLock(timeline, machine, "hugetlb_lock")
-        self.resize_lock = Mutex(timeline, machine)
+        self.mmap_lock = RwSemaphore(timeline, machine, "mmap_lock")
+        self.resize_lock = Mutex(timeline, machine, "resize_lock")
         self.tasks = []
         self.notes = []  # (what, task's CPU, ns), in the order in which they were made
 
     def run(self, bodies, start_ns=0):
         """Run ``{cpu: body(world, task)}`` to the end."""
         self.recorder.begin_phase("test", start_ns, bodies)
-        made = {cpu: lambda task, body=body: body(self, task) for cpu, body in bodies.items()}
+        timeline = self.engine.timeline
+        made = {cpu: lambda body=body: body(self, timeline.current) for cpu, body in bodies.items()}
         self.tasks = self.engine.run(start_ns, made)
         end_ns = max(task.now_ns for task in self.tasks)
         self.recorder.end_phase(end_ns)
@@ -183,12 +185,11 @@ class World:
         return self
 
     def flush(self, task, call=FULL):
-        yield from self.engine.on_each_cpu(task, call)
+        self.engine.on_each_cpu(call)
 
     def note(self, what, task):
-        """Note a time; generator."""
-        if not task.ready():
-            yield from task.meet()
+        """Note a time."""
+        task.meet()
         self.notes.append((what, task.cpu.number, task.now_ns))
 
     @property
@@ -232,7 +233,7 @@ def flush_at(at_ns, call=FULL):
 
     def body(world, task):
         task.work("bookkeeping", at_ns)
-        yield from world.flush(task, call)
+        world.flush(task, call)
 
     return body
 
@@ -242,7 +243,7 @@ def works(ns):
 
     def body(world, task):
         task.work("bookkeeping", ns)
-        yield from world.note("done", task)
+        world.note("done", task)
 
     return body
 

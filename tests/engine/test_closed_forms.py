@@ -48,7 +48,7 @@ def within_standard_errors(values, expected, batches=40, errors=4):
 def one_flush_after_another(engine_world, nr_flushes, call=NO_RUN):
     def body(world, task):
         for _ in range(nr_flushes):
-            yield from world.flush(task, call)
+            world.flush(task, call)
 
     world = engine_world.run({0: body})
     return np.array([row["end_ns"] - row["start_ns"] for row in world.flushes])
@@ -211,13 +211,12 @@ def waits_for_a_lock(at_ns, hold_ns, nr_tasks=64):
         def body(world, task):
             for i in range(first, len(at_ns), nr_tasks):
                 assert task.now_ns <= at_ns[i]
-                yield from task.sleep_until(at_ns[i], "sleep")
-                yield from lock.acquire(task)
-                if not task.ready():
-                    yield from task.meet()
+                task.sleep_until(at_ns[i], "sleep")
+                lock.lock()
+                task.meet()
                 waits[i] = task.now_ns - at_ns[i]
                 task.work("bookkeeping", hold_ns[i])
-                yield from lock.release(task)
+                lock.unlock()
 
         return body
 
@@ -268,9 +267,9 @@ def test_tasks_that_share_a_lock_have_the_throughput_of_machine_repair():
         def body(world, task):
             for work, hold in zip(works, holds, strict=True):
                 task.work("bookkeeping", work)
-                yield from world.page_table_lock.acquire(task)
+                world.page_table_lock.lock()
                 task.work("bookkeeping", hold)
-                yield from world.page_table_lock.release(task)
+                world.page_table_lock.unlock()
                 taken_ns.append(task.now_ns)
 
         return body

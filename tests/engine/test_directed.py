@@ -11,7 +11,6 @@ from __future__ import annotations
 import pytest
 
 from simulator.engine.calls import Call
-from simulator.engine.locks import RwSemaphore
 from tests.engine.hand import (
     FULL,
     HandIdle,
@@ -35,11 +34,11 @@ def holds(lock, request_ns, hold_ns, inside=None):
     def body(world, task):
         taken = getattr(world, lock)
         task.work("bookkeeping", request_ns)
-        yield from taken.acquire(task)
-        yield from world.note("got", task)
+        taken.lock()
+        world.note("got", task)
         task.work("bookkeeping", hold_ns)
-        yield from taken.release(task)
-        yield from world.note("released", task)
+        taken.unlock()
+        world.note("released", task)
 
     return body
 
@@ -208,8 +207,8 @@ def test_an_acknowledgement_is_held_up_by_a_task_that_waits_for_hugetlb_lock():
 
 def test_a_flush_with_interrupts_off_is_an_error():
     def body(world, task):
-        yield from task.local_irq_disable()
-        yield from world.flush(task)
+        task.local_irq_disable()
+        world.flush(task)
 
     with pytest.raises(RuntimeError, match="interrupts off"):
         World(HandMachine(2)).run({0: body})
@@ -217,8 +216,8 @@ def test_a_flush_with_interrupts_off_is_an_error():
 
 def test_a_flush_under_hugetlb_lock_is_an_error():
     def body(world, task):
-        yield from world.hugetlb_lock.acquire(task)
-        yield from world.flush(task)
+        world.hugetlb_lock.lock()
+        world.flush(task)
 
     with pytest.raises(RuntimeError, match="interrupts off"):
         World(HandMachine(2)).run({0: body})
@@ -296,10 +295,10 @@ def test_a_lock_costs_an_atomic_operation_here_and_a_transfer_elsewhere():
 
     def first(world, task):
         for at_ns in (100, 200, 400):
-            yield from task.sleep_until(at_ns, "sleep")
-            yield from world.page_table_lock.acquire(task)
-            yield from world.note("got", task)
-            yield from world.page_table_lock.release(task)
+            task.sleep_until(at_ns, "sleep")
+            world.page_table_lock.lock()
+            world.note("got", task)
+            world.page_table_lock.unlock()
 
     world = World(HandMachine(2)).run({0: first, 1: holds("page_table_lock", 300, 0)})
     assert [ns for what, _, ns in world.notes if what == "got"] == [101, 201, 308, 408]
@@ -313,12 +312,12 @@ def test_the_line_of_a_mutex_is_with_whom_it_was_handed_to():
     """
 
     def first(world, task):
-        yield from holds("resize_lock", 0, 1000)(world, task)
-        yield from holds("resize_lock", 2000, 0)(world, task)
+        holds("resize_lock", 0, 1000)(world, task)
+        holds("resize_lock", 2000, 0)(world, task)
 
     def second(world, task):
-        yield from holds("resize_lock", 100, 10)(world, task)
-        yield from holds("resize_lock", 0, 10)(world, task)
+        holds("resize_lock", 100, 10)(world, task)
+        holds("resize_lock", 0, 10)(world, task)
 
     world = World(HandMachine(2)).run({0: first, 1: second})
     assert [(cpu, ns) for what, cpu, ns in world.notes if what == "got"] == [
@@ -329,14 +328,14 @@ def test_the_line_of_a_mutex_is_with_whom_it_was_handed_to():
 def test_readers_of_an_rwsem_pay_for_its_line_and_wait_for_nobody():
     """CPU 0 enters at 100 (1) and stays; CPU 1 enters at 200 (8)."""
     machine = HandMachine(2)
-    mmap_lock = RwSemaphore(machine, "mmap_lock")
 
     def reader(at_ns):
         def body(world, task):
             task.work("bookkeeping", at_ns)
-            yield from mmap_lock.down_read(task)
-            yield from world.note("in", task)
+            world.mmap_lock.down_read()
+            world.note("in", task)
             task.work("bookkeeping", 10_000)
+            world.mmap_lock.up_read()
 
         return body
 
@@ -346,9 +345,9 @@ def test_readers_of_an_rwsem_pay_for_its_line_and_wait_for_nobody():
 
 def test_a_lock_that_is_never_released_is_an_error():
     def keeps(world, task):
-        yield from world.page_table_lock.acquire(task)
+        world.page_table_lock.lock()
 
-    with pytest.raises(RuntimeError, match="never happens"):
+    with pytest.raises(RuntimeError, match="deadlock"):
         World(HandMachine(2)).run({0: keeps, 1: holds("page_table_lock", 10, 0)})
 
 
@@ -428,9 +427,9 @@ def test_a_handler_ends_deep_idle():
     """
 
     def body(world, task):
-        yield from flush_at(1000)(world, task)
-        yield from flush_at(100)(world, task)
-        yield from flush_at(2000)(world, task)
+        flush_at(1000)(world, task)
+        flush_at(100)(world, task)
+        flush_at(2000)(world, task)
 
     machine = HandMachine(2, spells=HandSpells(idle={1: ALWAYS}), idle_states=SHALLOW_AND_DEEP)
     world = World(machine).run({0: body})
@@ -477,8 +476,8 @@ def test_a_polling_cpu_in_a_handler_gets_an_ipi():
     """
 
     def body(world, task):
-        yield from flush_at(1000)(world, task)
-        yield from world.flush(task)
+        flush_at(1000)(world, task)
+        world.flush(task)
 
     machine = HandMachine(2, spells=HandSpells(idle={1: ALWAYS}), idle_states=POLLING)
     world = World(machine).run({0: body})
@@ -615,9 +614,8 @@ def test_a_sleeping_task_leaves_its_cpu_idle_from_then_on():
 
     def body(world, task):
         task.work("bookkeeping", 500)
-        if not task.ready():
-            yield from task.meet()
-        yield from task.sleep_until(5000, "sleep")
+        task.meet()
+        task.sleep_until(5000, "sleep")
 
     world = World(HandMachine(2, idle_states=SHALLOW_AND_DEEP)).run({0: flush_at(1000), 1: body})
     assert world.ipis[0, 1][2:4] == (1138, 1148)

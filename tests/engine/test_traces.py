@@ -114,8 +114,8 @@ def test_a_range_flush_costs_its_pages_and_a_full_one_its_refill():
     full = type(FULL)("batch_remap", "all", "do_flush_tlb_all", 0, 50, 500)
 
     def body(world, task):
-        yield from flush_at(1000, RANGE)(world, task)
-        yield from world.flush(task, full)
+        flush_at(1000, RANGE)(world, task)
+        world.flush(task, full)
 
     world = World(HandMachine(2)).run({0: body})
     assert [flush_row(world, nth) for nth in (0, 1)] == [

@@ -17,6 +17,7 @@ makes the same program for the engine.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -69,30 +70,30 @@ class EngineSide:
 
     def note(self, what):
         if self.noted:
-            yield from self.world.note(what, self.task)
+            self.world.note(what, self.task)
+        yield from ()
 
     def lock(self, name):
-        yield from self.locks[name].acquire(self.task)
+        self.locks[name].lock()
         yield from self.note(name)
 
     def unlock(self, name):
-        yield from self.locks[name].release(self.task)
+        self.locks[name].unlock()
         yield from self.note(f"no {name}")
 
     def flush(self, run_ns, refill_ns):
-        yield from self.world.flush(self.task, call_of(run_ns, refill_ns))
+        self.world.flush(self.task, call_of(run_ns, refill_ns))
         yield from self.note("flush")
 
     def irqs_off(self, ns):
-        yield from self.task.local_irq_disable()
+        self.task.local_irq_disable()
         self.task.work("bookkeeping", ns)
-        yield from self.task.local_irq_enable()
+        self.task.local_irq_enable()
         yield from self.note("irqs on")
 
     def sleep(self, ns):
-        if not self.task.ready():
-            yield from self.task.meet()
-        yield from self.task.sleep_until(self.task.now_ns + ns, "sleep")
+        self.task.meet()
+        self.task.sleep_until(self.task.now_ns + ns, "sleep")
         yield from self.note("awake")
 
 
@@ -100,7 +101,8 @@ def as_body(ops, noted=True):
     """Return a program as the body of a task of the engine."""
 
     def body(world, task):
-        yield from program(EngineSide(world, task, noted), ops)
+        # The model's side is a generator; here each step runs to its end at once.
+        deque(program(EngineSide(world, task, noted), ops), maxlen=0)
 
     return body
 

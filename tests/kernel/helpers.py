@@ -122,12 +122,9 @@ def with_counted_lock(kernel, taken):
     """Return a kernel that notes the task of each acquisition of hugetlb_lock."""
 
     class Counting(IrqSpinLock):
-        def acquire(self, task):
-            taken.append(task.number)
-            yield from super().acquire(task)
-
-        def cycle(self, task, category, ns):
-            return self._cycle(task, category, ns)  # by way of acquire(), always
+        def lock_irq(self):
+            taken.append(self._timeline.current.number)
+            super().lock_irq()
 
     class Counted(load_kernel(kernel)):
         def __init__(k, engine, platform, memory, config):

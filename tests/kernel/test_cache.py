@@ -171,25 +171,26 @@ def probed(cache, probe):
     return found[0]
 
 
-def on(cpu):
-    return SimpleNamespace(cpu=SimpleNamespace(number=cpu))
+def head_ns(k, cpu, folio):
+    k.engine.timeline.current = SimpleNamespace(cpu=SimpleNamespace(number=cpu))
+    return k.head_ns(folio)
 
 
 def test_a_head_that_another_cpu_touched_last_is_cold():
     def probe(k, folios):
-        return [k.head_ns(on(cpu), folios[0]) for cpu in (0, 0, 1, 1, 0)]
+        return [head_ns(k, cpu, folios[0]) for cpu in (0, 0, 1, 1, 0)]
 
     assert probed(EVERYTHING, probe)[1:] == [0, 160, 0, 160]
 
 
 def test_a_head_is_cached_until_more_than_the_cache_was_touched():
     def probe(k, folios):
-        k.head_ns(on(0), folios[0])
+        head_ns(k, 0, folios[0])
         found = []
         for more in (8 << 20, (8 << 20) + 1):
-            k.head_ns(on(0), folios[0])
+            head_ns(k, 0, folios[0])
             k.caches[0].touched_bytes += more
-            found.append(k.head_ns(on(0), folios[0]))
+            found.append(head_ns(k, 0, folios[0]))
         return found
 
     assert probed("8MiB", probe) == [0, 160]
@@ -199,7 +200,7 @@ def test_a_head_that_ptes_map_costs_a_line_of_the_page_table_too():
     def probe(k, folios):
         folios[0].cache = None
         folios[0].pte_mapped = True
-        return k.head_ns(on(0), folios[0])
+        return head_ns(k, 0, folios[0])
 
     assert probed(EVERYTHING, probe) == 2 * 160
 
@@ -256,9 +257,9 @@ def test_pages_that_go_back_from_a_list_are_no_longer_on_it_wherever_they_lie(ke
     found = []
 
     class Watched(load_kernel(kernel)):
-        def unlist_pages_ns(k, task, vmemmap_pages):
+        def unlist_pages_ns(k, vmemmap_pages):
             found.append((vmemmap_pages.nr_far, vmemmap_pages.nr_old))
-            return super().unlist_pages_ns(task, vmemmap_pages)
+            return super().unlist_pages_ns(vmemmap_pages)
 
     # Of the 8 PMDs of each 1 GB page the fifth cannot be split: four go back.
     run(

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from simulator.errors import InputError
 from simulator.kernel import kernels, load_kernel, proposals
+from simulator.kernel.tlb import TLB_FLUSH_ALL
 from simulator.kernel.versions.v6_7 import V6_7
 from simulator.run import simulate
 from simulator.saved import load_result
@@ -179,34 +180,35 @@ def flush_watched(kernel, unflushed_frees):
     class Watched(load_kernel(kernel)):
         stale = ()  # folios with PTEs changed since the last flush that covers them
 
-        def set_pte_range(k, task, category, folio, first, nr):
-            super().set_pte_range(task, category, folio, first, nr)
+        def set_ptes(k, addr, nr, category):
+            super().set_ptes(addr, nr, category)
             if category == "remap" and nr:
+                folio = k.cache.folio
                 k.stale = (*(f for f in k.stale if f is not folio), folio)
 
-        def flush_tlb_all(k, task, reason):
+        def flush_tlb_all(k, reason):
             before = k.recorder.counts["flush_tlb_all_calls"]
-            yield from super().flush_tlb_all(task, reason)
+            super().flush_tlb_all(reason)
             if k.recorder.counts["flush_tlb_all_calls"] > before:
                 k.stale = ()
 
-        def flush_tlb_kernel_range(k, task, nr_pages, reason):
-            yield from super().flush_tlb_kernel_range(task, nr_pages, reason)
+        def flush_tlb_kernel_range(k, start, end, reason):
+            super().flush_tlb_kernel_range(start, end, reason)
             # The range of one folio's vmemmap: that of the walk, which was the last to change.
-            if nr_pages is None:  # up to TLB_FLUSH_ALL
+            if end == TLB_FLUSH_ALL:
                 k.stale = ()
             elif reason in ("remap", "enomem"):
                 k.stale = k.stale[:-1]
 
-        def free_vmemmap_page_list(k, task, vmemmap_pages):
+        def free_vmemmap_page_list(k, vmemmap_pages):
             if vmemmap_pages.nr_old and k.stale:
                 unflushed_frees.append(len(k.stale))
-            yield from super().free_vmemmap_page_list(task, vmemmap_pages)
+            super().free_vmemmap_page_list(vmemmap_pages)
 
-        def free_pages(k, task, nr_pages, category="page_free"):
+        def free_pages(k, nr_pages, category="page_free"):
             assert k.nr_free_pages >= 0
             assert k.nr_held_pages >= 0
-            yield from super().free_pages(task, nr_pages, category)
+            super().free_pages(nr_pages, category)
 
     return Watched
 
@@ -300,9 +302,9 @@ def test_a_kernel_that_frees_before_it_flushes_is_caught():
         subject = summary = "frees the pages, then flushes"
         commit = ""
 
-        def flush_tlb_all(k, task, reason):
+        def flush_tlb_all(k, reason):
             if reason != "batch_remap":
-                yield from super().flush_tlb_all(task, reason)
+                super().flush_tlb_all(reason)
 
     unflushed: list[int] = []
     run(flush_watched(Hasty, unflushed), pages=3, cpus=1)

@@ -202,33 +202,33 @@ def logged(kernel):
     log = []
 
     class Logged(load_kernel(kernel)):
-        def pmd_populate_kernel(k, task, pmd):
+        def pmd_populate_kernel(k, pmd, pgtable):
             log.append("split")
-            super().pmd_populate_kernel(task, pmd)
+            super().pmd_populate_kernel(pmd, pgtable)
 
-        def set_pte_range(k, task, category, folio, first, nr):
+        def set_ptes(k, addr, nr, category):
             log.append(f"{category} {nr}")
-            super().set_pte_range(task, category, folio, first, nr)
+            super().set_ptes(addr, nr, category)
 
-        def flush_tlb_kernel_range(k, task, nr_pages, reason):
-            log.append(f"flush {nr_pages}")
-            yield from super().flush_tlb_kernel_range(task, nr_pages, reason)
+        def flush_tlb_kernel_range(k, start, end, reason):
+            log.append(f"flush {(end - start) // 4096}")
+            super().flush_tlb_kernel_range(start, end, reason)
 
-        def flush_tlb_all(k, task, reason):
+        def flush_tlb_all(k, reason):
             log.append("flush all")
-            yield from super().flush_tlb_all(task, reason)
+            super().flush_tlb_all(reason)
 
-        def jump_label_update(k, task):
+        def jump_label_update(k, key):
             log.append("static key")
-            yield from super().jump_label_update(task)
+            super().jump_label_update(key)
 
-        def synchronize_rcu(k, task, folio):
+        def synchronize_rcu(k):
             log.append("rcu")
-            yield from super().synchronize_rcu(task, folio)
+            super().synchronize_rcu()
 
-        def free_pages(k, task, nr_pages, category="page_free"):
+        def free_pages(k, nr_pages, category="page_free"):
             log.append(f"free {nr_pages}")
-            yield from super().free_pages(task, nr_pages, category)
+            super().free_pages(nr_pages, category)
 
         def begin_phase(k, label, start_ns, initiators):
             log.append(label)
@@ -340,7 +340,7 @@ def test_v6_12_enters_mmap_lock_once_for_every_walk():
         def __init__(k, *args):
             super().__init__(*args)
             down_read = k.mmap_lock.down_read
-            k.mmap_lock.down_read = lambda task: (entered.append(k.phase), down_read(task))[1]
+            k.mmap_lock.down_read = lambda: (entered.append(k.phase), down_read())[1]
 
     run(Entered, pages=5, cpus=2, phases=("alloc", "free"))
     assert entered == [0] * 10 + [1] * 5

@@ -33,10 +33,10 @@ class SkipFlush(V6_7):
     commit = ""
     summary = "no flush_tlb_all() when no PMD was split"
 
-    def flush_tlb_all(k, task, reason):
+    def flush_tlb_all(k, reason):
         if reason == "batch_split" and not k.recorder.counts["pmd_splits"]:
             return
-        yield from super().flush_tlb_all(task, reason)
+        super().flush_tlb_all(reason)
 '''
 
 

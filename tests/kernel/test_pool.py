@@ -218,10 +218,10 @@ def test_lock_cycles_when_huge_pages_run_out(kernel, cycles):
     taken = []
 
     class Scarce(with_counted_lock(kernel, taken)):
-        def alloc_huge_page(k, task, nodes):
+        def alloc_huge_folio_of(k, h, nodes):
             if k.nr_filled == 10:
                 return None
-            return (yield from super().alloc_huge_page(task, nodes))
+            return super().alloc_huge_folio_of(h, nodes)
 
     run(Scarce, pages=12, cpus=1)
     assert len(taken) == cycles

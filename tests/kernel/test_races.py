@@ -127,10 +127,10 @@ def test_a_pmd_found_split_costs_no_page(kernel):
     """The second task comes when all is done: nothing is lost."""
 
     class Late(load_kernel(kernel)):
-        def alloc_surplus_hugetlb_folio(k, task):
-            if task.number == 1:
-                task.work("bookkeeping", 10_000_000)
-            return (yield from super().alloc_surplus_hugetlb_folio(task))
+        def alloc_surplus_hugetlb_folio(k, h):
+            if k.current.number == 1:
+                k.current.work("bookkeeping", 10_000_000)
+            return super().alloc_surplus_hugetlb_folio(h)
 
     _, states = run_watched(Late, pages=2, path="surplus", allocators=2, cpus=2, tunables=NO_KEY)
     assert states[0].nr_allocs["pte_page"] == 1

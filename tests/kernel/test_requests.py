@@ -15,9 +15,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from simulator.geometry import PFNS_PER_PMD
 from simulator.kernel import kernels
-from simulator.kernel.memory import lay_out
-from simulator.kernel.structs import PFNS_PER_PMD
+from simulator.kernel.placement import lay_out
 from simulator.machine import load_machine
 from tests.kernel.helpers import LAPTOP, MERGED, column, flushes_of, patches_of, run, run_watched
 

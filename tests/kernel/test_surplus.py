@@ -74,10 +74,10 @@ def test_the_work_runs_on_one_cpu_at_a_time(kernel, allocators, seed):
     running = []
 
     class Watched(load_kernel(kernel)):
-        def free_hpage_workfn(k, task):
-            running.append(task.number)
+        def free_hpage_workfn(k, work):
+            running.append(k.current.number)
             assert len(running) == 1
-            yield from super().free_hpage_workfn(task)
+            super().free_hpage_workfn(work)
             running.pop()
 
     result = run(Watched, pages=40, allocators=allocators, seed=seed, **FREE)
@@ -95,9 +95,9 @@ def test_the_work_runs_on_one_cpu_at_a_time(kernel, allocators, seed):
 def test_work_that_is_given_while_it_runs_is_done_there():
     # Task 1 gives its page up while the kworker of task 0's CPU is at work: 1 us against 10 ms.
     class Late(load_kernel("v6.7")):
-        def free_surplus_hugetlb_folio(k, task, folio):
-            task.work("bookkeeping", 10**6 * task.number)
-            yield from super().free_surplus_hugetlb_folio(task, folio)
+        def free_huge_folio(k, h, folio):
+            k.current.work("bookkeeping", 10**6 * k.current.number)
+            super().free_huge_folio(h, folio)
 
     machine = constant(huge_free_2m=10**7)
     result = run(Late, machine=machine, pages=2, allocators=2, cpus=2, **FREE)
@@ -108,9 +108,9 @@ def test_work_that_is_given_while_it_runs_is_done_there():
 
 def test_work_that_is_given_after_it_ended_has_a_kworker_of_its_own():
     class Late(load_kernel("v6.7")):
-        def free_surplus_hugetlb_folio(k, task, folio):
-            task.work("bookkeeping", 10**8 * task.number)
-            yield from super().free_surplus_hugetlb_folio(task, folio)
+        def free_huge_folio(k, h, folio):
+            k.current.work("bookkeeping", 10**8 * k.current.number)
+            super().free_huge_folio(h, folio)
 
     result = run(Late, pages=2, allocators=2, cpus=2, **FREE)
     assert sorted(freed(result)["task"]) == [2, 3]

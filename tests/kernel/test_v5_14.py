@@ -57,21 +57,21 @@ def test_page_by_page_in_the_order_of_the_c_code():
     log = []
 
     class Logged(load_kernel("v5.14")):
-        def set_pte_range(k, task, category, folio, first, nr):
+        def set_ptes(k, addr, nr, category):
             log.append(f"{category} {nr}")
-            super().set_pte_range(task, category, folio, first, nr)
+            super().set_ptes(addr, nr, category)
 
-        def flush_tlb_kernel_range(k, task, nr_pages, reason):
-            log.append(f"flush {nr_pages}")
-            yield from super().flush_tlb_kernel_range(task, nr_pages, reason)
+        def flush_tlb_kernel_range(k, start, end, reason):
+            log.append(f"flush {(end - start) // 4096}")
+            super().flush_tlb_kernel_range(start, end, reason)
 
-        def free_pages(k, task, nr_pages, category="page_free"):
+        def free_pages(k, nr_pages, category="page_free"):
             log.append(f"free {nr_pages}")
-            yield from super().free_pages(task, nr_pages, category)
+            super().free_pages(nr_pages, category)
 
-        def copy_page(k, task, folio, nr=1):
-            log.append(f"copy {nr}")
-            super().copy_page(task, folio, nr)
+        def copy_page(k, to, from_addr):
+            log.append(f"copy {to}")
+            super().copy_page(to, from_addr)
 
     run(Logged, pages=2, cpus=2, phases=("alloc", "free"))
     alloc = ["remap 6", "flush 6", "free 6"]

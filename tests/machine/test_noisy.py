@@ -172,7 +172,7 @@ def flush_times(platform, nr_flushes, gap_ns):
     def body(world, task):
         for gap in gaps:
             task.work("bookkeeping", gap)
-            yield from world.flush(task, NO_RUN)
+            world.flush(task, NO_RUN)
 
     world = World(platform, ipis_of=()).run({0: body})
     return np.array([row["end_ns"] - row["start_ns"] for row in world.flushes])

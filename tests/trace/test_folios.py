@@ -28,13 +28,13 @@ def noting(kernel):
     ends = defaultdict(list)
 
     class Noting(load_kernel(kernel)):
-        def add_hugetlb_folio(k, task, folio):
-            ends[folio.number].append((task.number, "restore_failed"))
-            return super().add_hugetlb_folio(task, folio)
+        def add_hugetlb_folio(k, h, folio):
+            ends[folio.number].append((k.current.number, "restore_failed"))
+            super().add_hugetlb_folio(h, folio)
 
-        def free_huge_page(k, task, folio):
-            ends[folio.number].append((task.number, "freed"))
-            return super().free_huge_page(task, folio)
+        def free_huge_page(k, h, folio):
+            ends[folio.number].append((k.current.number, "freed"))
+            super().free_huge_page(h, folio)
 
     return Noting, ends
 

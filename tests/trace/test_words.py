@@ -39,25 +39,25 @@ class OwnWords(load_kernel("v6.6")):
             return call
         return Call("zz_mine", call.kind, "my_flush", call.pages, call.run_ns, call.refill_ns)
 
-    def pmd_populate_kernel(k, task, pmd):
-        super().pmd_populate_kernel(task, pmd)
+    def pmd_populate_kernel(k, pmd, pgtable):
+        super().pmd_populate_kernel(pmd, pgtable)
         k.counts["my_splits"] += 1
-        task.work("my_work", 5)
+        k.current.work("my_work", 5)
 
-    def folio_ready(k, task, folio):
-        k.record_folio(folio, task.met_ns, "my_status" if folio.number % 2 else "optimized")
+    def folio_status(k, folio):
+        return "my_status" if folio.number % 2 else "optimized"
 
-    def static_branch_dec(k, task, key):
+    def static_branch_dec(k, key):
         k.counts["a_first"] += 2
-        return super().static_branch_dec(task, key)
+        super().static_branch_dec(key)
 
 
 class Mixed(OwnWords):
     """The same, flushing for another reason before."""
 
-    def set_max_huge_pages(k, task, nr_more):
-        yield from k.flush_tlb_all(task, "aa_before")
-        yield from super().set_max_huge_pages(task, nr_more)
+    def set_max_huge_pages(k, h, nr_more):
+        k.flush_tlb_all("aa_before")
+        super().set_max_huge_pages(h, nr_more)
 
 
 def scenario_of(kernel, **fields):
@@ -154,8 +154,8 @@ def test_a_reason_that_is_no_name_is_refused_in_one_line(word, engine):
 )
 def test_a_count_that_is_none_is_refused_in_one_line(name, value, complaint):
     class Miscounting(load_kernel("v6.6")):
-        def pmd_populate_kernel(k, task, pmd):
-            super().pmd_populate_kernel(task, pmd)
+        def pmd_populate_kernel(k, pmd, pgtable):
+            super().pmd_populate_kernel(pmd, pgtable)
             k.counts[name] = value
 
     with pytest.raises(InputError, match=complaint):

@@ -13,6 +13,7 @@ computed by compiled code, integer for integer as
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,8 +32,10 @@ from simulator.engine.compiled.tasks import FlatTask, OnlyTask
 from simulator.engine.compiled.together.queues import close_all
 from simulator.engine.compiled.together.replay import SharedCheckpoints
 from simulator.engine.compiled.together.tasks import InterruptedTask, Together
-from simulator.engine.task import DONE, Body, Steps, Task, sound_work
+from simulator.engine.ending import ending
+from simulator.engine.task import Body, Task
 from simulator.engine.timeline import Timeline
+from simulator.errors import KernelError
 from simulator.trace.contract import CPU_COLUMNS
 from simulator.trace.ipis import IpiLog
 from simulator.trace.tables import NR_BUCKETS
@@ -98,36 +101,27 @@ class CompiledEngine:
         """Run tasks as :meth:`simulator.engine.events.EventsEngine.run` does."""
         self._slots = {cpu: slot for slot, cpu in enumerate(sorted(bodies))}
         self._allot()
-        ended: set[int] = set()
         with wrapping():
             if len(bodies) == 1:
-                tasks = [self._run_alone(start_ns, bodies, ended)]
+                tasks = [self._run_alone(start_ns, bodies)]
             else:
-                tasks = self._run_together(start_ns, bodies, ended)
+                tasks = self._run_together(start_ns, bodies)
             close_all(self._machine, self._state)
-        if len(ended) < len(tasks):
-            raise RuntimeError("a task waits for something that never happens")
         self._report()
         return tasks
 
-    def on_each_cpu(self, task: Task, call: Call) -> Steps:
-        """Run a call on every CPU and wait for all of them; for ``yield from``."""
+    def on_each_cpu(self, call: Call) -> None:
+        """Run a call on every CPU and wait for all of them."""
+        task = self.timeline.current
         if task.cpu.irqs_off:
-            raise RuntimeError(f"{call.reason}: a broadcast with interrupts off would deadlock")
-        if isinstance(task, OnlyTask) and task.ready():
-            self._alone(task, call)
-            return DONE
-        return self._broadcast(task, call)
-
-    def _broadcast(self, task: Task, call: Call) -> Steps:
-        if not task.ready():
-            yield from task.meet()
+            raise KernelError(f"{call.reason}: a broadcast with interrupts off would deadlock")
+        task.meet()
         if isinstance(task, OnlyTask):
             self._alone(task, call)
         elif isinstance(task, InterruptedTask):
             recorder = self.recorder
             flush = recorder.broadcast_starts()
-            end_ns = yield task.together.broadcast(task, call, flush)
+            end_ns = task.wait(task.together.broadcast(task, call, flush))
             task.ended_broadcast(end_ns, call.refill_ns)
             recorder.broadcast_ended(flush, task.record)
             if flush in recorder.ipis.flushes:
@@ -139,15 +133,15 @@ class CompiledEngine:
 
     # --- the only task ----------------------------------------------------------------
 
-    def _run_alone(self, start_ns: int, bodies: Mapping[int, Body], ended: set[int]) -> Task:
+    def _run_alone(self, start_ns: int, bodies: Mapping[int, Body]) -> Task:
         ((number, body),) = bodies.items()
         cpu = OnlyCpu(number, int(self._lines[number, CPU.busy_until_ns]))
         calls = Calls(self.recorder.reasons)
         task = OnlyTask(self.timeline, cpu, 0, self._state, 0, calls)
         self._checkpoints = Checkpoints(self._machine, self._distance, self._n, calls)
         self._replayed.append((len(self.recorder.flushes), self._checkpoints))
-        self.timeline.process(self._lifetime(task, start_ns, body, ended))
-        with sound_work([task]):
+        self._begin(task, start_ns, body)
+        with ending(self.timeline, [task]):
             self.timeline.run()
         self._lines[number, CPU.busy_until_ns] = cpu.busy_until_ns
         return task
@@ -171,28 +165,26 @@ class CompiledEngine:
 
     # --- several tasks ----------------------------------------------------------------
 
-    def _run_together(
-        self, start_ns: int, bodies: Mapping[int, Body], ended: set[int]
-    ) -> list[Task]:
+    def _run_together(self, start_ns: int, bodies: Mapping[int, Body]) -> list[Task]:
         calls = Calls(self.recorder.reasons)
         together = Together(self.timeline, self._machine, self._state, self._distance, calls)
         self._replayed.append((len(self.recorder.flushes), together.checkpoints))
         tasks = [together.task(number, cpu, self._slots[cpu]) for number, cpu in enumerate(bodies)]
         for task in sorted(tasks, key=lambda task: task.cpu.number):
-            body = bodies[task.cpu.number]
-            self.timeline.process(self._lifetime(task, start_ns, body, ended))
-        with sound_work(tasks):
+            self._begin(task, start_ns, bodies[task.cpu.number])
+        with ending(self.timeline, tasks):
             together.run()
         return list(tasks)
 
-    def _lifetime(self, task: FlatTask, start_ns: int, body: Body, ended: set[int]) -> Steps:
-        yield from task.start(start_ns)
-        yield from body(task)
-        if not task.ready():
-            yield from task.meet()
+    def _begin(self, task: FlatTask, start_ns: int, body: Body) -> None:
+        self.timeline.process(task.process(partial(self._lifetime, task, start_ns, body)))
+
+    def _lifetime(self, task: FlatTask, start_ns: int, body: Body) -> None:
+        task.start(start_ns)
+        body()
+        task.meet()
         task.cpu.leave(task.met_ns)
         task.settle()
-        ended.add(task.number)
 
     # --- what is recorded ---------------------------------------------------------------
 

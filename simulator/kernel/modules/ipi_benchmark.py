@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from simulator.engine import Body, Steps, Task
+from simulator.engine import Body
 from simulator.engine.calls import Call, Categories
 from simulator.errors import InputError
 from simulator.kernel.hugetlb import Hugetlb
@@ -63,10 +63,10 @@ class IpiBenchmark:
             raise InputError(f"cpus: {NORMAL_IPI} needs 2 CPUs, not {k.platform.nr_cpus}")
         return {line: partial(self.bench_ipi, k, functions[line](k)) for line in self._lines}
 
-    def bench_ipi(self, k: Hugetlb, call: Call, task: Task) -> Steps:
-        """Send it over and over; generator."""
+    def bench_ipi(self, k: Hugetlb, call: Call) -> None:
+        """Send it over and over."""
         for _ in range(self._ntimes):
-            yield from k.engine.on_each_cpu(task, call)
+            k.engine.on_each_cpu(call)
 
     def handle_ipi(self, k: Hugetlb) -> Call:
         """Return what a CPU runs: nothing, or one ktime_get()."""

@@ -21,8 +21,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from simulator.engine import Body, Steps, Task
+from simulator.engine import Body
 from simulator.kernel.hugetlb import Hugetlb
+from simulator.kernel.structs import PAGE_SIZE
 
 __all__ = ("ALL", "TlbFlush")
 
@@ -46,9 +47,9 @@ class TlbFlush:
             for size in self._sizes
         }
 
-    def _flush(self, k: Hugetlb, size: int | None, task: Task) -> Steps:
+    def _flush(self, k: Hugetlb, size: int | None) -> None:
         for _ in range(self._ntimes):
             if size is None:
-                yield from k.flush_tlb_all(task, "benchmark")
+                k.flush_tlb_all("benchmark")
             else:
-                yield from k.flush_tlb_kernel_range(task, size, "benchmark")
+                k.flush_tlb_kernel_range(0, size * PAGE_SIZE, "benchmark")

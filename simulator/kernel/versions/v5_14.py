@@ -26,9 +26,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from simulator.engine import DONE, Engine, Steps, Task
-from simulator.kernel.memory import HugeMemory
-from simulator.kernel.structs import KernelConfig, StaticKey, VmemmapRemapWalk
+from simulator.engine import Engine
+from simulator.kernel.placement import HugeMemory
+from simulator.kernel.structs import KernelConfig, StaticKey, VmemmapRemapWalk, pmd_addr_end
 from simulator.kernel.versions.v6_1 import V6_1
 from simulator.machine import Platform
 
@@ -57,17 +57,23 @@ class V5_14(V6_1):
         # A walk begins at the last page that is kept, which the others are going to share.
         k.h.nr_vmemmap_pages -= RESERVE_VMEMMAP_NR - 1
 
-    def vmemmap_pmd_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
-        """Walk the PMDs of a range of vmemmap pages, none of them a leaf; generator."""
-        walk.folio.pte_mapped = True
-        for _, nr in k.pmds_of(walk.folio, nr_pages):
-            k.vmemmap_pte_range(task, walk, nr)
-        return DONE
+    def pmd_leaf(k, pmd: int) -> bool:
+        """No PMD of the vmemmap maps 2 MB."""
+        k.cache.folio.pte_mapped = True
+        return False
 
-    def static_branch_inc(k, task: Task, key: StaticKey) -> Steps:
-        """There is no hugetlb_optimize_vmemmap_key yet."""
-        return DONE
+    def vmemmap_pmd_range(k, addr: int, end: int, walk: VmemmapRemapWalk) -> int:
+        """Walk the PMDs of a range, none of them a leaf; 0."""
+        pmd = k.pmd_offset(addr)
+        while addr != end:
+            next_addr = pmd_addr_end(addr, end)
+            k.BUG_ON(k.pmd_leaf(pmd), "pmd_leaf(*pmd)")
+            k.vmemmap_pte_range(pmd, addr, next_addr, walk)
+            pmd, addr = pmd + 1, next_addr
+        return 0
 
-    def static_branch_dec(k, task: Task, key: StaticKey) -> Steps:
+    def static_branch_inc(k, key: StaticKey) -> None:
         """There is no hugetlb_optimize_vmemmap_key yet."""
-        return DONE
+
+    def static_branch_dec(k, key: StaticKey) -> None:
+        """There is no hugetlb_optimize_vmemmap_key yet."""

@@ -25,14 +25,12 @@ moved the flush out of mmap_lock; counted in Linux 6.12.107.
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Final
+from typing import ClassVar, Final
 
-from simulator.engine import Steps, Task
 from simulator.kernel.rcu import Rcu
-from simulator.kernel.structs import ENOMEM, Folio, VmemmapPages, VmemmapRemapWalk
-from simulator.kernel.versions.v6_6_6 import VMEMMAP_SPLIT_NO_TLB_FLUSH
-from simulator.kernel.versions.v6_6_7 import VMEMMAP_REMAP_NO_TLB_FLUSH
+from simulator.kernel.structs import PMD_MASK, Folio, Hstate, VmemmapRemapWalk, pmd_addr_end
+from simulator.kernel.versions.batching.patch7 import VMEMMAP_REMAP_NO_TLB_FLUSH
+from simulator.kernel.versions.renamed import calls
 from simulator.kernel.versions.v6_7 import V6_7
 
 __all__ = ("VMEMMAP_SYNCHRONIZE_RCU", "V6_12")
@@ -53,124 +51,78 @@ class V6_12(V6_7, Rcu):
     TUNABLES = V6_7.TUNABLES | {
         "static_key_sites": (687, 0, 10**6, "code sites patched when HVO's static key flips")
     }
+    FLAGS_ALONE: ClassVar[int] = VMEMMAP_SYNCHRONIZE_RCU
+    RENAMED: ClassVar[dict[str, str]] = V6_7.RENAMED | {
+        "split_vmemmap_huge_pmd": "vmemmap_pmd_entry",
+        "_split_vmemmap_huge_pmd": "vmemmap_split_pmd",
+        "vmemmap_pmd_range": "walk_page_range_novma",
+        "vmemmap_pte_range": "vmemmap_pte_entry",
+    }
 
     # --- the walk -------------------------------------------------------------------
 
-    def vmemmap_remap_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
-        """Walk ``nr_pages`` of a folio's vmemmap; returns 0 or -ENOMEM; generator."""
-        # The flush comes after the end of the read section.
-        yield from k.mmap_lock.down_read(task)
-        return (yield from super().vmemmap_remap_range(task, walk, nr_pages))
+    vmemmap_split_pmd = V6_7._split_vmemmap_huge_pmd
+    _split_vmemmap_huge_pmd = calls("vmemmap_split_pmd")
+    vmemmap_pte_entry = V6_7.vmemmap_pte_range
+    vmemmap_pte_range = calls("vmemmap_pte_entry")
 
-    def vmemmap_remap_split(k, task: Task, folio: Folio) -> Steps:
-        """Split the PMDs of a folio's vmemmap; returns 0 or -ENOMEM; generator."""
-        walk = VmemmapRemapWalk(folio, None, VmemmapPages(), VMEMMAP_SPLIT_NO_TLB_FLUSH)
-        return k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
-
-    def vmemmap_remap_and_undo(k, task: Task, walk: VmemmapRemapWalk) -> Steps:
-        """The walk of vmemmap_remap_free() and, if it fails, the way back; generator."""
-        folio = walk.folio
-        begin = task.met_ns, task.broadcast_ns
-        split_ns = folio.split_ns
-        ret = yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
-        if ret and walk.nr_walked:
-            back = VmemmapRemapWalk(
-                folio, k.vmemmap_restore_pte, walk.vmemmap_pages, reason="enomem"
-            )
-            yield from k.vmemmap_remap_range(task, back, walk.nr_walked)
-        if not task.ready():
-            yield from task.meet()
-        folio.remap_ns += k.work_ends(task, folio, begin) - (folio.split_ns - split_ns)
-        return ret
-
-    def vmemmap_remap_alloc(k, task: Task, folio: Folio, flags: int) -> Steps:
-        """Allocate a folio's vmemmap pages and remap; returns 0 or -ENOMEM; generator."""
-        begin = task.met_ns, task.broadcast_ns
-        vmemmap_pages = VmemmapPages(nid=folio.nid)
-        ret = yield from k.alloc_vmemmap_page_list(task, vmemmap_pages)
-        if not ret:
-            walk = VmemmapRemapWalk(folio, k.vmemmap_restore_pte, vmemmap_pages, flags, "restore")
-            yield from k.vmemmap_remap_range(task, walk, k.h.nr_vmemmap_pages)
-        if not task.ready():
-            yield from task.meet()
-        folio.restore_ns += k.work_ends(task, folio, begin)
-        return ret
-
-    # --- optimise -------------------------------------------------------------------
-
-    def hugetlb_vmemmap_optimize(k, task: Task, folio: Folio) -> Steps:
-        """Free the vmemmap pages of one folio; generator."""
-        vmemmap_pages = VmemmapPages()
-        flags = VMEMMAP_SYNCHRONIZE_RCU
-        yield from k._hugetlb_vmemmap_optimize_folio(task, folio, vmemmap_pages, flags)
-        yield from k.free_vmemmap_page_list(task, vmemmap_pages)
-        folio.end_ns = yield from k.clock(task)
-
-    def _hugetlb_vmemmap_optimize_folio(
-        k, task: Task, folio: Folio, vmemmap_pages: VmemmapPages, flags: int = 0
-    ) -> Steps:
-        """Move the vmemmap pages of a folio to a list; returns 0 or -ENOMEM; generator."""
-        task.work("bookkeeping", k.head_ns(task, folio))
-        if not k.vmemmap_should_optimize(folio):
+    def vmemmap_pmd_entry(k, pmd: int, addr: int, walk: VmemmapRemapWalk) -> int:
+        """Split a PMD that is a leaf; 0 or -ENOMEM."""
+        k.page_table_lock.lock()
+        head = k.pmd_leaf(pmd)
+        k.page_table_lock.unlock()
+        if not head:
             return 0
-        yield from k.static_branch_inc(task, k.hugetlb_optimize_vmemmap_key)
-        if flags & VMEMMAP_SYNCHRONIZE_RCU:
-            yield from k.synchronize_rcu(task, folio)
-        # Very subtle, as in v6.7.
-        k.set_vmemmap_optimized(folio, True)
-        ret = yield from k.vmemmap_remap_free(task, folio, vmemmap_pages, flags)
+        return k.vmemmap_split_pmd(pmd, addr & PMD_MASK, k.split_flushes(walk))
+
+    def walk_page_range_novma(k, start: int, end: int, walk: VmemmapRemapWalk) -> int:
+        """Go through PMDs and, unless the walk only splits, their PTEs; 0 or -ENOMEM."""
+        pmd, addr = k.pmd_offset(start), start
+        while addr != end:
+            next_addr = pmd_addr_end(addr, end)
+            ret = k.vmemmap_pmd_entry(pmd, addr, walk)
+            if ret:
+                return ret
+            if not k.only_splits(walk):
+                k.vmemmap_pte_entry(pmd, addr, next_addr, walk)
+            pmd, addr = pmd + 1, next_addr
+        return 0
+
+    def vmemmap_remap_range(k, start: int, end: int, walk: VmemmapRemapWalk) -> int:
+        """Walk a range of the vmemmap, then flush; 0 or -ENOMEM."""
+        k.mmap_lock.down_read()
+        ret = k.walk_page_range_novma(start, end, walk)
+        k.mmap_lock.up_read()
         if ret:
-            yield from k.static_branch_dec(task, k.hugetlb_optimize_vmemmap_key)
-            k.set_vmemmap_optimized(folio, False)
-        return ret
+            return ret
+        if k.remap_flushes(walk):
+            k.flush_tlb_kernel_range(start, end, reason=walk.reason)
+        return 0
 
-    def hugetlb_vmemmap_optimize_folios(k, task: Task, folio_list: list[Folio]) -> Steps:
-        """Split all, flush once, wait once, remap all, flush once, free all; generator."""
-        flags = VMEMMAP_REMAP_NO_TLB_FLUSH | VMEMMAP_SYNCHRONIZE_RCU
-        vmemmap_pages = VmemmapPages()
-        yield from k.split_folios(task, folio_list)
-        for folio in folio_list:
-            ret = yield from k._hugetlb_vmemmap_optimize_folio(task, folio, vmemmap_pages, flags)
-            # Only need to synchronize_rcu() once for each batch.
-            flags &= ~VMEMMAP_SYNCHRONIZE_RCU
-            # Pages to be freed may have been accumulated: free them and try once more.
-            if ret == -ENOMEM and vmemmap_pages.nr_pages:
-                yield from k.flush_tlb_all(task, "enomem")
-                yield from k.free_vmemmap_page_list(task, vmemmap_pages)
-                yield from k._hugetlb_vmemmap_optimize_folio(task, folio, vmemmap_pages, flags)
-        yield from k.flush_tlb_all(task, "batch_remap")
-        yield from k.free_vmemmap_page_list(task, vmemmap_pages)
+    def remap_read_lock(k) -> None:
+        """mmap_lock is taken in vmemmap_remap_range(), for each walk."""
 
-    # --- restore --------------------------------------------------------------------
+    def remap_read_unlock(k) -> None:
+        """And released there."""
 
-    def hugetlb_vmemmap_restore(
-        k, task: Task, folio: Folio, flags: int = VMEMMAP_SYNCHRONIZE_RCU
-    ) -> Steps:
-        """Give one folio its vmemmap pages back; returns 0 or -ENOMEM; generator."""
-        if folio.hugetlb_vmemmap_optimized and flags & VMEMMAP_SYNCHRONIZE_RCU:
-            yield from k.synchronize_rcu(task, folio)
-        return (yield from super().hugetlb_vmemmap_restore(task, folio, flags))
+    # --- optimise and restore ---------------------------------------------------------
 
-    def hugetlb_vmemmap_restore_folios(
-        k, task: Task, folio_list: deque[Folio], non_hvo_folios: list[Folio]
-    ) -> Steps:
-        """Move folios to ``non_hvo_folios``; returns how many restored, or -ENOMEM; generator."""
-        flags = VMEMMAP_REMAP_NO_TLB_FLUSH | VMEMMAP_SYNCHRONIZE_RCU
-        restored = 0
-        ret = 0
-        while folio_list:
-            folio = folio_list[0]
-            yield from k.free_begins(task, folio)
-            if folio.hugetlb_vmemmap_optimized:
-                ret = yield from k.hugetlb_vmemmap_restore(task, folio, flags)
-                # Only need to synchronize_rcu() once for each batch.
-                flags &= ~VMEMMAP_SYNCHRONIZE_RCU
-                if ret:
-                    break
-                restored += 1
-            else:
-                task.work("bookkeeping", k.head_ns(task, folio))
-            non_hvo_folios.append(folio_list.popleft())  # list_move() puts it at the head
-        if restored:
-            yield from k.flush_tlb_all(task, "batch_restore")
-        return ret or restored
+    def remap_begins(k, folio: Folio, flags: int) -> None:
+        """What comes before the remap of a folio."""
+        if flags & VMEMMAP_SYNCHRONIZE_RCU:
+            k.synchronize_rcu()
+        super().remap_begins(folio, flags)
+
+    def remap_flags(k, first: bool) -> int:
+        """The flags of the walks of a list: only synchronize_rcu() once for each batch."""
+        return VMEMMAP_REMAP_NO_TLB_FLUSH | (VMEMMAP_SYNCHRONIZE_RCU if first else 0)
+
+    def restore_flags(k, first: bool) -> int:
+        """The same for a list that is restored."""
+        return VMEMMAP_REMAP_NO_TLB_FLUSH | (VMEMMAP_SYNCHRONIZE_RCU if first else 0)
+
+    def _hugetlb_vmemmap_restore_folio(k, h: Hstate, folio: Folio, flags: int) -> int:
+        """Give a folio its vmemmap pages back; 0 or -ENOMEM."""
+        if k.folio_test_hugetlb_vmemmap_optimized(folio) and flags & VMEMMAP_SYNCHRONIZE_RCU:
+            k.synchronize_rcu()
+        return super()._hugetlb_vmemmap_restore_folio(h, folio, flags)

@@ -15,8 +15,14 @@ dtor until allocating vmemmap") (in v6.6).
 
 from __future__ import annotations
 
-from simulator.engine import Steps, Task
-from simulator.kernel.structs import Folio, VmemmapPages, VmemmapRemapWalk
+from simulator.kernel.structs import (
+    Folio,
+    Hstate,
+    VmemmapPages,
+    VmemmapRemapWalk,
+    list_add,
+    list_del,
+)
 from simulator.kernel.versions.v6_1 import V6_1
 
 __all__ = ("V6_6",)
@@ -36,48 +42,41 @@ class V6_6(V6_1):
     }
 
     def vmemmap_remap_free(
-        k, task: Task, folio: Folio, vmemmap_pages: VmemmapPages, flags: int
-    ) -> Steps:
-        """Remap a folio's vmemmap to a new head page; returns 0 or -ENOMEM; generator."""
-        walk = VmemmapRemapWalk(folio, k.vmemmap_remap_pte, vmemmap_pages, flags)
-        if (yield from k.alloc_pages(task, "head_page", nid=folio.nid)):
-            # Without a new page the present head page is shared, as before v6.2.
-            walk.reuse_page = True
-            k.copy_page(task, folio)
-            vmemmap_pages.nr_pages += 1
-            k.counts["vmemmap_head_pages_allocated"] += 1
-        return (yield from k.vmemmap_remap_and_undo(task, walk))
+        k, start: int, end: int, nid: int, vmemmap_pages: VmemmapPages, flags: int
+    ) -> int:
+        """Remap a range of the vmemmap to a new first page; 0 or -ENOMEM."""
+        walk = VmemmapRemapWalk(k.vmemmap_remap_pte, vmemmap_pages, reuse_addr=start, flags=flags)
+        # Without a new page the present one is shared, as before v6.2.
+        walk.reuse_page = k.alloc_pages_node(nid, "head_page")
+        if walk.reuse_page:
+            k.copy_page(walk.reuse_page, walk.reuse_addr)
+            list_add(walk.reuse_page, vmemmap_pages)
+        return k._vmemmap_remap_free(start, end, walk)
 
-    def vmemmap_remap_pte(k, task: Task, walk: VmemmapRemapWalk, nr: int) -> None:
+    def vmemmap_remap_pte(k, addr: int, nr: int, walk: VmemmapRemapWalk) -> None:
         """Point PTEs at the reuse page; the head's PTE at the new one."""
-        if walk.nr_walked == 0:
-            walk.vmemmap_pages.nr_pages -= 1  # the new head page leaves the list
-            k.smp_wmb(task)  # its contents become visible before the PTE
+        if addr == walk.reuse_addr:
+            list_del(walk.reuse_page, walk.vmemmap_pages)
+            k.smp_wmb()  # its contents become visible before the PTE
         # Not super(): this runs for every folio, and a name is found faster.
-        V6_1.vmemmap_remap_pte(k, task, walk, nr)
+        V6_1.vmemmap_remap_pte(k, addr, nr, walk)
 
-    def vmemmap_remap_range(k, task: Task, walk: VmemmapRemapWalk, nr_pages: int) -> Steps:
-        """Walk ``nr_pages`` of a folio's vmemmap and flush; returns 0 or -ENOMEM; generator."""
-        task.work("remap", k.cost.vmemmap_walk.each_ns)
-        ret = yield from k.vmemmap_pmd_range(task, walk, nr_pages)
-        if ret:
-            return ret
-        yield from k.flush_tlb_kernel_range(task, nr_pages, walk.reason)
-        return 0
+    def flush_start(k, start: int) -> int:
+        """Where the flush of a walk begins: the first page is remapped, too."""
+        return start
 
-    def update_and_free_hugetlb_folio(k, task: Task, folio: Folio) -> Steps:
-        """Restore a folio's vmemmap, clear its destructor and give it back; generator."""
-        clear_dtor = folio.hugetlb_vmemmap_optimized
-        yield from k.free_begins(task, folio)
-        if (yield from k.hugetlb_vmemmap_restore(task, folio)):
-            yield from k.keep_as_surplus(task, folio)
+    def update_and_free_hugetlb_folio(k, h: Hstate, folio: Folio) -> None:
+        """Restore a folio's vmemmap, clear its destructor and give it back."""
+        clear_dtor = k.folio_test_hugetlb_vmemmap_optimized(folio)
+        if k.hugetlb_vmemmap_restore(h, folio):
+            k.restore_failed(h, folio)
             return
         if clear_dtor:
-            yield from k.clear_hugetlb_destructor(task, [folio])
-        yield from k.free_huge_page(task, folio)
+            k.clear_hugetlb_destructor(h, [folio])
+        k.free_huge_page(h, folio)
 
-    def clear_hugetlb_destructor(k, task: Task, folios: list[Folio]) -> Steps:
-        """Make folios ordinary compound pages, in one cycle of hugetlb_lock; generator."""
-        ns = sum([k.head_ns(task, folio) for folio in folios])
-        ns += k.cost.clear_hugetlb.times[len(folios)]
-        yield from k.hugetlb_lock.cycle(task, "bookkeeping", ns)
+    def clear_hugetlb_destructor(k, h: Hstate, folios: list[Folio]) -> None:
+        """Make folios ordinary compound pages, in one cycle of hugetlb_lock."""
+        k.hugetlb_lock.lock_irq()
+        k.clear_hugetlb_flags(folios)
+        k.hugetlb_lock.unlock_irq()

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from simulator.geometry import NR_PFNS, PFNS_PER_PMD, folios_of_pmd, pmds_of_placement
 
@@ -39,7 +40,7 @@ _FOLIOS_PER_PMD = folios_of_pmd("2M")
 
 class HugeMemory:
     """
-    Free huge pages by node; ``fresh`` yields the ones never used so far.
+    Free huge pages by node; ``fresh`` has the ones never used so far.
 
     ``elsewhere`` has the PFNs, by node, that the second and each later fill finds
     besides those that were freed.
@@ -82,33 +83,38 @@ class HugeMemory:
 
 
 def aligned(first_pfn: int, nr_pfns: int, nr_folios: int) -> Iterator[int]:
-    """Yield the PFNs of one run."""
+    """Return the PFNs of one run."""
     return iter(range(first_pfn, first_pfn + nr_folios * nr_pfns, nr_pfns))
 
 
 def random_runs(first_pfn: int, last_pfn: int, draws: Iterator[int]) -> Iterator[int]:
-    """Yield free 2 MB pages of fragmented memory; ``draws`` are uniform 32-bit numbers."""
-    for base in range(first_pfn, last_pfn, PFNS_PER_PMD):
-        nr_free = 1 + next(draws) % _FOLIOS_PER_PMD
-        ranked = sorted(range(_FOLIOS_PER_PMD), key=lambda _: next(draws))
-        for slot in sorted(ranked[:nr_free]):
-            yield base + slot * NR_PFNS["2M"]
+    """Return free 2 MB pages of fragmented memory; ``draws`` are uniform 32-bit numbers."""
+    bases = range(first_pfn, last_pfn, PFNS_PER_PMD)
+    return chain.from_iterable(_random_run(base, draws) for base in bases)
+
+
+def _random_run(base: int, draws: Iterator[int]) -> list[int]:
+    nr_free = 1 + next(draws) % _FOLIOS_PER_PMD
+    ranked = sorted(range(_FOLIOS_PER_PMD), key=lambda _: next(draws))
+    return [base + slot * NR_PFNS["2M"] for slot in sorted(ranked[:nr_free])]
 
 
 def spread(
     nr_folios: int, nr_pmds: int, nr_pfns: int, bases: Sequence[int], first_pmd: int = 0
 ) -> Iterator[int]:
-    """Yield N folios over S PMDs, the PMDs in turn over the nodes that begin at ``bases``."""
-    if nr_pfns > PFNS_PER_PMD:
-        for i in range(nr_folios):
-            nth, nid = divmod(first_pmd * PFNS_PER_PMD // nr_pfns + i, len(bases))
-            yield bases[nid] + nth * nr_pfns
-        return
-    for i in range(nr_folios):
+    """Return N folios over S PMDs, the PMDs in turn over the nodes that begin at ``bases``."""
+
+    def gigantic(i: int) -> int:
+        nth, nid = divmod(first_pmd * PFNS_PER_PMD // nr_pfns + i, len(bases))
+        return bases[nid] + nth * nr_pfns
+
+    def small(i: int) -> int:
         pmd = i * nr_pmds // nr_folios
         first = -(-pmd * nr_folios // nr_pmds)  # the first folio of this PMD
         nth, nid = divmod(first_pmd + pmd, len(bases))
-        yield bases[nid] + nth * PFNS_PER_PMD + (i - first) * nr_pfns
+        return bases[nid] + nth * PFNS_PER_PMD + (i - first) * nr_pfns
+
+    return map(gigantic if nr_pfns > PFNS_PER_PMD else small, range(nr_folios))
 
 
 def lay_out(
@@ -123,7 +129,7 @@ def lay_out(
     Return the free huge pages of a machine for a placement.
 
     ``nr_folios`` of ``nr_pfns`` base pages will be asked for; a node has
-    ``node_pfns``; ``draws(nid)`` yields the random numbers of a node.
+    ``node_pfns``; ``draws(nid)`` gives the random numbers of a node.
     """
     if not isinstance(placement, str):
         return HugeMemory([iter(pfns) for pfns in _by_node(placement, node_pfns, nr_nodes)])

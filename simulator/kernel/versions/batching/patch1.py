@@ -9,8 +9,7 @@ avoid lock cycles") (in v6.7).
 
 from __future__ import annotations
 
-from simulator.engine import Steps, Task
-from simulator.kernel.structs import Folio
+from simulator.kernel.structs import Folio, Hstate
 from simulator.kernel.versions.v6_6 import V6_6
 
 __all__ = ("V6_6_1",)
@@ -25,20 +24,19 @@ class V6_6_1(V6_6):
     commit = "d2cf88c27f51"
     summary = "bulk free takes hugetlb_lock once for all folios"
 
-    def update_and_free_pages_bulk(k, task: Task, folio_list: list[Folio]) -> Steps:
-        """Restore all folios of a list, then give them back; generator."""
+    def update_and_free_pages_bulk(k, h: Hstate, folio_list: list[Folio]) -> None:
+        """Restore all folios of a list, then give them back."""
         restored = []
         clear_dtor = False
         for folio in folio_list:
-            optimized = folio.hugetlb_vmemmap_optimized
-            yield from k.free_begins(task, folio)
-            if (yield from k.hugetlb_vmemmap_restore(task, folio)):
-                yield from k.keep_as_surplus(task, folio)
+            optimized = k.folio_test_hugetlb_vmemmap_optimized(folio)
+            if k.hugetlb_vmemmap_restore(h, folio):
+                k.restore_failed(h, folio)
                 continue
             restored.append(folio)
             clear_dtor |= optimized
         if clear_dtor:
-            yield from k.clear_hugetlb_destructor(task, restored)
+            k.clear_hugetlb_destructor(h, restored)
         for folio in restored:
-            yield from k.update_and_free_hugetlb_folio(task, folio)
-            task.work("bookkeeping", k.cost.cond_resched.each_ns)
+            k.update_and_free_hugetlb_folio(h, folio)
+            k.cond_resched()

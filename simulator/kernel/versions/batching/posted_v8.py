@@ -10,7 +10,7 @@ Source: 20231019023113.345257-7-mike.kravetz@oracle.com (6/8).
 
 from __future__ import annotations
 
-from simulator.kernel.versions.v6_6_6 import V6_6_6
+from simulator.kernel.versions.batching.patch6 import V6_6_6
 
 __all__ = ("V6_6_6_V8",)
 

@@ -23,9 +23,7 @@ what v2, and v3 and v4, did.
 
 from __future__ import annotations
 
-from simulator.engine import Steps, Task
-from simulator.kernel.structs import ENOMEM, Folio, VmemmapPages
-from simulator.kernel.versions.v6_6_7 import VMEMMAP_REMAP_NO_TLB_FLUSH
+from simulator.kernel.structs import ENOMEM, Folio, Hstate, VmemmapPages
 from simulator.kernel.versions.v6_7 import V6_7
 
 __all__ = ("EnomemAbort", "EnomemGoOn", "EnomemIgnore", "EnomemRetry")
@@ -37,25 +35,18 @@ _V4 = "20230918230202.254631-7-mike.kravetz@oracle.com"
 class SplitAll(V6_7):
     """The split pass of v2 to v4: a failure is ignored, the next folio tries again."""
 
-    def split_folios(k, task: Task, folio_list: list[Folio]) -> Steps:
-        """The first loop of hugetlb_vmemmap_optimize_folios(), and its flush; generator."""
-        for folio in folio_list:
-            yield from k.hugetlb_vmemmap_split(task, folio)
-        yield from k.flush_tlb_all(task, "batch_split")
+    def hugetlb_vmemmap_split_folio(k, h: Hstate, folio: Folio) -> int:
+        """Split the PMDs of a folio that is going to be optimised; tells nobody of a failure."""
+        super().hugetlb_vmemmap_split_folio(h, folio)
+        return 0
 
 
 class RemapOnce(V6_7):
     """A remap pass that frees nothing before its end."""
 
-    def remap_folios(k, task: Task, folio_list: list[Folio], reason: str = "batch_remap") -> Steps:
-        """Remap the folios of a list, flush, free; a folio that fails stays; generator."""
-        vmemmap_pages = VmemmapPages()
-        for folio in folio_list:
-            yield from k._hugetlb_vmemmap_optimize_folio(
-                task, folio, vmemmap_pages, VMEMMAP_REMAP_NO_TLB_FLUSH
-            )
-        yield from k.flush_tlb_all(task, reason)
-        yield from k.free_vmemmap_page_list(task, vmemmap_pages)
+    def enomem_retries(k, vmemmap_pages: VmemmapPages) -> bool:
+        """Whether a folio that ran out of memory is tried once more."""
+        return False
 
 
 class EnomemAbort(RemapOnce):
@@ -68,16 +59,16 @@ class EnomemAbort(RemapOnce):
     summary = "leave the whole list as it is (Muchun Song, 6 Sep 2023, 16:24 +8)"
     proposed_in = f"a reply to {_V2}"
 
-    def hugetlb_vmemmap_optimize_folios(k, task: Task, folio_list: list[Folio]) -> Steps:
-        """Split all, flush once; remap all unless a split failed; generator."""
+    def hugetlb_vmemmap_optimize_folios(k, h: Hstate, folio_list: list[Folio]) -> None:
+        """Split all, flush once; remap all unless a split failed."""
         ret = 0
         for folio in folio_list:
-            ret = yield from k.hugetlb_vmemmap_split(task, folio)
+            ret = k.hugetlb_vmemmap_split_folio(h, folio)
             if ret == -ENOMEM:
                 break
-        yield from k.flush_tlb_all(task, "batch_split")
+        k.flush_batch("batch_split")
         if not ret:
-            yield from k.remap_folios(task, folio_list)
+            k.remap_folios(h, folio_list)
 
 
 class EnomemIgnore(SplitAll, RemapOnce):
@@ -89,11 +80,6 @@ class EnomemIgnore(SplitAll, RemapOnce):
     commit = ""
     summary = "try the next folio; late splits have no memory to gain (as v2)"
     proposed_in = _V2
-
-    def hugetlb_vmemmap_optimize_folios(k, task: Task, folio_list: list[Folio]) -> Steps:
-        """Split what can be split, flush once, remap what can be remapped; generator."""
-        yield from k.split_folios(task, folio_list)
-        yield from k.remap_folios(task, folio_list)
 
 
 class EnomemGoOn(SplitAll):
@@ -117,19 +103,19 @@ class EnomemRetry(RemapOnce):
     summary = "remap and free what is split, go on (Muchun Song, 6 Sep 2023, 17:11 +8)"
     proposed_in = f"a reply to {_V2}"
 
-    def hugetlb_vmemmap_optimize_folios(k, task: Task, folio_list: list[Folio]) -> Steps:
-        """Split until memory runs out, remap and free what is split, and so on; generator."""
+    def hugetlb_vmemmap_optimize_folios(k, h: Hstate, folio_list: list[Folio]) -> None:
+        """Split until memory runs out, remap and free what is split, and so on."""
         split: list[Folio] = []
         for folio in folio_list:
-            ret = yield from k.hugetlb_vmemmap_split(task, folio)
+            ret = k.hugetlb_vmemmap_split_folio(h, folio)
             if ret == -ENOMEM and split:
                 # Each folio gives back seven pages net: enough for as many splits.
-                yield from k.flush_tlb_all(task, "batch_split")
-                yield from k.remap_folios(task, split, "enomem")
+                k.flush_batch("batch_split")
+                k.remap_folios(h, split, "enomem")
                 split = []
-                ret = yield from k.hugetlb_vmemmap_split(task, folio)
+                ret = k.hugetlb_vmemmap_split_folio(h, folio)
             # With nothing left to free, this folio stays as it is.
             if not ret:
                 split.append(folio)
-        yield from k.flush_tlb_all(task, "batch_split")
-        yield from k.remap_folios(task, split)
+        k.flush_batch("batch_split")
+        k.remap_folios(h, split)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""
+How tasks end
+-------------
+
+:func:`ending` runs the tasks of a phase to their end: none is left unfinished, whatever
+happens meanwhile, and kernel code that can never go on, or that ends with a lock, is
+told so with the locks and the functions that it is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from simulator.errors import KernelError
+from simulator.trace.words import check_work
+
+if TYPE_CHECKING:
+    from simulator.engine.task import Task
+    from simulator.engine.timeline import Timeline
+
+__all__ = ("ending",)
+
+_MAX_FUNCTIONS = 6
+_MAX_TASKS = 3
+
+
+@contextmanager
+def ending(timeline: Timeline, tasks: Sequence[Task]) -> Iterator[None]:
+    """
+    Abandon the tasks that are left; KernelError if there is no other reason for that.
+
+    An error is told as one of work that was no whole number of nanoseconds, if there was
+    such work: that is where it comes from, far from the work itself.
+    """
+    try:
+        yield
+        _check(timeline, tasks)
+    except Exception:
+        for task in tasks:
+            for category, ns in task.time_by.items():
+                check_work(category, ns)
+        raise
+    finally:
+        for task in tasks:
+            task.abandon()
+
+
+def _check(timeline: Timeline, tasks: Sequence[Task]) -> None:
+    stuck = [task for task in tasks if task.frame() is not None]
+    if stuck:
+        lines = [line for task in stuck[:_MAX_TASKS] for line in _waits(task)]
+        if len(stuck) > _MAX_TASKS:
+            lines.append(f"  and {len(stuck) - _MAX_TASKS} tasks more")
+        raise KernelError("\n".join(["deadlock: nothing is left that could happen", *lines]))
+    for lock in timeline.locks:
+        if lock.owner is not None:
+            raise KernelError(f"{lock.name}: still held by {_name(lock.owner)} when it ended")
+
+
+def _waits(task: Task) -> list[str]:
+    lock = task.waits_for
+    if lock is None:
+        what = "waits"
+    elif lock.owner is None:
+        what = f"waits for {lock.name}, which nobody has"
+    else:
+        what = f"waits for {lock.name}, held by {_name(lock.owner)}"
+    return [f"  {_name(task)} {what}", f"    in {_functions(task)}"]
+
+
+def _name(task: Task) -> str:
+    return f"task {task.number} on CPU {task.cpu.number}"
+
+
+def _functions(task: Task) -> str:
+    # Of kernel code, the innermost first: its functions call their instance k.
+    names = []
+    frame = task.frame()
+    while frame is not None:
+        if frame.f_code.co_varnames[:1] == ("k",):
+            names.append(f"{frame.f_code.co_name}() line {frame.f_lineno}")
+        frame = frame.f_back
+    return ", ".join(names[:_MAX_FUNCTIONS]) or "its own code"

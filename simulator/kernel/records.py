@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: MIT
+"""
+What is recorded of each folio
+------------------------------
+
+:func:`attach_records` wraps functions of one kernel object by name, so that kernel
+code itself records nothing.  A folio's record of a phase begins when it is taken from
+the allocator, or when the kernel first looks at it to give it back; it is written when
+the folio is in the pool, back with the allocator, or kept for want of memory.
+
+===============  ======================================================================
+start_ns         before the huge page was taken, or its head first looked at
+split_ns         in functions that split a PMD, from the first test for a leaf on
+remap_ns         in the walk that remaps, with the way back after ENOMEM, without splits
+restore_ns       in vmemmap_remap_alloc()
+flush_ns         broadcasts in the last two; the three above are without broadcasts
+end_ns           when the last of these ended, or the folio was given back
+ready_ns         when the lock under which it went into the pool was released, or as end_ns
+===============  ======================================================================
+
+Not recorded: work on a whole list, which belongs to no folio.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simulator.kernel.hugetlb import Hugetlb
+    from simulator.kernel.structs import Folio, Hstate
+
+__all__ = ("attach_records",)
+
+Function = Callable[..., Any]
+
+
+def attach_records(k: Hugetlb) -> None:
+    """Record what the folios of a kernel take, from now on."""
+    records = _Records(k)
+    for around, names in (
+        (records.taken, ["alloc_buddy_hugetlb_folio"]),
+        (records.looked_at, ["folio_test_hugetlb", "folio_test_hugetlb_vmemmap_optimized"]),
+        (records.split, ["split_vmemmap_huge_pmd", "vmemmap_pmd_entry"]),
+        (records.pte_page, ["pte_alloc_one_kernel"]),
+        (records.remap, ["_vmemmap_remap_free"]),
+        (records.restore, ["vmemmap_remap_alloc"]),
+        (records.optimized, ["hugetlb_vmemmap_optimize", "hugetlb_vmemmap_optimize_folio"]),
+        (records.enqueued, ["enqueue_hugetlb_folio"]),
+        (records.added_back, ["add_hugetlb_folio"]),
+        (records.freed, ["free_huge_page"]),
+        (records.surplus, ["alloc_surplus_hugetlb_folio"]),
+        (
+            # They end with the release of hugetlb_lock; the last two for what is left over.
+            records.in_pool,
+            [
+                "alloc_pool_huge_folio",
+                "prep_and_add_allocated_folios",
+                "restore_failed",
+                "set_max_huge_pages",
+                "hugetlb_pages_alloc_boot_node",
+            ],
+        ),
+    ):
+        for name in names:
+            if hasattr(k, name):  # versions have functions of their own
+                k.attach(name, around)
+
+
+class _Records:
+    # Each method takes a function of the kernel and returns one that records, too.
+
+    def __init__(self, k: Hugetlb) -> None:
+        self._k = k
+        self._timeline = k.engine.timeline
+        # By CPU: folios put into the pool that are not recorded yet, and their status.
+        self._pooled: dict[int, list[tuple[Folio, str]]] = defaultdict(list)
+        self._took_pte_page: dict[int, bool] = {}  # by CPU: in the present split
+
+    def taken(self, function: Function) -> Function:
+        k, timeline = self._k, self._timeline
+
+        def alloc(h: Hstate, nid: int) -> Folio | None:
+            task = timeline.current
+            task.meet()
+            start_ns = task.met_ns
+            folio: Folio | None = function(h, nid)
+            if folio is not None:
+                _begin(folio, k.phase, start_ns)
+            return folio
+
+        return alloc
+
+    def looked_at(self, function: Function) -> Function:
+        k, timeline = self._k, self._timeline
+
+        def test(folio: Folio) -> bool:
+            if folio.phase != k.phase:
+                task = timeline.current
+                task.meet()
+                _begin(folio, k.phase, task.met_ns)
+            found: bool = function(folio)
+            return found
+
+        return test
+
+    def split(self, function: Function) -> Function:
+        k, timeline, took_pte_page = self._k, self._timeline, self._took_pte_page
+
+        def split(*args: Any) -> int:
+            task = timeline.current
+            cpu = task.cpu.number
+            took_pte_page[cpu] = False
+            begin_ns, broadcast_ns = task.met_ns, task.broadcast_ns
+            ret: int = function(*args)
+            if took_pte_page[cpu] and not ret:
+                flush_ns = task.broadcast_ns - broadcast_ns
+                k.cache.folio.split_ns += task.met_ns - begin_ns - flush_ns
+            return ret
+
+        return split
+
+    def pte_page(self, function: Function) -> Function:
+        timeline, took_pte_page = self._timeline, self._took_pte_page
+
+        def alloc() -> int:
+            took_pte_page[timeline.current.cpu.number] = True
+            pgtable: int = function()
+            return pgtable
+
+        return alloc
+
+    def remap(self, function: Function) -> Function:
+        k, timeline = self._k, self._timeline
+
+        def remap(*args: Any) -> int:
+            task = timeline.current
+            folio = k.cache.folio
+            begin_ns, broadcast_ns, split_ns = task.met_ns, task.broadcast_ns, folio.split_ns
+            ret: int = function(*args)
+            task.meet()
+            flush_ns = task.broadcast_ns - broadcast_ns
+            folio.end_ns = task.met_ns
+            folio.flush_ns += flush_ns
+            folio.remap_ns += task.met_ns - begin_ns - flush_ns - (folio.split_ns - split_ns)
+            return ret
+
+        return remap
+
+    def restore(self, function: Function) -> Function:
+        k, timeline = self._k, self._timeline
+
+        def restore(*args: Any) -> int:
+            task = timeline.current
+            begin_ns, broadcast_ns = task.met_ns, task.broadcast_ns
+            ret: int = function(*args)
+            task.meet()
+            folio = k.cache.folio
+            flush_ns = task.broadcast_ns - broadcast_ns
+            folio.end_ns = task.met_ns
+            folio.flush_ns += flush_ns
+            folio.restore_ns += task.met_ns - begin_ns - flush_ns
+            return ret
+
+        return restore
+
+    def optimized(self, function: Function) -> Function:
+        timeline = self._timeline
+
+        def optimize(h: Hstate, folio: Folio) -> None:
+            function(h, folio)
+            task = timeline.current
+            task.meet()
+            folio.end_ns = task.met_ns
+
+        return optimize
+
+    def enqueued(self, function: Function) -> Function:
+        k, timeline, pooled = self._k, self._timeline, self._pooled
+
+        def enqueue(h: Hstate, folio: Folio) -> None:
+            function(h, folio)
+            pooled[timeline.current.cpu.number].append((folio, k.folio_status(folio)))
+
+        return enqueue
+
+    def added_back(self, function: Function) -> Function:
+        timeline, pooled = self._timeline, self._pooled
+
+        def add(h: Hstate, folio: Folio) -> None:
+            function(h, folio)
+            pooled[timeline.current.cpu.number][-1] = (folio, "restore_failed")
+
+        return add
+
+    def in_pool(self, function: Function) -> Function:
+        timeline, pooled = self._timeline, self._pooled
+
+        def add(*args: Any) -> Any:
+            result = function(*args)
+            task = timeline.current
+            folios = pooled[task.cpu.number]
+            for folio, status in folios:
+                self._write(folio, task.met_ns, status)
+            folios.clear()
+            return result
+
+        return add
+
+    def surplus(self, function: Function) -> Function:
+        k, timeline = self._k, self._timeline
+
+        def alloc(h: Hstate) -> Folio | None:
+            folio: Folio | None = function(h)
+            if folio is not None:
+                self._write(folio, timeline.current.met_ns, k.folio_status(folio))
+            return folio
+
+        return alloc
+
+    def freed(self, function: Function) -> Function:
+        timeline = self._timeline
+
+        def free(h: Hstate, folio: Folio) -> None:
+            function(h, folio)
+            folio.end_ns = timeline.current.met_ns
+            self._write(folio, folio.end_ns, "freed")
+
+        return free
+
+    def _write(self, folio: Folio, ready_ns: int, status: str) -> None:
+        self._k.recorder.folio_ends(
+            (
+                folio.phase,
+                folio.number,
+                self._timeline.current.number,
+                folio.pfn,
+                folio.start_ns,
+                folio.split_ns,
+                folio.remap_ns,
+                folio.restore_ns,
+                folio.flush_ns,
+                folio.end_ns,
+                ready_ns,
+            ),
+            status,
+        )
+        # Let go of what is recorded: a pool holds many folios, and another task may take this.
+        folio.phase = -1
+        folio.start_ns = folio.end_ns = 0
+        folio.split_ns = folio.remap_ns = folio.restore_ns = folio.flush_ns = 0
+
+
+def _begin(folio: Folio, phase: int, start_ns: int) -> None:
+    folio.phase = phase
+    folio.start_ns = folio.end_ns = start_ns
+    folio.split_ns = folio.remap_ns = folio.restore_ns = folio.flush_ns = 0
