@@ -59,6 +59,8 @@ def number_text(value: float) -> str:
         return f"{value:g}"
     except OverflowError:
         return f"about {'-' if value < 0 else ''}1e{int(int(value).bit_length() * 0.30103)}"
+
+
 class KernelError(RuntimeError):
     """Kernel code did what no kernel may do; ``str(error)`` says what, in a few lines."""
 
