@@ -176,9 +176,9 @@ def test_a_task_whose_work_is_no_whole_number_is_named_by_the_category(ns):
 @pytest.mark.parametrize("fields", [{}, {"path": "surplus", "allocators": 3}])
 def test_work_of_no_whole_number_in_kernel_code_is_one_line_with_category(ns, engine, fields):
     class Fractional(load_kernel("v6.6")):
-        def pmd_populate_kernel(k, task, pmd):
-            super().pmd_populate_kernel(task, pmd)
-            task.work("mine", ns)
+        def pmd_populate_kernel(k, pmd, pgtable):
+            super().pmd_populate_kernel(pmd, pgtable)
+            k.current.work("mine", ns)
 
     with pytest.raises(InputError, match=r"kernel: .* ns of work in 'mine' is not a whole number"):
         simulate(scenario_of(Fractional, engine=engine, **fields))
