@@ -192,11 +192,11 @@ def test_a_kernel_prints_the_functions_that_its_patch_replaces(tlbsim):
     text = tlbsim("kernels", "v6.6+6").out
     assert "hugetlb: batch PMD split for bulk vmemmap dedup" in text
     # As it stands in its class, but at the margin.
-    assert "\ndef split_vmemmap_huge_pmd(" in text
-    assert '\n    """Replace a PMD leaf' in text
+    assert "\ndef split_folios(" in text
+    assert '\n    """The first loop' in text
     assert "static_key_sites" in text
     functions = tlbsim("kernels", "v6.6+6", "--json").json["functions"]
-    assert "def split_vmemmap_huge_pmd(" in functions["split_vmemmap_huge_pmd"]
+    assert "def split_folios(" in functions["split_folios"]
 
 
 def test_a_kernel_that_differs_in_its_set_up_prints_that_too(tlbsim):
