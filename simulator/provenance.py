@@ -11,14 +11,40 @@ from __future__ import annotations
 
 import platform as host
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from simulator import __version__
 from simulator.scenario import Scenario
 from simulator.version import commit, package_versions
 
-__all__ = ("provenance",)
+__all__ = ("check_provenance", "provenance")
+
+
+class _Provenance(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    key: str
+    version: str
+    commit: str | None
+    engine: str
+    seed: int
+    replication: int
+    costs: int
+    assumed_costs: int
+    set: dict[str, str]
+    fitted: list[str]
+    fitted_to_patched: list[str]
+    notes: list[str]
+    python: str
+    packages: dict[str, str]
+
+
+def check_provenance(found: Mapping[str, Any]) -> None:
+    """Raise ValueError unless `found` has all that :func:`provenance` returns."""
+    _Provenance.model_validate(found)
 
 
 def provenance(scenario: Scenario, notes: Sequence[str]) -> dict[str, Any]:

@@ -9,11 +9,12 @@ phases one after another on one state, and returns the result.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from simulator.draws import fold, purpose_of, stream
 from simulator.engine import Body, Engine, EventsEngine
+from simulator.engine.keys import MAX_NS, TOO_LONG
 from simulator.errors import InputError
 from simulator.geometry import BASE_PAGE_BYTES
 from simulator.kernel import Kernel, KernelConfig
@@ -32,9 +33,16 @@ from simulator.trace.result import Result
 __all__ = ("replay", "simulate", "simulate_module")
 
 
-def simulate(scenario: Scenario) -> Result:
-    """Run a scenario and return its result."""
-    engine, kernel = _run(scenario, None)
+def simulate(
+    scenario: Scenario, watch: Callable[[Callable[[], int]], object] | None = None
+) -> Result:
+    """
+    Run a scenario and return its result.
+
+    ``watch`` is called before the run with a function that says, at any time and in any
+    thread, how many folios have been worked on so far, over all phases.
+    """
+    engine, kernel = _run(scenario, None, watch)
     return Result(
         scenario,
         provenance(scenario, _unreached(scenario, kernel)),
@@ -73,8 +81,14 @@ def replay(scenario: Scenario, log: IpiLog) -> None:
     _run(scenario, log)
 
 
-def _run(scenario: Scenario, ipis: IpiLog | None) -> tuple[Engine, Kernel]:
+def _run(
+    scenario: Scenario,
+    ipis: IpiLog | None,
+    watch: Callable[[Callable[[], int]], object] | None = None,
+) -> tuple[Engine, Kernel]:
     engine, kernel, machine = _boot(scenario, ipis)
+    if watch is not None:
+        watch(partial(len, engine.recorder.folios))
     requests = Requests(kernel, scenario.path, scenario.pages, scenario.allocators)
     task_cpus = _task_cpus(scenario, machine)
     now_ns = 0
@@ -117,6 +131,9 @@ def _run_phase(
     kernel.begin_phase(label, start_ns, bodies)
     tasks = engine.run(start_ns, bodies)
     end_ns = max(task.now_ns for task in tasks)
+    # A task alone on its CPU needs no event, which would have said so.
+    if end_ns > MAX_NS:
+        raise InputError(TOO_LONG)
     kernel.end_phase(end_ns)
     accounts = [account for task in tasks for account in task.accounts()]
     for account in sorted(accounts, key=lambda account: account.number):

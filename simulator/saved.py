@@ -2,6 +2,9 @@
 """
 Results loaded again
 --------------------
+
+A saved result is data: loading it runs no code.  The frames of a kernel from a
+user's file are there; to simulate it again, the file has to be given.
 """
 
 from __future__ import annotations
@@ -10,39 +13,48 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
+from typing import Any, NoReturn
 
 from simulator.errors import InputError
 from simulator.inputs import user_path
-from simulator.kernel import kernels, load_kernel, proposals
+from simulator.kernel import Kernel, kernel_named, kernels, load_kernel, proposals
 from simulator.machine import Machine, Noise
+from simulator.provenance import check_provenance
 from simulator.run import replay
 from simulator.scenario import Scenario
 from simulator.trace.exchange.ftrace import Ftrace, read_ftrace
-from simulator.trace.files import load_columns, load_json
+from simulator.trace.files import load_files
 from simulator.trace.ipis import IpiLog
 from simulator.trace.result import Result
 
 __all__ = ("load_result", "open_result", "restore_scenario")
 
 
-def load_result(directory: str | Path) -> Result:
-    """Return a saved result; InputError if there is none in the folder."""
+def load_result(directory: str | Path, kernel: str | Path | type[Kernel] | None = None) -> Result:
+    """
+    Return a saved result; InputError if there is none in the folder, or it was changed.
+
+    ``kernel`` is the kernel that was simulated, where that was a file of one's own:
+    :meth:`Result.ipis` needs it, and whoever wants to simulate the scenario again.
+    """
     folder = Path(directory)
-    resolved, provenance = load_json(folder)
+    resolved, provenance, frames = load_files(folder)
     try:
         scenario = restore_scenario(resolved)
-    except (KeyError, TypeError, ValidationError, InputError):
+        check_provenance(provenance)
+    # Whatever else the scenario of another version, or of nobody, may be.
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise InputError(
             f"result: {folder} holds a scenario that this version of tlbsim does not know"
         ) from None
+    if kernel is not None:
+        scenario = scenario.replace(kernel=load_kernel(kernel))
+        _check_key(scenario, provenance["key"], "result")
     return Result(
         scenario,
         provenance,
-        columns=load_columns(folder),
-        replay=partial(_replay_saved, scenario, provenance["key"]),
+        columns=frames.__getitem__,
+        replay=partial(_replay, scenario, provenance["key"]),
         describe=lambda: resolved,
     )
 
@@ -63,20 +75,51 @@ def restore_scenario(resolved: Mapping[str, Any]) -> Scenario:
     fields = dict(resolved)
     fields["machine"] = Machine.model_validate_json(json.dumps(resolved["machine"]))
     fields["noise"] = Noise.model_validate_json(json.dumps(resolved["noise"]))
-    name, base = resolved["kernel"]["name"], resolved["kernel"]["base"]
-    # A kernel from a user's file is known by name only; its key tells it from any other.
+    name = resolved["kernel"]["name"]
     fields["kernel"] = (
-        load_kernel(name)
+        kernel_named(name)
         if name in (*kernels(), *proposals())
-        else type("SavedKernel", (load_kernel(base),), {"name": name})
+        else _absent(name, resolved["kernel"], resolved["tunables"])
     )
     return Scenario(**fields)
 
 
-def _replay_saved(scenario: Scenario, key: str, log: IpiLog) -> None:
+def _absent(name: str, kernel: Mapping[str, Any], tunables: Mapping[str, int]) -> type[Kernel]:
+    """Return what stands for a kernel from a user's file: all that is known, and nothing to run."""
+    if not all(isinstance(text, str) for text in (name, kernel["base"], kernel["source"])):
+        raise TypeError("a kernel is described by texts")
+
+    def source() -> str:
+        return str(kernel["source"])
+
+    def refuse(*_: object) -> NoReturn:
+        raise InputError(
+            f"kernel: {name} is not of this package; give the file that it was, such as"
+            " load_result(folder, kernel='my_patch.py')"
+        )
+
+    known = {name: (value, value, value, "as it was saved") for name, value in tunables.items()}
+    members = {
+        "name": name,
+        "base": kernel["base"],
+        "subject": "",
+        "commit": "",
+        "summary": "",
+        "TUNABLES": known,
+        "source": staticmethod(source),
+        "__init__": refuse,
+    }
+    return type("AbsentKernel", (Kernel,), members)
+
+
+def _replay(scenario: Scenario, key: str, log: IpiLog) -> None:
+    _check_key(scenario, key, "ipis")
+    replay(scenario, log)
+
+
+def _check_key(scenario: Scenario, key: str, field: str) -> None:
     if scenario.key != key:
         raise InputError(
-            f"ipis: kernel {scenario.kernel_class.name} is no longer the code that made this"
-            " result; run the scenario again"
+            f"{field}: kernel {scenario.kernel_class.name} is not, or no longer, the code that"
+            " made this result; run the scenario again"
         )
-    replay(scenario, log)

@@ -28,7 +28,7 @@ from typing import Literal, cast
 
 from simulator.analysis.table import Row, read_table
 from simulator.errors import InputError, nearest
-from simulator.kernel import load_kernel
+from simulator.kernel import kernel_named
 
 __all__ = (
     "COLUMNS",
@@ -104,7 +104,7 @@ def read_timings(path: Path | None = None) -> tuple[Timing, ...]:
 def check_kernel(timing: Timing) -> None:
     """Raise InputError, with the line and the nearest name, unless its kernel can be simulated."""
     try:
-        load_kernel(timing.kernel)
+        kernel_named(timing.kernel)
     except InputError as error:
         # What a file calls a kernel may be no name of one here.
         hint = nearest(timing.release, _RELEASES)

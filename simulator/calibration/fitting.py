@@ -25,7 +25,7 @@ from simulator.analysis.timings import Timing, check_kernel
 from simulator.calibration.cells import Cells, Check
 from simulator.calibration.parameters import Step
 from simulator.errors import InputError, nearest
-from simulator.kernel import load_kernel
+from simulator.kernel import kernel_named
 from simulator.kernel.versions.v6_6 import V6_6
 from simulator.machine import Machine
 from simulator.machine.units import TIME_UNITS
@@ -93,7 +93,7 @@ def is_unmodified(kernel: str) -> bool:
     >>> [is_unmodified(kernel) for kernel in ("v6.1", "v6.6", "v6.6+1", "v6.7")]
     [True, True, False, False]
     """
-    version = load_kernel(kernel)
+    version = kernel_named(kernel)
     batching = issubclass(version, V6_6) and version is not V6_6
     return version.name == version.base and not batching
 

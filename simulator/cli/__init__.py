@@ -33,16 +33,37 @@ __all__ = ("main",)
 
 _COMMANDS = (machines, kernels, noises, run, compare, sweep, trace, validate, calibrate, litmus)
 
+_START = """\
+tlbsim simulates TLB shootdowns in Linux memory management.
+
+Try first, it takes seconds:
+  tlbsim run --machine laptop-8 --kernel v6.6 --pages 64
+  tlbsim compare --kernel v6.6 --kernel v6.7 --pages 64
+
+What there is:
+  tlbsim machines       machines, each value with its source
+  tlbsim kernels        kernel versions, and patches one by one
+  tlbsim noises         what the other CPUs do meanwhile
+  tlbsim --help         all commands; tlbsim COMMAND --help its options
+"""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command of tlbsim and return its exit status."""
+    given = list(sys.argv[1:] if argv is None else argv)
 
     def command() -> tuple[int, str]:
-        args = _parser().parse(sys.argv[1:] if argv is None else argv)
+        if not given:
+            return 0, _START
+        try:
+            args = _parser().parse(given)
+        except SystemExit:
+            # --help and --version, which argparse has printed.
+            return 0, ""
         status, text = args.run(args)
         return status, text
 
-    return exit_status(command)
+    return exit_status(command, traceback="--traceback" in given)
 
 
 def _parser() -> Parser:
@@ -61,5 +82,8 @@ def _parser() -> Parser:
             epilog=f"example:\n  {command.EXAMPLE}",
         )
         command.configure(sub)
+        sub.add_argument(
+            "--traceback", action="store_true", help="show errors in kernel code in full"
+        )
         sub.set_defaults(run=command.run, parser=sub)
     return parser

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from pathlib import Path
 
-from simulator.cli.output import check_profile, json_text, progress_bar, write_file
+from simulator.cli.output import json_text, progress_bar
 from simulator.cli.parser import number
 from simulator.errors import InputError
+from simulator.outputs import check, writing
 
 __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
@@ -72,7 +74,7 @@ def run(args: Namespace) -> tuple[int, str]:
     if args.machine is None:
         args.parser.error("the following arguments are required: --machine (or --here)")
     if args.out is not None:
-        check_profile(args.out, args.machine)
+        _check_profile(args.out, {"machine": args.machine, "times": args.times})
     from simulator.analysis.timings import of_machine, read_timings
     from simulator.calibration import (
         calibrate,
@@ -108,7 +110,7 @@ def run(args: Namespace) -> tuple[int, str]:
     out = None
     if args.out is not None:
         out = str(args.out)
-        write_file(args.out, profile_text(found, inherits_from(args.machine, args.out), _today()))
+        _write(args.out, profile_text(found, inherits_from(args.machine, args.out), _today()))
     if args.json:
         return 0, json_text(calibration_json(found, out))
     return 0, calibration_report(found, out)
@@ -117,7 +119,7 @@ def run(args: Namespace) -> tuple[int, str]:
 def _here(args: Namespace) -> tuple[int, str]:
     _nothing_to_fit(args)
     if args.out is not None:
-        check_profile(args.out, None)
+        _check_profile(args.out, {})
     from simulator.measure import here_profile, measure_here, measured_costs, values_ns
     from simulator.report.measure_text import here_json, here_report
 
@@ -127,7 +129,7 @@ def _here(args: Namespace) -> tuple[int, str]:
     out = None
     if args.out is not None:
         out = str(args.out)
-        write_file(args.out, here_profile(here, measured, date))
+        _write(args.out, here_profile(here, measured, date))
     costs = values_ns(measured)
     if args.json:
         return 0, json_text(here_json(here, costs, out))
@@ -139,6 +141,24 @@ def _nothing_to_fit(args: Namespace) -> None:
         if getattr(args, name):
             option = f"--{name.replace('_', '-')}"
             raise InputError(f"here: measures, and fits nothing: leave out {option}")
+
+
+def _check_profile(file: Path, inputs: Mapping[str, str | Path | None]) -> None:
+    from simulator.machine.toml import PROFILE
+
+    if file.suffix != ".toml":
+        raise InputError(f"out: {file} must end in .toml, or --machine would take it for a name")
+    # A folder that is made for a misspelt path is found by nobody.
+    if not file.absolute().parent.exists():
+        raise InputError(f"out: {file} cannot be written: there is no folder {file.parent}")
+    check("out", file, PROFILE, inputs)
+
+
+def _write(file: Path, text: str) -> None:
+    from simulator.machine.toml import PROFILE
+
+    with writing("out", file, PROFILE) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _today() -> str:

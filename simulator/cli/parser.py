@@ -35,12 +35,31 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         return super()._fill_text(text, width, indent)
 
 
+class _Once(argparse.Action):
+    # Of two values one would be dropped without a word.
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if option_string is not None:
+            given = vars(namespace).setdefault("given", set())
+            if self.dest in given:
+                parser.error(f"{option_string} is there twice; give it once")
+            given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that raises :class:`InputError` and takes no abbreviations."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", _Help)
         super().__init__(allow_abbrev=False, **options)
+        self.register("action", None, _Once)
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """Return the arguments; whatever is left over is an error."""

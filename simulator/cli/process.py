@@ -12,12 +12,15 @@ import gc
 import os
 import sys
 from collections.abc import Callable
+from traceback import print_exception
 
 from simulator.cli.output import complain
 from simulator.errors import InputError
 
-__all__ = ("INTERRUPTED", "exit_status")
+__all__ = ("FAILED", "INTERRUPTED", "exit_status")
 
+# Something that was asked for is not as it should be: counts differ, a result was not saved.
+FAILED = 1
 _WRONG_INPUT = 2
 # A simulation makes millions of objects and hardly a cycle: looking for cycles every 700 objects,
 # as Python does, takes a tenth of its time.
@@ -27,26 +30,47 @@ INTERRUPTED = 130
 _NO_READER = 141
 
 
-def exit_status(command: Callable[[], tuple[int, str]]) -> int:
+def exit_status(command: Callable[[], tuple[int, str]], *, traceback: bool = False) -> int:
     """
     Run a command, print the text that it returns, and return the exit status.
 
     What a user did wrong is one line on standard error, and standard output stays empty.
+    An error in a user's kernel code is shown by its line there, and with ``traceback`` in full.
     """
     gc.set_threshold(*_GC_THRESHOLD)
+    if sys.stdout is None:
+        complain("standard output: is closed")
+        return _WRONG_INPUT
     try:
-        try:
-            status, text = command()
-        except SystemExit:
-            # --help and --version, which argparse has printed.
-            status, text = 0, ""
+        status, text = command()
         return _write(status, text)
     except InputError as error:
         complain(str(error))
         return _WRONG_INPUT
-    except KeyboardInterrupt:
+    except BaseException as error:  # noqa: BLE001 - kernel code raises anything
+        return _ended_by(error, traceback=traceback)
+
+
+def _ended_by(error: BaseException, *, traceback: bool) -> int:
+    # Only what has run a kernel has loaded it.
+    blamed = None
+    if "simulator.kernel.blame" in sys.modules:
+        from simulator.kernel.blame import blame, raised_on_purpose
+
+        if not isinstance(error, KeyboardInterrupt) or raised_on_purpose(error):
+            blamed = blame(error)
+    if blamed is not None:
+        if traceback and sys.stderr is not None:
+            print_exception(error)
+        first, *source = blamed.splitlines()
+        complain(f"kernel: {first}")
+        if sys.stderr is not None:
+            sys.stderr.writelines(f"{line}\n" for line in source)
+        return FAILED
+    if isinstance(error, KeyboardInterrupt):
         complain("interrupted")
         return INTERRUPTED
+    raise error
 
 
 def _write(status: int, text: str) -> int:

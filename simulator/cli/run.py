@@ -9,8 +9,11 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from simulator.cli.output import check_folder, check_parquet, json_text
+from simulator.cli.output import complain, json_text, watched
+from simulator.cli.process import FAILED, INTERRUPTED
 from simulator.cli.scenario_options import add_scenario_options, scenarios
+from simulator.errors import InputError
+from simulator.outputs import check_new_folder
 
 __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
@@ -30,19 +33,41 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> tuple[int, str]:
-    """Return the exit status and what to print."""
+    """Return the exit status and what to print; what cannot be saved after all is printed."""
     (scenario,) = scenarios(args)
-    if args.out is not None:
-        check_folder(args.out)
-    if args.ipis is not None:
-        check_parquet(args.ipis)
+    _check_outputs(args)
 
     from simulator.report.run_text import run_report, summary_json
     from simulator.run import simulate
 
-    result = simulate(scenario)
+    with watched(scenario.pages * len(scenario.phases), "folios") as watch:
+        result = simulate(scenario, watch)
+    status = 0
+    text = json_text(summary_json(result)) if args.json else run_report(result)
+    try:
+        if args.out is not None:
+            result.save(args.out)
+        if args.ipis is not None:
+            result.write_ipis(args.ipis)
+    except InputError as error:
+        complain(str(error))
+        status = FAILED
+    except KeyboardInterrupt:
+        complain("interrupted; not everything was saved")
+        status = INTERRUPTED
+    return status, text
+
+
+def _check_outputs(args: Namespace) -> None:
     if args.out is not None:
-        result.save(args.out)
-    if args.ipis is not None:
-        result.write_ipis(args.ipis)
-    return 0, json_text(summary_json(result)) if args.json else run_report(result)
+        check_new_folder("out", args.out)
+    if args.ipis is None:
+        return
+    from simulator.trace.parquet import check_ipis
+
+    inputs = {"machine": args.machine, "kernel": args.kernel, "noise": args.noise}
+    check_ipis(args.ipis, inputs)
+    if args.out is not None:
+        out, ipis = args.out.resolve(), args.ipis.resolve()
+        if out == ipis or ipis in out.parents:
+            raise InputError(f"ipis: {args.ipis} is where --out makes a folder; name another file")

@@ -106,7 +106,8 @@ def add_scenario_options(parser: ArgumentParser, repeatable: bool) -> None:
         "scenario", "may be given several times: all but the last five" if repeatable else None
     )
     for field, convert, metavar, text in VARIED:
-        add_option(group.add_argument, field, metavar, text, type=convert, action="append")
+        how = {"action": "append"} if repeatable else {}
+        add_option(group.add_argument, field, metavar, text, type=convert, **how)
     add_option(group.add_argument, "phases", "LIST", "alloc,free,alloc,... (default alloc,free)")
     fault = "let allocations fail: pte_page, head_page or restore_page, and which ones"
     add_option(group.add_argument, "fault", "KIND=N,N", fault, action="append", default=[])
@@ -138,15 +139,23 @@ def scenarios(args: Namespace) -> list[Scenario]:
             fixed[field] = getattr(args, field)
     if args.phases is not None:
         fixed["phases"] = words_of(args.phases)
-    varied = {field: getattr(args, field) for field, *_ in VARIED}
+    values = {field: getattr(args, field) for field, *_ in VARIED}
+    varied = {field: _listed(value) for field, value in values.items()}
     varied["pages"] = varied["pages"] or [DEFAULT_PAGES]
     # Not as a type of argparse, which puts its own words in place of an InputError.
-    varied["noise"] = [noise_of(text) for text in varied["noise"] or ()]
+    varied["noise"] = [noise_of(text) for text in varied["noise"]]
     given = {field: values for field, values in varied.items() if values}
     return [
         _with_settings(Scenario(**fixed, **dict(zip(given, values, strict=True))), args.set)
         for values in itertools.product(*given.values())
     ]
+
+
+def _listed(value: object) -> list[Any]:
+    """Return the values of an option: all of one that may be repeated, none or the one given."""
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
 
 
 def faults_of(texts: Iterable[str]) -> dict[str, tuple[Any, ...]]:
@@ -167,8 +176,12 @@ def _with_settings(scenario: Scenario, settings: Iterable[str]) -> Scenario:
     tunables: dict[str, Any] = {}
     values: dict[str, str] = {}
     noise: dict[str, Any] = {}
+    seen: set[str] = set()
     for setting in settings:
         key, _ = pair_of("set", setting, "KEY=VALUE")
+        if key in seen:
+            raise InputError(f"set: {key!r} is there twice; give it once")
+        seen.add(key)
         value = setting.partition("=")[2]
         if key.startswith("noise."):
             noise[key.removeprefix("noise.")] = number(value)

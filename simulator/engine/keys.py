@@ -19,7 +19,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-__all__ = ("KEY_BITS", "MAX_CPUS", "MAX_NS", "Order", "key", "ns_of")
+__all__ = ("KEY_BITS", "MAX_CPUS", "MAX_NS", "TOO_LONG", "Order", "key", "ns_of")
 
 _CPU_BITS: Final = 12
 KEY_BITS: Final = 14
@@ -27,6 +27,8 @@ KEY_BITS: Final = 14
 MAX_CPUS: Final = 1 << _CPU_BITS
 #: Six days: the compiled engine keeps keys in 63 bits.
 MAX_NS: Final = 6 * 86_400 * 10**9
+#: What a user is told whose run takes longer.
+TOO_LONG: Final = "time: more than 6 days are simulated; ask for fewer pages or for less work"
 
 
 class Order(IntEnum):

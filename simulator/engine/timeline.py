@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from simpy.core import Environment
 from simpy.events import Event, Timeout
 
-from simulator.engine.keys import KEY_BITS, MAX_NS
+from simulator.engine.keys import KEY_BITS, MAX_NS, TOO_LONG
+from simulator.errors import InputError
 
 if TYPE_CHECKING:
     from simulator.engine.task import Lock, Task
@@ -39,7 +40,7 @@ class Timeline(Environment):
     def at(self, event_key: int) -> Timeout:
         """Return an event that happens at a key; the key must not be in the past."""
         if event_key >= _END:
-            raise OverflowError("a simulated time beyond 6 days")
+            raise InputError(TOO_LONG)
         return Timeout(self, event_key - self.now)
 
     @property

@@ -8,11 +8,13 @@ The versions in their order, and kernels from users' files.
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from types import ModuleType
 
 from simulator.errors import InputError, nearest
-from simulator.inputs import what_was_raised
+from simulator.inputs import read_text, user_path, what_was_raised
+from simulator.kernel.blame import MARK, raised_on_purpose
 from simulator.kernel.hugetlb import Hugetlb as Kernel
 from simulator.kernel.versions.batching.enomem import (
     EnomemAbort,
@@ -38,7 +40,7 @@ from simulator.kernel.versions.v6_6 import V6_6
 from simulator.kernel.versions.v6_7 import V6_7
 from simulator.kernel.versions.v6_12 import V6_12
 
-__all__ = ("kernels", "load_kernel", "proposals")
+__all__ = ("kernel_named", "kernels", "load_kernel", "proposals", "refuse_generators")
 
 # A form that was posted (@vN) stands before the one that was merged in its stead.
 _VERSIONS: tuple[type[Kernel], ...] = (
@@ -79,41 +81,47 @@ def proposals() -> tuple[str, ...]:
     return tuple(version.name for version in _PROPOSALS)
 
 
+def kernel_named(name: str) -> type[Kernel]:
+    """
+    Return a kernel of the package by its name; InputError for any other text.
+
+    For names in data, which never lead to a file: a file is code.
+    """
+    by_name = {version.name: version for version in (*_VERSIONS, *_PROPOSALS)}
+    if name in by_name:
+        return by_name[name]
+    near = _ALIKE.get(name)
+    hint = f" (did you mean {near!r}?)" if near else nearest(name, by_name)
+    known = f"; known: {', '.join(kernels())}"
+    raise InputError(f"kernel: there is no {name!r}{hint or known}")
+
+
 def load_kernel(kernel: str | Path | type[Kernel]) -> type[Kernel]:
     """
-    Return a kernel by its name, from a Python file, or as it is.
+    Return what a user gave as a kernel: a name, a Python file, which is run, or a class.
 
     Raises InputError, with one line, for an unknown name or a file without
     exactly one kernel.
     """
     if isinstance(kernel, type):
         return kernel
-    by_name = {version.name: version for version in (*_VERSIONS, *_PROPOSALS)}
-    if isinstance(kernel, str) and kernel in by_name:
-        return by_name[kernel]
-    path = Path(kernel)
-    if isinstance(kernel, str) and path.suffix != ".py":
-        near = _ALIKE.get(kernel)
-        hint = f" (did you mean {near!r}?)" if near else nearest(kernel, by_name)
-        known = f"; known: {', '.join(kernels())}"
-        raise InputError(f"kernel: there is no {kernel!r}{hint or known}")
-    return _from_file(path)
+    if isinstance(kernel, str) and not kernel.endswith(".py"):
+        return kernel_named(kernel)
+    return _from_file(user_path(kernel, "kernel"))
 
 
 def _from_file(path: Path) -> type[Kernel]:
     # Importing by hand: the file is no module of any package, and its class must find
     # its own source again.
-    try:
-        source = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"kernel: cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"kernel: {path} is not text") from None
+    source = read_text(path, f"kernel: {path}")
     module = ModuleType(path.stem)
     module.__file__ = str(path)
+    vars(module)[MARK] = True
     try:
         exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 - a user's own kernel code is run, as asked
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code raises anything
+    except BaseException as error:  # a user's code raises anything
+        if isinstance(error, KeyboardInterrupt) and not raised_on_purpose(error):
+            raise
         raise InputError(f"kernel: {path}{what_was_raised(error, path)}") from None
     known = (*_VERSIONS, *_PROPOSALS)
     found = [
@@ -124,6 +132,53 @@ def _from_file(path: Path) -> type[Kernel]:
     own = [c for c in found if c.__module__ == path.stem]
     if len(own) != 1:
         raise InputError(f"kernel: {path} must define one kernel class, not {len(own)}")
+    _check(path, own[0])
     # inspect finds no file for a class of a module that is not imported.
     own[0].own_file = str(path)
     return own[0]
+
+
+# What reports print of it, and options set, has to be what they expect.
+def _check(path: Path, kernel: type[Kernel]) -> None:
+    for field in ("name", "base", "subject", "commit", "summary", "proposed_in"):
+        value = getattr(kernel, field, None)
+        if not isinstance(value, str):
+            raise InputError(f"kernel: {path}: {field} must be text, not {value!r}")
+        if not value.isprintable():
+            raise InputError(f"kernel: {path}: {field} must be one line of text, not {value!r}")
+    if not kernel.name:
+        raise InputError(f"kernel: {path}: name is empty")
+    if kernel.name in (version.name for version in (*_VERSIONS, *_PROPOSALS)):
+        raise InputError(
+            f"kernel: {path}: name: {kernel.name!r} is a kernel of the package; give this one a"
+            f" name of its own, such as {kernel.name + '+mine'!r}"
+        )
+    if not isinstance(kernel.TUNABLES, dict):
+        raise InputError(f"kernel: {path}: TUNABLES must be a dict, not {kernel.TUNABLES!r}")
+    for name, value in kernel.TUNABLES.items():
+        match value:
+            case (int(default), int(low), int(high), str()) if isinstance(name, str):
+                if low <= default <= high:
+                    continue
+        raise InputError(
+            f"kernel: {path}: TUNABLES[{name!r}] must be (default, lowest, highest, text), such as"
+            f" (33, 0, 1000, 'pages'), not {value!r}"
+        )
+
+
+def refuse_generators(kernel: type[Kernel]) -> None:
+    """
+    Raise InputError if a function of a user's kernel is a generator, as they once all were.
+
+    Called as a plain function, it would do nothing at all.
+    """
+    for owner in kernel.__mro__:
+        path = vars(owner).get("own_file")
+        for name, value in vars(owner).items() if path else ():
+            function = inspect.unwrap(getattr(value, "__func__", value))
+            if inspect.isgeneratorfunction(function):
+                line = function.__code__.co_firstlineno
+                raise InputError(
+                    f"kernel: {path}, line {line}: {name}() is a generator: kernel code is plain"
+                    ' functions now; delete "yield from" (and the task parameter)'
+                )

@@ -10,9 +10,16 @@ profile needs: text, numbers, truth values, lists, tables and lists of tables.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
-__all__ = ("toml_text",)
+from simulator.outputs import Kind
+
+__all__ = ("PROFILE", "toml_text")
+
+# A key or a table that profiles have, and hardly another file.
+_PROFILE = re.compile(rb"^\s*(inherits\s*=|\[(topology|memory|costs|ipi|spells)\b)", re.MULTILINE)
+PROFILE = Kind("a machine profile", lambda head: _PROFILE.search(head) is not None)
 
 Value = object
 

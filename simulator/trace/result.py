@@ -23,7 +23,7 @@ from simulator.trace.contract import FRAMES, IPIS, Frame
 from simulator.trace.files import save_result
 from simulator.trace.frames import Category, Columns, ipi_columns, to_frame
 from simulator.trace.ipis import IpiLog
-from simulator.trace.parquet import IpiWriter
+from simulator.trace.parquet import ipi_writer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,8 +116,8 @@ class Result:
         The run is replayed, and needs no more memory for that than a batch of rows.
         Raises InputError where pyarrow is missing or the file cannot be written.
         """
-        with IpiWriter(Path(path)) as writer:
-            log = IpiLog(range(int(self.counts["on_each_cpu_calls"].sum())), writer.write)
+        with ipi_writer(Path(path)) as write:
+            log = IpiLog(range(int(self.counts["on_each_cpu_calls"].sum())), write)
             self._replay(log)
             log.flush()
 
@@ -125,7 +125,8 @@ class Result:
         """
         Write the result to a folder: a new one, or one that holds an older result.
 
-        Raises InputError if it cannot, and then changes nothing.
+        With the checksums of its files, as ``sha256sum -c`` reads them.  Raises InputError
+        if it cannot, and then changes nothing.
         """
         save_result(
             Path(directory),

@@ -183,7 +183,7 @@ def test_a_profile_does_not_replace_the_one_it_inherits_from(tlbsim, times, tmp_
     start.write_text('inherits = "laptop-8"\n')
     done = tlbsim("calibrate", "--machine", start, "--times", times, "--out", start)
     assert (done.status, done.out) == (2, "")
-    assert "is the profile to start from; name another file" in done.err
+    assert "is what --machine reads; name another file" in done.err
     assert start.read_text() == 'inherits = "laptop-8"\n'
 
 

@@ -244,7 +244,7 @@ def test_run_out_saves_a_result_that_can_be_loaded(tlbsim, tmp_path):
     done = tlbsim("run", *SMALL, "--json", "--out", folder)
     assert (done.status, done.err) == (0, "")
     assert sorted(p.name for p in folder.iterdir()) == [
-        "frames.npz", "provenance.json", "scenario.json",
+        "SHA256SUMS", "frames.npz", "provenance.json", "scenario.json",
     ]  # fmt: skip
     loaded = sim.load_result(folder)
     assert [int(ns) for ns in loaded.summary["elapsed_ns"]] == [

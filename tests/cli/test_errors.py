@@ -15,7 +15,7 @@ LAPTOP = ("--machine", "laptop-8")
 
 WRONG = [
     # What argparse finds.
-    ((), "the following arguments are required: COMMAND"),
+    (("--version=1",), "ignored explicit argument '1'"),
     (("rn",), "command: 'rn' is not one of machines, kernels, noises, run, compare"),
     (("rn",), "(did you mean 'run'?)"),
     (("run", "--pagess", "3"), "unknown option '--pagess' (did you mean '--pages'?)"),

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from simulator.cli.litmus import EXAMPLE
+
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SB = [
     [["W", "x", 1, {}], ["R", "r0", "y", {}]],
@@ -105,6 +107,10 @@ def test_lkmm_is_shown_beside_and_not_explored(tlbsim):
     done = tlbsim("litmus", "IRIW+acq+acq")
     assert re.search(r"^tso +Never +Never ", done.out, re.M)
     assert re.search(r"^lkmm +\(not explored\) +Sometimes ", done.out, re.M)
+
+
+def test_the_example_in_the_help_works_when_pasted(tlbsim):
+    assert tlbsim(*EXAMPLE.split()[1:]).status == 0
 
 
 # -- files of one's own ---------------------------------------------------------------------------
@@ -215,6 +221,12 @@ HEAD = "from simulator.ordering.litmus import Protocol\n"
          "mine.py, line 3: AttributeError"),
         (HEAD + "def f(k):\n    while True:\n        k.smp_mb()\np = Protocol('p', '', (f,))\n",
          "f: more than 60 operations on one path (limit)"),
+        (HEAD + "def f(k):\n    k.WRITE_ONCE('x', 1)\n"
+         "p = Protocol('p', '', (f,), at_end={'a': lambda final: final['y']})\n",
+         "mine.py, line 4: KeyError: 'y'"),
+        (HEAD + "def f(k):\n    k.read('haed')\nfrom simulator.ordering.litmus import Translation\n"
+         "p = Protocol('p', '', (f,), translation=Translation({'': {'head': 'pte'}}))\n",
+         "p: no table translates address 'haed' (did you mean 'head'?)"),
         (HEAD + "def f(k): pass\np = Protocol('p', '', (f,), expected={'tos': 'safe'})\n",
          "there is no model 'tos' (did you mean 'tso'?)"),
         (HEAD + "def f(k): pass\np = Protocol('p', '', (f,), expected={'tso': 'save'})\n",

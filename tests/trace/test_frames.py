@@ -480,7 +480,7 @@ def test_a_result_replaces_an_older_one_and_nothing_else(results, tmp_path):
 
 def test_a_folder_that_cannot_be_made_leaves_nothing_behind(results, tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(InputError, match="cannot write") as error:
+    with pytest.raises(InputError, match="cannot be written") as error:
         results("v6.6").save(tmp_path / "file" / "out")
     assert "\n" not in str(error.value)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]

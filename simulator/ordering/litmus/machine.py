@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from simulator.errors import InputError, nearest
 from simulator.ordering.litmus.models import Model, Rule, faults_after, translated_after
 from simulator.ordering.litmus.program import Expression, Op, Program, Thread
 from simulator.ordering.litmus.tlb import Entry, Translation
@@ -43,15 +44,12 @@ class Machine:
         self.model = model
         self.needs_bbm = ""
         self._table = table = program.translation or Translation({"": {}})
-        names = sorted({op.loc for t in program.threads for op in t.ops if op.loc})
-        names += sorted(table.locations())
-        names += [frame for leaf in table.leaves.values() for frame in leaf.values()]
-        names += [*program.memory, *program.locations]
         self._first: list[Any] = [""]
         self.slot: dict[str, int] = {}
-        for name in dict.fromkeys(names):
+        for name in _locations(program, table):
             self.slot[name] = self._add(program.memory.get(name, 0))
-        self._walked = {self.slot[loc] for loc in table.locations()}
+        #: Where what walkers read is in a state.
+        self.walked = {self.slot[loc] for loc in table.locations()}
         self.cpus = [_Cpu(self, n, t) for n, t in enumerate(program.threads)]
         kinds = {op.kind for thread in program.threads for op in thread.ops}
         # A state is compared and hashed: what no operation changes stays out of it.
@@ -158,7 +156,7 @@ class Machine:
     def store(self, state: list[Any], slot: int, value: Any) -> None:
         """Write memory; a descriptor may be walked at once."""
         old, state[slot] = state[slot], value
-        if slot in self._walked:
+        if slot in self.walked:
             if old and value and old != value and self._output_changes(old, value):
                 changed = next(name for name, at in self.slot.items() if at == slot)
                 self.needs_bbm = self.needs_bbm or changed
@@ -227,6 +225,26 @@ class Machine:
     def add(self, value: Any) -> int:
         """Add something to the state; return where it is."""
         return self._add(value)
+
+
+# All locations, those of pages too that are mapped and never named otherwise.
+def _locations(program: Program, table: Translation) -> list[str]:
+    ops = [op for thread in program.threads for op in thread.ops]
+    addresses = {va for one in (*table.tables.values(), *table.leaves.values()) for va in one}
+    for op in ops:
+        if op.va and op.va not in addresses:
+            hint = nearest(op.va, addresses)
+            raise InputError(f"{program.name}: no table translates address {op.va!r}{hint}")
+    walked = table.locations()
+    mapped = [op.value for op in ops if op.loc in walked]
+    mapped += [value for loc, value in program.memory.items() if loc in walked]
+    tables = {*table.tables, *table.leaves}
+    frames = [value for value in mapped if isinstance(value, str) and value not in tables]
+    frames += [frame for leaf in table.leaves.values() for frame in leaf.values()]
+    named = sorted({op.loc for op in ops if op.loc})
+    return list(
+        dict.fromkeys((*named, *sorted(walked), *frames, *program.memory, *program.locations))
+    )
 
 
 class _Cpu:
@@ -466,7 +484,7 @@ class _Cpu:
         ]
         version = self._version_of(op.loc) if takers else None
         machine, value, mark = self.machine, op.value, -1 - op.index
-        walked = at in machine._walked  # noqa: SLF001 - the two classes are one thing in two parts
+        walked = at in machine.walked
 
         def store(state: State) -> Iterable[State]:
             new = list(state)

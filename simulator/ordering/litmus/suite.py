@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class Test:
     ``kind``: ``protocol``, ``litmus`` or ``translation``; ``asks``: the named condition, ``""`` if
     invariants are checked; ``expected``: by model, the verdict and what is broken; ``lkmm``: the
     verdict of the kernel's model, from data, ``""`` if not known; ``needs_bbm``: whether a live
-    entry's output address changes, None if not known.
+    entry's output address changes, None if not known; ``path``: the user's file that it is from.
     """
 
     __test__ = False  # for pytest, which looks for tests by name
@@ -47,6 +48,7 @@ class Test:
     program: Callable[[Model], Program] = field(repr=False, compare=False)
     lkmm: str = ""
     needs_bbm: bool | None = None
+    path: Path | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ class Judged:
 def judge(test: Test, model: str, limit: int = LIMIT) -> Judged:
     """Explore all interleavings of a test; raises InputError beyond `limit` states."""
     begin = time.process_time()
-    found = explore(test.program(MODELS[model]), MODELS[model], limit)
+    # What must hold of a protocol in a user's file is code of that file.
+    with one_line(test.path) if test.path is not None else nullcontext():
+        found = explore(test.program(MODELS[model]), MODELS[model], limit)
     return Judged(test, model, found, time.process_time() - begin)
 
 
@@ -148,12 +152,6 @@ def _of_vmsa(test: vmsa.VmsaTest) -> Test:
 
 
 def _of_protocol(protocol: Protocol, path: Path | None = None) -> Test:
-    def program(model: Model) -> Program:
-        if path is None:
-            return protocol.program(model)
-        with one_line(path):
-            return protocol.program(model)
-
     return Test(
         protocol.name,
         "protocol",
@@ -161,5 +159,6 @@ def _of_protocol(protocol: Protocol, path: Path | None = None) -> Test:
         protocol.asks,
         protocol.models,
         protocol.expected,
-        program,
+        protocol.program,
+        path=path,
     )
