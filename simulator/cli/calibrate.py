@@ -73,8 +73,6 @@ def run(args: Namespace) -> tuple[int, str]:
         return _here(args)
     if args.machine is None:
         args.parser.error("the following arguments are required: --machine (or --here)")
-    if args.out is not None:
-        _check_profile(args.out, {"machine": args.machine, "times": args.times})
     from simulator.analysis.timings import of_machine, read_timings
     from simulator.calibration import (
         calibrate,
@@ -85,9 +83,14 @@ def run(args: Namespace) -> tuple[int, str]:
         profile_text,
     )
     from simulator.machine import load_machine
+    from simulator.machine.load import profile_files
     from simulator.report.calibration_text import calibration_json, calibration_report
 
     machine = load_machine(args.machine)
+    if args.out is not None:
+        _check_profile(args.out, {"times": args.times})
+        for file in profile_files(args.machine):
+            _check_profile(args.out, {"machine": file})
     timings = read_timings(args.times)
     timings = of_machine(timings, machine.name, args.times_of, machine.measured_as)
     allowed = fitted_timings(timings, args.fit_on)

@@ -21,7 +21,7 @@ from simulator.inputs import read_text, user_path
 from simulator.machine.inherit import inherited
 from simulator.machine.model import Machine
 
-__all__ = ("load_machine", "machines", "read_toml")
+__all__ = ("load_machine", "machines", "profile_files", "read_toml")
 
 # Tables in tables in tables: a profile has five.
 _DEEPEST = 20
@@ -48,6 +48,16 @@ def load_machine(machine: str | Path) -> Machine:
         raise InputError(f"machine {label!r} is abstract: it can only be inherited from")
     data.setdefault("name", path.stem)
     return Machine.of(data, label)
+
+
+def profile_files(machine: str | Path) -> tuple[Path, ...]:
+    """Return the files that a machine, which can be loaded, is made of: its own, its parents'."""
+    path = _path_of(machine, where="", directory=None)
+    files = [path]
+    while (parent := read_toml(path, _label(path)).get("inherits")) is not None:
+        path = _path_of(parent, f"{_label(path)}: inherits: ", path.parent)
+        files.append(path)
+    return tuple(files)
 
 
 def read_toml(path: Path, label: str) -> dict[str, Any]:

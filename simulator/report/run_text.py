@@ -15,6 +15,7 @@ from simulator.analysis.frames import ResultFrames, phases_of, records, rows_of
 from simulator.analysis.histogram import Histogram
 from simulator.report.header import header_lines
 from simulator.report.text import (
+    MAIL_WIDTH,
     bar,
     format_count,
     format_memory,
@@ -33,7 +34,7 @@ __all__ = ("run_report", "summary_json")
 
 _PHASES_ABREAST = 3
 _TOP_CATEGORIES = 8
-_BAR_WIDTH = 40
+_BAR_WIDTH, _BAR_WIDTH_MIN = 40, 10
 _LATENCIES = {
     "folio": "one folio",
     "flush": "one flush",
@@ -109,9 +110,12 @@ def _where_time_goes(time_by: pd.DataFrame, phase: str) -> str:
     rest = shares[_TOP_CATEGORIES:]
     if rest:
         shown = [*shown, (sum(ns for ns, _ in rest), f"{len(rest)} others")]
+    cells = [(name, format_ns(ns), format_share(ns / total)) for ns, name in shown]
+    # What is left of a line: the columns, two blanks after each, and the ends of the bar.
+    taken = sum(max(map(len, column)) for column in zip(*cells, strict=True)) + 3 * 2 + 2
+    width = max(_BAR_WIDTH_MIN, min(_BAR_WIDTH, MAIL_WIDTH - taken))
     lines = [
-        (name, format_ns(ns), format_share(ns / total), f"|{bar(ns / total, _BAR_WIDTH)}|")
-        for ns, name in shown
+        (*row, f"|{bar(ns / total, width)}|") for row, (ns, _) in zip(cells, shown, strict=True)
     ]
     tasks = rows["task"].nunique()
     of_tasks = f", all {tasks} tasks together" if tasks > 1 else ""

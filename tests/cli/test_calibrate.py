@@ -185,6 +185,13 @@ def test_a_profile_does_not_replace_the_one_it_inherits_from(tlbsim, times, tmp_
     assert (done.status, done.out) == (2, "")
     assert "is what --machine reads; name another file" in done.err
     assert start.read_text() == 'inherits = "laptop-8"\n'
+    child = tmp_path / "child.toml"
+    child.write_text('inherits = "start.toml"\n')
+    done = tlbsim("calibrate", "--machine", child, "--times", times, "--out", start)
+    assert (done.status, done.out) == (2, "")
+    assert "is what --machine reads; name another file" in done.err
+    done = tlbsim("calibrate", "--machine", child, "--times", times, "--out", times)
+    assert (done.status, done.out) == (2, "")
 
 
 @pytest.mark.parametrize(

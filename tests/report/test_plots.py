@@ -162,6 +162,8 @@ def test_small_categories_are_the_rest_and_a_kernels_own_come_before_it(result):
 @pytest.mark.parametrize("what", ["folio", "flush", "ack", "handler"])
 def test_latency_lines_are_the_cumulative_fractions(runs, what):
     figure = plot_latency(runs, what)
+    article = "an acknowledgement" if what == "ack" else f"a {what}"
+    assert figure.get_suptitle() == f"Latency of {article} (simulated)"
     for ax, phase in zip(figure.axes, ("alloc", "free"), strict=True):
         scale = unit_of(ax.get_xlabel())
         for run, line in zip(runs, ax.lines, strict=False):

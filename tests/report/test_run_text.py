@@ -99,6 +99,18 @@ def test_seven_phases_still_fit(result):
     assert "alloc4: where the time goes" in text
 
 
+@pytest.mark.parametrize("length", [1, 20, 28, 40])
+def test_bars_stand_in_the_line_of_their_category(result, length):
+    r = result()
+    r.time_by["category"] = [name[:length].ljust(length, "x") for name in r.time_by["category"]]
+    r.time_by["category"] += r.time_by["category"].index.astype(str)
+    block = run_report(r).split("alloc: where the time goes")[1].split("\n\n")[0]
+    bars = block.splitlines()[2:]
+    assert len(bars) == 9
+    assert all("% " in row and row.count("|") == 2 and row.endswith("|") for row in bars)
+    assert max(map(len, bars)) <= MAIL_WIDTH
+
+
 def test_extreme_values_fit_a_mail(result):
     r = result(pages=64, phases=("alloc", "free", "alloc2"))
     # The longest simulated time, and 2 ** 24 pages with 4 flushes each on 4096 CPUs.

@@ -65,7 +65,8 @@ def plot_latency(results: Sequence[ResultTotals], what: str = "folio") -> Figure
     filled = {key: h for key, h in found.items() if h.total}
     ends = [float(end) for h in filled.values() for end in (h.low[0], h.high[-1])]
     unit, unit_ns = _unit(ends)
-    figure = new_figure(2.2 + 3.6 * len(phases), 4.0, f"Latency of a {name}")
+    article = "an" if name[0] in "aeiou" else "a"
+    figure = new_figure(2.2 + 3.6 * len(phases), 4.0, f"Latency of {article} {name}")
     axes = figure.subplots(1, len(phases), sharey=True, sharex=True, squeeze=False)[0]
     log_if_wide(axes[0], "x", ends, factor=5.0)
     for ax, phase in zip(axes, phases, strict=True):
