@@ -54,15 +54,9 @@ def test_an_option_of_run_twice_is_an_error(tlbsim, unsimulated, twice):
     one_line(tlbsim("run", *twice, *twice), f"{twice[0]} is there twice; give it once")
 
 
-@pytest.mark.parametrize("option", ["--seed", "--phases", "--engine", "--replications"])
-def test_what_compare_takes_once_is_not_dropped_the_second_time(tlbsim, option):
-    one_line(tlbsim("compare", option, "1", option, "2"), f"{option} is there twice")
-
-
 def test_a_key_that_is_set_twice_is_not_dropped(tlbsim):
     twice = ("--set", "costs.inject=1", "--set", "costs.inject=2")
     one_line(tlbsim(*SMALL, *twice), "set: 'costs.inject' is there twice")
-    one_line(tlbsim("compare", "--cpus", "2", "--cpus", "4", *twice), "is there twice")
 
 
 def test_an_input_is_not_replaced_by_the_ipis(tlbsim, unsimulated, tmp_path):
