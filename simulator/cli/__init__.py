@@ -17,6 +17,7 @@ from simulator import __version__
 from simulator.cli import (
     calibrate,
     compare,
+    export,
     kernels,
     litmus,
     machines,
@@ -31,7 +32,19 @@ from simulator.cli.process import exit_status
 
 __all__ = ("main",)
 
-_COMMANDS = (machines, kernels, noises, run, compare, sweep, trace, validate, calibrate, litmus)
+_COMMANDS = (
+    machines,
+    kernels,
+    noises,
+    run,
+    compare,
+    sweep,
+    export,
+    trace,
+    validate,
+    calibrate,
+    litmus,
+)
 
 _START = """\
 tlbsim simulates TLB shootdowns in Linux memory management.

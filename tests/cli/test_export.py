@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""``tlbsim export``: files and text, and one line for what cannot be."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import simulator as sim
+
+TRACE = "tests/data/ftrace/trace-7.3-4cpu-alloc16-default.txt.gz"
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results") / "one"
+    sim.simulate(sim.Scenario(machine="laptop-8", pages=3, cpus=4)).save(folder)
+    return folder
+
+
+def test_formats_together_say_what_was_written(tlbsim, saved, tmp_path):
+    files = {"--csv": tmp_path / "c", "--parquet": tmp_path / "p", "--chrome": tmp_path / "t.json"}
+    done = tlbsim("export", saved, *(part for pair in files.items() for part in pair))
+    assert done.status == 0, done.err
+    assert str(tmp_path / "c" / "flushes.csv") in done.out.splitlines()
+    assert str(tmp_path / "p" / "flushes.parquet") in done.out.splitlines()
+    assert json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+    # A timeline replaces a timeline.
+    assert tlbsim("export", saved, "--chrome", tmp_path / "t.json").status == 0
+
+
+@pytest.mark.parametrize("what", ["folio", "flush", "ack", "handler"])
+def test_histograms_are_printed_for_each_phase(tlbsim, saved, what):
+    done = tlbsim("export", saved, "--histogram", what)
+    assert done.status == 0
+    assert done.out.startswith(f"@alloc_{what}_ns:\n[")
+    assert max(map(len, done.out.splitlines())) <= 72
+
+
+def test_the_trace_of_a_real_machine_is_taken_too(tlbsim, tmp_path):
+    out = tmp_path / "t.json"
+    done = tlbsim("export", TRACE, "--chrome", out, "--histogram", "flush", "--csv", tmp_path / "c")
+    assert done.status == 0, done.err
+    assert "_flush_ns:\n" in done.out
+    assert any(e["ph"] == "X" for e in json.loads(out.read_text())["traceEvents"])
+    assert (tmp_path / "c" / "flushes.csv").exists()
+
+
+def test_what_cannot_be_is_one_line_and_changes_nothing(tlbsim, saved, tmp_path):
+    mine = tmp_path / "my.toml"
+    mine.write_text("precious", encoding="utf-8")
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "thesis.txt").write_text("years", encoding="utf-8")
+    for args, complaint in (
+        ([saved], "export: name a format"),
+        ([saved, "--chrome", mine], "holds something else"),
+        ([saved, "--chrome", "/dev/null"], "is a device or a pipe"),
+        ([saved, "--csv", full], "is not empty"),
+        ([saved, "--chrome", tmp_path / "x", "--longest", "-1"], "longest: -1 is not"),
+        ([tmp_path / "none", "--histogram", "flush"], "none"),
+    ):
+        done = tlbsim("export", *args)
+        assert (done.status, done.out) == (2, ""), args
+        assert done.err.count("\n") == 1
+        assert complaint in done.err
+    assert mine.read_text(encoding="utf-8") == "precious"
+    assert [p.name for p in full.iterdir()] == ["thesis.txt"]
