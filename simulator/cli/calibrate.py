@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
 from pathlib import Path
 
+from simulator.cli.calibrate_trace import calibrate_trace
 from simulator.cli.output import json_text, progress_bar
 from simulator.cli.parser import number
+from simulator.cli.profile_file import check_profile, write_profile
 from simulator.errors import InputError
-from simulator.outputs import check, writing
 
 __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
@@ -65,14 +65,23 @@ def configure(parser: ArgumentParser) -> None:
         action="store_true",
         help="measure this machine instead, with real system calls for some seconds",
     )
+    option(
+        "--from-ftrace",
+        metavar="FILE",
+        help="fit the steps of a flush to the trace of a real machine instead (see: tlbsim trace)",
+    )
 
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print."""
+    if args.from_ftrace is not None:
+        return calibrate_trace(args)
     if args.here:
         return _here(args)
     if args.machine is None:
-        args.parser.error("the following arguments are required: --machine (or --here)")
+        args.parser.error(
+            "the following arguments are required: --machine (or --here, --from-ftrace)"
+        )
     from simulator.analysis.timings import of_machine, read_timings
     from simulator.calibration import (
         calibrate,
@@ -88,9 +97,9 @@ def run(args: Namespace) -> tuple[int, str]:
 
     machine = load_machine(args.machine)
     if args.out is not None:
-        _check_profile(args.out, {"times": args.times})
+        check_profile(args.out, {"times": args.times})
         for file in profile_files(args.machine):
-            _check_profile(args.out, {"machine": file})
+            check_profile(args.out, {"machine": file})
     timings = read_timings(args.times)
     timings = of_machine(timings, machine.name, args.times_of, machine.measured_as)
     allowed = fitted_timings(timings, args.fit_on)
@@ -113,7 +122,9 @@ def run(args: Namespace) -> tuple[int, str]:
     out = None
     if args.out is not None:
         out = str(args.out)
-        _write(args.out, profile_text(found, inherits_from(args.machine, args.out), _today()))
+        write_profile(
+            args.out, profile_text(found, inherits_from(args.machine, args.out), _today())
+        )
     if args.json:
         return 0, json_text(calibration_json(found, out))
     return 0, calibration_report(found, out)
@@ -122,7 +133,7 @@ def run(args: Namespace) -> tuple[int, str]:
 def _here(args: Namespace) -> tuple[int, str]:
     _nothing_to_fit(args)
     if args.out is not None:
-        _check_profile(args.out, {})
+        check_profile(args.out, {})
     from simulator.measure import here_profile, measure_here, measured_costs, values_ns
     from simulator.report.measure_text import here_json, here_report
 
@@ -132,7 +143,7 @@ def _here(args: Namespace) -> tuple[int, str]:
     out = None
     if args.out is not None:
         out = str(args.out)
-        _write(args.out, here_profile(here, measured, date))
+        write_profile(args.out, here_profile(here, measured, date))
     costs = values_ns(measured)
     if args.json:
         return 0, json_text(here_json(here, costs, out))
@@ -144,24 +155,6 @@ def _nothing_to_fit(args: Namespace) -> None:
         if getattr(args, name):
             option = f"--{name.replace('_', '-')}"
             raise InputError(f"here: measures, and fits nothing: leave out {option}")
-
-
-def _check_profile(file: Path, inputs: Mapping[str, str | Path | None]) -> None:
-    from simulator.machine.toml import PROFILE
-
-    if file.suffix != ".toml":
-        raise InputError(f"out: {file} must end in .toml, or --machine would take it for a name")
-    # A folder that is made for a misspelt path is found by nobody.
-    if not file.absolute().parent.exists():
-        raise InputError(f"out: {file} cannot be written: there is no folder {file.parent}")
-    check("out", file, PROFILE, inputs)
-
-
-def _write(file: Path, text: str) -> None:
-    from simulator.machine.toml import PROFILE
-
-    with writing("out", file, PROFILE) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _today() -> str:

@@ -189,6 +189,13 @@ def _check_quantiles(points: Points, value: float) -> None:
         raise ValueError(f"value {value:g} is not the mean of its quantiles, {mean:.4g}")
 
 
+def _check_distribution(spread: Spread | None, quantiles: Points | None, mean: float) -> None:
+    if quantiles is not None:
+        if spread is not None:
+            raise ValueError("give a spread or quantiles, not both")
+        _check_quantiles(quantiles, mean)
+
+
 class Cost(Time):
     """What one elementary step costs, and how it varies."""
 
@@ -197,10 +204,7 @@ class Cost(Time):
 
     @model_validator(mode="after")
     def _one_distribution(self) -> Cost:
-        if self.quantiles is not None:
-            if self.spread is not None:
-                raise ValueError("give a spread or quantiles, not both")
-            _check_quantiles(self.quantiles, self.value)
+        _check_distribution(self.spread, self.quantiles, self.value)
         return self
 
 
@@ -221,13 +225,18 @@ class Length(Time):
 
 
 class CostByDistance(Strict):
-    """A cost that depends on how far the other CPU is; one spread for all distances."""
+    """
+    A cost that depends on how far the other CPU is; one spread for all distances.
+
+    ``quantiles`` are of the ratio to the mean, which is 1.
+    """
 
     core: Time
     socket: Time
     hop1: Time | None = None
     hop2: Time | None = None
     spread: Spread | None = None
+    quantiles: Points | None = None
 
     @property
     def times(self) -> dict[str, Time]:
@@ -238,4 +247,9 @@ class CostByDistance(Strict):
     def _no_gap(self) -> CostByDistance:
         if self.hop2 is not None and self.hop1 is None:
             raise ValueError("has 'hop2' but no 'hop1'")
+        return self
+
+    @model_validator(mode="after")
+    def _one_distribution(self) -> CostByDistance:
+        _check_distribution(self.spread, self.quantiles, 1.0)
         return self

@@ -24,6 +24,7 @@ from simulator.machine.values import (
     Count,
     Fact,
     Length,
+    Points,
     Quantity,
     Size,
     Sourced,
@@ -83,6 +84,8 @@ def _costs(costs: Costs) -> Iterator[str]:
                 yield from _value(f"  {distance}", time)
             if cost.spread is not None:
                 yield from _wrap(f"      {_spread(cost.spread)}")
+            if cost.quantiles is not None:
+                yield from _wrap(f"      {_quantiles(cost.quantiles, 'of the mean')}")
         else:
             yield from _value(name, cost, text)
 
@@ -98,8 +101,7 @@ def _value(name: str, value: Sourced, text: str = "") -> Iterator[str]:
     if isinstance(value, Cost) and value.spread is not None:
         yield from _wrap(f"      {_spread(value.spread)}")
     if isinstance(value, Cost | Length) and value.quantiles is not None:
-        points = ", ".join(f"{v:g} at {p:g}" for p, v in value.quantiles)
-        yield from _wrap(f"      quantiles ({value.unit}): {points}")
+        yield from _wrap(f"      {_quantiles(value.quantiles, value.unit)}")
     yield from _wrap(f"      {value.source}")
     where = ", ".join(part for part in (value.machine, value.date) if part)
     if where:
@@ -123,6 +125,10 @@ def _range(value: Sourced) -> str:
         return ""
     low, high = value.range
     return f"{low:g} to {high:g}"
+
+
+def _quantiles(points: Points, unit: str) -> str:
+    return f"quantiles ({unit}): " + ", ".join(f"{v:g} at {p:g}" for p, v in points)
 
 
 def _spread(spread: Spread) -> str:

@@ -105,14 +105,14 @@ def _lowered(name: str, cost: Cost | CostByDistance) -> LoweredCost:
     table: Int64Array | None = None
     if cost.spread is not None:
         table = _spread(cost.spread)
+    elif cost.quantiles is not None:
+        table = quantiles.from_quantiles(cost.quantiles)
     if isinstance(cost, CostByDistance):
         given = [half_up(time.exact_ns * FP) for time in cost.times.values()]
         # Distances that the machine has not repeat the farthest one it has.
         mean_fp = (*given, *[given[-1]] * (len(DISTANCES) - len(given)))
     else:
         mean_fp = (half_up(cost.exact_ns * FP),) * len(DISTANCES)
-        if cost.quantiles is not None:
-            table = quantiles.from_quantiles(cost.quantiles)
     if table is not None and max(mean_fp) * int(table[-1]) >= 2**62:
         raise InputError(f"costs.{name}: its spread reaches beyond what can be drawn")
     return LoweredCost(name, mean_fp, table, purpose_of(f"cost {name}"))
