@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.analysis.frames import ResultTotals, fields_of, name_of, phases_of
 from simulator.analysis.histogram import Histogram
-from simulator.analysis.stats import LEVEL, compare_pairs, mean_interval
+from simulator.analysis.stats import LEVEL, REPLICATIONS, Method
 from simulator.analysis.why import slowest_flushes, time_explained
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class Comparison:
     provenance: Mapping[str, Any]
     models: Mapping[str, Mapping[str, Any]]
     level: float
+    method: Method
 
 
 def compare_results(
@@ -98,13 +99,15 @@ def compare_results(
     level: float = LEVEL,
     baselines: Sequence[int] | None = None,
     sources: Sequence[str] = (),
+    method: Method = REPLICATIONS,
 ) -> Comparison:
     """
     Compare scenarios (outer) over their paired replications (inner) with their baselines.
 
     ``baselines[i]`` is the place of the scenario that scenario ``i`` is compared with;
     of all, the first where it is not given.  ``sources`` name where each was found, if
-    they come from several places, and tell apart what nothing else does.
+    they come from several places, and tell apart what nothing else does.  ``method`` says
+    how intervals are made.
 
     >>> compare_results([])
     Traceback (most recent call last):
@@ -125,7 +128,7 @@ def compare_results(
     values = [[_by_phase(run) for run in runs] for runs in results]
     rows = [
         {"scenario": labels[i], "baseline": labels[of], "phase": phase, "metric": metric}
-        | _numbers(metric, phase, values[i], values[of], level, is_baseline=i == of)
+        | _numbers(metric, phase, values[i], values[of], level, method, is_baseline=i == of)
         for phase in _all_phases(results)
         for metric in METRICS
         for i, of in enumerate(against)
@@ -151,6 +154,7 @@ def compare_results(
         provenance={**first[0].provenance, "notes": list(notes)},
         models=models,
         level=level,
+        method=method,
     )
 
 
@@ -232,6 +236,7 @@ def _numbers(
     runs: Sequence[Mapping[str, Mapping[str, float]]],
     reference: Sequence[Mapping[str, Mapping[str, float]]],
     level: float,
+    method: Method,
     *,
     is_baseline: bool,
 ) -> dict[str, Any]:
@@ -241,9 +246,9 @@ def _numbers(
     if not all(map(math.isfinite, values + base)):
         # What the other CPUs lost has no value on a machine with one CPU.
         return numbers | {"significant": False, "verdict": "no value", "n": len(values)}
-    pairs = compare_pairs(values, base, level)
+    pairs = method.compare(values, base, level)
     for names, estimate in (
-        (_NUMBERS[0:3], mean_interval(values, level)),
+        (_NUMBERS[0:3], method.interval(values, level)),
         (_NUMBERS[4:7], pairs.difference),
         (_NUMBERS[7:10], pairs.ratio),
     ):

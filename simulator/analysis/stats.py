@@ -18,13 +18,19 @@ difference is significant.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 __all__ = (
     "LEVEL",
+    "REPLICATIONS",
+    "UNCERTAINTY",
     "Estimate",
+    "Method",
     "Pairs",
+    "band",
+    "compare_bands",
     "compare_pairs",
     "mean_interval",
     "paired_difference",
@@ -190,3 +196,74 @@ def _p_value(values: Sequence[float], reference: Sequence[float]) -> float | Non
     if error == 0.0:
         return 1.0 if mean == 0.0 else 0.0
     return 2.0 * float(stdtr(n - 1, -abs(mean) / error))
+
+
+class Compare(Protocol):
+    """How values are compared with those of a reference, pair by pair."""
+
+    def __call__(
+        self, values: Sequence[float], reference: Sequence[float], level: float = LEVEL
+    ) -> Pairs:
+        """Return the comparison."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How intervals are made, and a sentence that says so."""
+
+    interval: Callable[[Sequence[float], float], Estimate]
+    compare: Compare
+    words: str
+
+
+def band(values: Sequence[float], level: float = LEVEL) -> Estimate:
+    """
+    Return the mean of values and the band that holds so much of them, by order statistics.
+
+    It does not shrink with their number: it is for what differs in earnest, not for the
+    error of a mean.  Of fewer than 40 values, a band of 95 % is all of them.
+
+    >>> band([3.0, 1.0, 2.0])
+    Estimate(mean=2.0, low=1.0, high=3.0, n=3)
+    """
+    mean = mean_interval(values, level).mean
+    n = len(values)
+    if n == 1:
+        return Estimate(mean, None, None, 1)
+    ordered = sorted(values)
+    outside = math.floor(n * (1 - level) / 2)
+    return Estimate(mean, ordered[outside], ordered[n - 1 - outside], n)
+
+
+def compare_bands(
+    values: Sequence[float], reference: Sequence[float], level: float = LEVEL
+) -> Pairs:
+    """
+    Compare values with those of the reference by the bands of their differences and ratios.
+
+    Significant is what has the same sign in so much of all pairs.
+
+    >>> compare_bands([5.0, 7.0], [10.0, 10.0]).ratio
+    Estimate(mean=0.6, low=0.5, high=0.7, n=2)
+    """
+    difference = band([v - r for v, r in zip(values, reference, strict=True)], level)
+    ratio = paired_ratio(values, reference, level)
+    if ratio is not None and all(reference):
+        ends = band([v / r for v, r in zip(values, reference, strict=True)], level)
+        ratio = Estimate(ratio.mean, ends.low, ends.high, ends.n)
+    return Pairs(difference, ratio, None, significant=difference.excludes(0.0))
+
+
+REPLICATIONS = Method(
+    mean_interval,
+    compare_pairs,
+    "Intervals are Student's t and Fieller's over paired replications, one test behind both,"
+    " each row by itself, not corrected for the number of rows. They cover what the seed"
+    " varies, not the error of the model.",
+)
+UNCERTAINTY = Method(
+    band,
+    compare_bands,
+    "Intervals hold 95% of the draws of the machine's uncertain costs over their ranges, the"
+    " noise of the seed included; significant is what keeps its sign in them.",
+)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from simulator.cli.axis_options import add_axis_options, plan_of
 from simulator.cli.experiment_options import (
     add_experiment_options,
+    evidence_text,
     listing,
     options_of,
     swept,
@@ -63,8 +64,11 @@ def run(args: Namespace) -> tuple[int, str]:
 
     if args.plan:
         return 0, listing(what, wanted, options)
-    status, found = swept(what, wanted, options)
-    return status, "" if found.comparison is None else _text(found.comparison, args)
+    status, found = swept(what, wanted, options, args.uncertainty)
+    if found.comparison is None:
+        return status, ""
+    text = _text(found.comparison, args)
+    return status, text if args.json else text + evidence_text(args, found, options)
 
 
 def _text(comparison: Comparison, args: Namespace) -> str:

@@ -14,13 +14,22 @@ from typing import TYPE_CHECKING
 from simulator.cli.output import complain, progress_bar
 from simulator.cli.parser import number
 from simulator.cli.process import INTERRUPTED
+from simulator.errors import InputError
 
 if TYPE_CHECKING:
     from simulator.experiment.axes import Plan
     from simulator.experiment.precision import Wanted
     from simulator.experiment.sweeps import Options, Sweep
 
-__all__ = ("FAILED", "add_experiment_options", "listing", "options_of", "swept", "wanted_of")
+__all__ = (
+    "FAILED",
+    "add_experiment_options",
+    "evidence_text",
+    "listing",
+    "options_of",
+    "swept",
+    "wanted_of",
+)
 
 # Some cells failed; the rest is printed.
 FAILED = 1
@@ -57,6 +66,14 @@ def add_experiment_options(parser: ArgumentParser) -> None:
         "--cluster", metavar="ADDRESS", help="a dask scheduler to simulate on, tcp://host:8786"
     )
     group.add_argument(
+        "--uncertainty", metavar="N", type=number,
+        help="N runs, each with uncertain costs of the machine drawn over their ranges",
+    )  # fmt: skip
+    group.add_argument(
+        "--break-even", metavar="FIELD[=LOW..HIGH]",
+        help="where elapsed times cross as a number varies: cpus, costs.inject=100..2000",
+    )  # fmt: skip
+    group.add_argument(
         "--plan", action="store_true",
         help="only list what would be simulated, and how long that takes",
     )  # fmt: skip
@@ -88,7 +105,35 @@ def listing(what: Plan, wanted: Wanted, options: Options) -> str:
     return plan_text(what, wanted, expected_seconds(scenarios, wanted.first, jobs))
 
 
-def swept(what: Plan, wanted: Wanted, options: Options) -> tuple[int, Sweep]:
+def evidence_text(args: Namespace, found: Sweep, options: Options) -> str:
+    """Return what an uncertainty and a search for the break-even tell; empty without either."""
+    from simulator.experiment.sweeps import broken_even, tornado
+    from simulator.report.evidence_text import break_even_text, uncertainty_text
+
+    parts = []
+    if args.uncertainty is not None and len(found.ranking):
+        parts.append(uncertainty_text(found.ranking, tornado(found, options)))
+    if args.break_even is not None:
+        field, bounds = _field_and_bounds(args.break_even)
+        crossings = broken_even(found.plan, field, wanted_of(args), options, bounds)
+        parts.append(break_even_text(crossings))
+    return "".join(f"\n{part}" for part in parts)
+
+
+def _field_and_bounds(text: str) -> tuple[str, tuple[float, float] | None]:
+    field, equals, ends = text.partition("=")
+    if not equals:
+        return field.replace("-", "_"), None
+    low, dots, high = ends.partition("..")
+    bounds = (number(low), number(high))
+    if not dots or isinstance(bounds[0], str) or isinstance(bounds[1], str):
+        raise InputError(f"break-even: must be FIELD or FIELD=LOW..HIGH, not {text!r}")
+    return field.replace("-", "_"), (float(bounds[0]), float(bounds[1]))
+
+
+def swept(
+    what: Plan, wanted: Wanted, options: Options, uncertainty: int | None
+) -> tuple[int, Sweep]:
     """
     Return the exit status and the sweep; what was finished counts, even if interrupted.
 
@@ -98,10 +143,12 @@ def swept(what: Plan, wanted: Wanted, options: Options) -> tuple[int, Sweep]:
 
     if sys.stderr.isatty():
         sys.stderr.write(listing(what, wanted, options))
-    bar = progress_bar(len(what.points) * wanted.first, "simulations")
+    first = wanted.first if uncertainty is None else uncertainty
+    bar = progress_bar(len(what.points) * first, "simulations")
     status = 0
     try:
-        found = run_plan(what, wanted, options, None if bar is None else bar.update)
+        tick = None if bar is None else bar.update
+        found = run_plan(what, wanted, options, tick, uncertainty)
     except Interrupted as interrupt:
         found = interrupt.sweep
         n = max(map(len, found.cells), default=0)

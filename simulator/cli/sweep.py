@@ -11,6 +11,7 @@ from argparse import ArgumentParser, Namespace
 from simulator.cli.axis_options import add_axis_options, plan_of
 from simulator.cli.experiment_options import (
     add_experiment_options,
+    evidence_text,
     listing,
     options_of,
     swept,
@@ -46,7 +47,8 @@ def run(args: Namespace) -> tuple[int, str]:
 
     if args.plan:
         return 0, listing(what, wanted, options)
-    status, found = swept(what, wanted, options)
+    status, found = swept(what, wanted, options, args.uncertainty)
     if args.json:
         return status, json_text(records(found.frame))
-    return status, sweep_text(found, wanted.metrics)
+    text = sweep_text(found, wanted.metrics)
+    return status, text + evidence_text(args, found, options)

@@ -13,14 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulator.analysis.frames import name_of
+from simulator.analysis.frames import name_of, phases_of
+from simulator.analysis.stats import REPLICATIONS, UNCERTAINTY
 from simulator.errors import InputError
 from simulator.experiment.axes import Axis, Plan, Point, plan
+from simulator.experiment.breakeven import BreakEven, break_even
 from simulator.experiment.cell import Cell
 from simulator.experiment.cluster import cluster_executor
 from simulator.experiment.command import run_command
@@ -29,6 +31,7 @@ from simulator.experiment.precision import Wanted
 from simulator.experiment.runner import Runner
 from simulator.experiment.store import Store
 from simulator.experiment.travel import self_contained
+from simulator.experiment.uncertainty import Drawn, rank, tornado_values
 from simulator.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -40,11 +43,13 @@ __all__ = (
     "Interrupted",
     "Options",
     "Sweep",
+    "broken_even",
     "compare",
     "listed",
     "opened_runner",
     "run_plan",
     "sweep",
+    "tornado",
 )
 
 Progress = Callable[[], object]
@@ -72,12 +77,14 @@ class Sweep:
     What came out of a sweep.
 
     ``cells[i]`` are the replications of ``plan.points[i]``; ``notices`` says what had
-    to be noticed: what has changed since the store was used last, what is damaged.
+    to be noticed: what has changed since the store was used last, what is damaged.  Of a
+    sweep with an uncertainty, ``draws`` are the costs that the replications had.
     """
 
     plan: Plan
     cells: Sequence[Sequence[Cell]]
-    notices: Sequence[str] = field(default_factory=tuple)
+    notices: Sequence[str] = ()
+    draws: Drawn | None = None
 
     @cached_property
     def comparison(self) -> Comparison | None:
@@ -91,7 +98,37 @@ class Sweep:
         return compare_results(
             [self.cells[i] for i in whole],
             baselines=[place[self.plan.points[i].baseline] for i in whole],
+            method=REPLICATIONS if self.draws is None else UNCERTAINTY,
         )
+
+    @cached_property
+    def ranking(self) -> pd.DataFrame:
+        """
+        Which uncertain costs the ratio of elapsed times hangs on, the strongest first.
+
+        One row per point other than a baseline, phase and factor: ``point``, ``label``,
+        ``phase`` and the columns of :func:`simulator.experiment.uncertainty.rank`.  Empty
+        without draws.
+        """
+        import pandas as pd
+
+        parts = []
+        for i in self._whole if self.draws is not None else ():
+            base = self.plan.points[i].baseline
+            if base == i or self.draws is None:
+                continue
+            for phase in phases_of(self.cells[i][0]):
+                ratios = [
+                    _elapsed(cell, phase) / _elapsed(of, phase)
+                    for cell, of in zip(self.cells[i], self.cells[base], strict=True)
+                ]
+                found = rank(self.draws.table(i).iloc[: len(ratios)], ratios)
+                found.insert(0, "phase", phase)
+                found.insert(0, "label", self.plan.points[i].label)
+                found.insert(0, "point", i)
+                parts.append(found)
+        empty = pd.DataFrame(columns=["point", "label", "phase", "factor"])
+        return pd.concat(parts, ignore_index=True) if parts else empty
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -159,6 +196,7 @@ def sweep(
     executor: Executor | None = None,
     cluster: str | None = None,
     store: str | Path | None = None,
+    uncertainty: int | None = None,
     progress: Progress | None = None,
 ) -> Sweep:
     """
@@ -173,6 +211,10 @@ def sweep(
     processes: a script that asks for them has to guard its main code.  ``progress`` is
     called after every simulation.
 
+    With an ``uncertainty`` of N there are N replications, each with costs of its own drawn
+    over their ranges, the same at all points that are compared; see
+    :mod:`simulator.experiment.uncertainty`.
+
     >>> found = sweep(
     ...     {"machine": "laptop-8", "pages": 1, "phases": ("alloc",)},
     ...     {"kernel": ["v6.6", "v6.7"], "cpus": [2, 4]}, replications=1,
@@ -182,7 +224,7 @@ def sweep(
     """
     wanted = Wanted(replications, precision, tuple(metrics), max_replications)
     options = Options(jobs, executor, cluster, store)
-    return run_plan(plan(base, axes, baseline), wanted, options, progress)
+    return run_plan(plan(base, axes, baseline), wanted, options, progress, uncertainty)
 
 
 def compare(
@@ -232,17 +274,81 @@ class Interrupted(KeyboardInterrupt):
 
 
 def run_plan(
-    what: Plan, wanted: Wanted, options: Options, progress: Progress | None = None
+    what: Plan,
+    wanted: Wanted,
+    options: Options,
+    progress: Progress | None = None,
+    uncertainty: int | None = None,
 ) -> Sweep:
     """Simulate the points of a plan; :class:`Interrupted` by whoever does not want to wait."""
     finished: list[dict[int, Cell]] = [{} for _ in what.points]
     notices: list[str] = []
+    draws: Drawn | None = None
+    if uncertainty is not None:
+        if wanted.precision is not None:
+            raise InputError("uncertainty: is a number of draws; leave out the precision")
+        wanted = replace(wanted, replications=uncertainty)
+        draws = Drawn([point.scenario for point in what.points], uncertainty)
     with opened_runner(options, what.points, notices, progress) as runner:
         try:
-            _rounds(what, wanted, runner, finished)
+            _rounds(what, wanted, runner, finished, draws)
         except KeyboardInterrupt:
-            raise Interrupted(Sweep(what, _whole(what, finished), tuple(notices))) from None
-    return Sweep(what, _whole(what, finished), tuple(notices))
+            raise Interrupted(Sweep(what, _whole(what, finished), tuple(notices), draws)) from None
+    return Sweep(what, _whole(what, finished), tuple(notices), draws)
+
+
+def tornado(found: Sweep, options: Options, most: int = 8) -> pd.DataFrame:
+    """
+    Return what single costs do to the ratio of elapsed times, the widest first.
+
+    One row per point other than a baseline, phase and factor, of the `most` that rank
+    highest: ``point``, ``label``, ``phase``, ``factor``; ``ratio`` with the profile's
+    costs, ``low_ratio`` and ``high_ratio`` with that factor at the ends of its range
+    and all else as it was, in replication 0.
+    """
+    import pandas as pd
+
+    rows = []
+    with opened_runner(options, found.plan.points, []) as runner:
+        by_place = found.ranking.groupby(["point", "phase"], sort=False)
+        for _, ranked in by_place:
+            i, phase = int(ranked["point"].iloc[0]), str(ranked["phase"].iloc[0])
+            point = found.plan.points[i]
+            base = found.plan.points[point.baseline].scenario
+            machine = point.scenario.machine_model
+            ends = tornado_values(machine, ranked["factor"].tolist()[:most])
+            machines = [machine, *(machine.with_values(values) for _, _, values in ends)]
+            pairs = [s.replace(machine=m) for m in machines for s in (base, point.scenario)]
+            cells = dict(runner.run(pairs))
+            ratios = [
+                _elapsed(cells[2 * n + 1], phase) / _elapsed(cells[2 * n], phase)
+                for n in range(len(machines))
+            ]
+            for n in range(1, len(ratios), 2):
+                factor = ends[n - 1][0]
+                rows.append((i, point.label, phase, factor, ratios[0], ratios[n], ratios[n + 1]))
+    columns = ["point", "label", "phase", "factor", "ratio", "low_ratio", "high_ratio"]
+    frame = pd.DataFrame(rows, columns=columns)
+    width = (frame["high_ratio"] - frame["low_ratio"]).abs()
+    order = frame.assign(width=width).sort_values(
+        ["point", "phase", "width"], ascending=[True, True, False], kind="stable"
+    )
+    return order[columns].reset_index(drop=True)
+
+
+def broken_even(
+    found: Plan, field: str, wanted: Wanted, options: Options, bounds: tuple[float, float] | None
+) -> list[tuple[Point, BreakEven]]:
+    """Return for each point other than a baseline where it breaks even with that, by phase."""
+    results = []
+    with opened_runner(options, found.points, []) as runner:
+        for i, point in enumerate(found.points):
+            if point.baseline != i:
+                base = found.points[point.baseline].given
+                n = wanted.replications
+                crossings = break_even(base, point.given, field, runner, n, bounds)
+                results += [(point, crossing) for crossing in crossings]
+    return results
 
 
 @contextmanager
@@ -271,7 +377,11 @@ def opened_runner(
 
 
 def _rounds(
-    what: Plan, wanted: Wanted, runner: Runner, finished: Sequence[dict[int, Cell]]
+    what: Plan,
+    wanted: Wanted,
+    runner: Runner,
+    finished: Sequence[dict[int, Cell]],
+    draws: Drawn | None,
 ) -> None:
     from simulator.analysis.compare import compare_results
 
@@ -286,10 +396,15 @@ def _rounds(
             for i in group
             if replication < n and replication not in finished[i]
         ]
-        scenarios = [whole[i].replace(replication=n) for i, n in asked]
+        scenarios = [
+            whole[i].replace(replication=n)
+            if draws is None
+            else whole[i].replace(replication=n, machine=draws.machine(i, n))
+            for i, n in asked
+        ]
         for place, cell in runner.run(scenarios):
             i, replication = asked[place]
-            finished[i][replication] = cell
+            finished[i][replication] = cell if draws is None else _as_drawn(cell, whole[i])
         more = {}
         for group, n in groups.items():
             cells = [list(finished[i].values()) for i in group]
@@ -299,6 +414,19 @@ def _rounds(
             if needed > n:
                 more[group] = needed
         groups = more
+
+
+# A draw is no change by the user: the cell says of its costs what the profile says.
+def _as_drawn(cell: Cell, nominal: Scenario) -> Cell:
+    machine = nominal.machine_model
+    said = {
+        "set": machine.changed(),
+        "assumed_costs": machine.count_kinds()["assumed"],
+        "fitted": list(machine.fitted(patched=False)),
+        "fitted_to_patched": list(machine.fitted(patched=True)),
+    }
+    provenance = {**cell.provenance, **said} if cell.provenance else cell.provenance
+    return replace(cell, provenance=provenance)
 
 
 def _whole(what: Plan, finished: Sequence[Mapping[int, Cell]]) -> list[list[Cell]]:
@@ -315,3 +443,8 @@ def _whole_of(group: Sequence[int], finished: Sequence[Mapping[int, Cell]]) -> l
     while all(n in finished[i] for i in group):
         n += 1
     return [[finished[i][replication] for replication in range(n)] for i in group]
+
+
+def _elapsed(cell: Cell, phase: str) -> float:
+    table = cell.summary
+    return float(table[table["phase"] == phase]["elapsed_ns"].iloc[0])

@@ -15,6 +15,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from simulator.analysis.compare import METRICS, Comparison
+from simulator.analysis.stats import UNCERTAINTY
 from simulator.report.header import trust_text, version_text
 from simulator.report.text import (
     MAIL_WIDTH,
@@ -57,11 +58,7 @@ _TOO_FEW = "too few replications"
 _LEAST_SHARE = 0.01
 _MOST_CATEGORIES = 6
 
-_FOOTNOTE = (
-    "Ratio: the mean over that of {reference}; below 1 is less. Intervals are Student's t and "
-    "Fieller's over paired replications, one test behind both, each row by itself, not corrected "
-    "for the number of rows. They cover what the seed varies, not the error of the model."
-)
+_FOOTNOTE = "Ratio: the mean over that of {reference}; below 1 is less."
 
 
 def comparison_text(comparison: Comparison, metrics: Sequence[str] = METRICS) -> str:
@@ -85,7 +82,8 @@ def comparison_text(comparison: Comparison, metrics: Sequence[str] = METRICS) ->
     if many:
         single = len(set(comparison.baselines)) == 1
         reference = names[comparison.baselines[0]] if single else "its baseline"
-        blocks.append(wrapped(_FOOTNOTE.format(reference=reference)))
+        footnote = _FOOTNOTE.format(reference=reference)
+        blocks.append(wrapped(f"{footnote} {comparison.method.words}"))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -191,11 +189,14 @@ def _head(comparison: Comparison, names: Mapping[str, str]) -> list[str]:
     runs = "1 replication" if most == 1 else f"{n} replications"
     if most > n:
         runs = f"{n} to {most} replications"
+    drawn = comparison.method is UNCERTAINTY
+    if drawn:
+        runs = f"{n} draws of the uncertain costs"
     runs += f" under seed {', '.join(map(str, comparison.seeds))}"
     runs += (
         f": {_TOO_FEW} for an interval, and nothing can be called significant"
         if n == 1
-        else ", paired: each pair met the same noise"
+        else f", paired: each pair met the same noise{' and had the same costs' * drawn}"
     )
     common = ", ".join(
         f"{name} {value}" for name, value in comparison.common.items() if value != "none"
