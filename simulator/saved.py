@@ -86,11 +86,13 @@ def restore_scenario(resolved: Mapping[str, Any]) -> Scenario:
 
 def _absent(name: str, kernel: Mapping[str, Any], tunables: Mapping[str, int]) -> type[Kernel]:
     """Return what stands for a kernel from a user's file: all that is known, and nothing to run."""
-    if not all(isinstance(text, str) for text in (name, kernel["base"], kernel["source"])):
+    # The cell of an experiment has no source, only its checksum.
+    text = kernel.get("source", "")
+    if not all(isinstance(part, str) for part in (name, kernel["base"], text)):
         raise TypeError("a kernel is described by texts")
 
     def source() -> str:
-        return str(kernel["source"])
+        return str(text)
 
     def refuse(*_: object) -> NoReturn:
         raise InputError(

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from traceback import print_exception
 
 from simulator.cli.output import complain
-from simulator.errors import InputError
+from simulator.errors import InputError, KernelError, one_line
 
 __all__ = ("FAILED", "INTERRUPTED", "exit_status")
 
@@ -52,25 +52,28 @@ def exit_status(command: Callable[[], tuple[int, str]], *, traceback: bool = Fal
 
 
 def _ended_by(error: BaseException, *, traceback: bool) -> int:
-    # Only what has run a kernel has loaded it.
+    # What ends a run from outside has no statement that raised it.
     blamed = None
+    # Only what has run a kernel has loaded it.
     if "simulator.kernel.blame" in sys.modules:
         from simulator.kernel.blame import blame, raised_on_purpose
 
         if not isinstance(error, KeyboardInterrupt) or raised_on_purpose(error):
             blamed = blame(error)
-    if blamed is not None:
-        if traceback and sys.stderr is not None:
-            print_exception(error)
-        first, *source = blamed.splitlines()
-        complain(f"kernel: {first}")
-        if sys.stderr is not None:
-            sys.stderr.writelines(f"{line}\n" for line in source)
-        return FAILED
-    if isinstance(error, KeyboardInterrupt):
+    # What a kernel may not do is told in lines of its own.
+    told = str(error).splitlines() if isinstance(error, KernelError) else []
+    if blamed is None and isinstance(error, KeyboardInterrupt):
         complain("interrupted")
         return INTERRUPTED
-    raise error
+    if blamed is None and not told:
+        raise error
+    if traceback and sys.stderr is not None:
+        print_exception(error)
+    first, *rest = told if blamed is None else [*blamed.splitlines(), *told[1:]]
+    complain(f"kernel: {first}")
+    if sys.stderr is not None:
+        sys.stderr.writelines(f"{one_line(line)}\n" for line in rest)
+    return FAILED
 
 
 def _write(status: int, text: str) -> int:

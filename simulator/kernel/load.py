@@ -135,6 +135,7 @@ def _from_file(path: Path) -> type[Kernel]:
     _check(path, own[0])
     # inspect finds no file for a class of a module that is not imported.
     own[0].own_file = str(path)
+    refuse_generators(own[0])
     return own[0]
 
 

@@ -124,7 +124,7 @@ from simulator.kernel.versions.v6_7 import V6_7
 class Mine(V6_7):
     name = "mine"
 
-    def set_vmemmap_optimized(k, folio, optimized):
+    def folio_set_hugetlb_vmemmap_optimized(k, folio):
         {}
 """
 
@@ -143,18 +143,42 @@ def test_an_error_in_kernel_code_is_its_line_and_status_1(tlbsim, tmp_path, line
     done = tlbsim(*SMALL, "--kernel", path)
     assert (done.status, done.out) == (1, "")
     assert done.err == (
-        f"tlbsim: kernel: {path}, line 8, in set_vmemmap_optimized(): {what}\n    {line}\n"
+        f"tlbsim: kernel: {path}, line 8, in folio_set_hugetlb_vmemmap_optimized(): {what}\n"
+        f"    {line}\n"
     )
     full = tlbsim(*SMALL, "--kernel", path, "--traceback").err
     assert full.startswith("Traceback")
     assert full.endswith(done.err)
 
 
+def test_what_a_kernel_may_not_do_is_told_with_the_users_line_first(tlbsim, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(FAILING.format("k.page_table_lock.unlock()"))
+    done = tlbsim(*SMALL, "--kernel", path)
+    assert (done.status, done.out) == (1, "")
+    first, source, *_ = done.err.splitlines()
+    assert first.startswith(f"tlbsim: kernel: {path}, line 8, in folio_set_")
+    assert "page_table_lock: " in first
+    assert source.strip() == "k.page_table_lock.unlock()"
+    path.write_text(FAILING.format("k.page_table_lock.lock()"))
+    done = tlbsim(*SMALL, "--kernel", path)
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("tlbsim: kernel: ")
+    assert "page_table_lock" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_generator_of_old_is_refused_when_it_is_loaded(tlbsim, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(FAILING.format("yield from ()"))
+    one_line(tlbsim(*SMALL, "--kernel", path), 'plain functions now; delete "yield from"')
+
+
 @pytest.mark.parametrize("engine", ["auto", "events"])
 def test_more_than_six_days_are_one_line(tlbsim, tmp_path, engine):
     path = tmp_path / "mine.py"
     path.write_text(
-        FAILING.format("super().set_vmemmap_optimized(folio, optimized)")
+        FAILING.format("super().folio_set_hugetlb_vmemmap_optimized(folio)")
         + f"\n    def draw(k, name, folio):\n        return {7 * 86_400 * 10**9}\n"
     )
     one_line(tlbsim(*SMALL, "--kernel", path, "--engine", engine), "time: more than 6 days")

@@ -126,7 +126,7 @@ def test_plain_functions_and_those_of_the_package_are_taken():
 
 # --- errors while it runs -----------------------------------------------------------------
 
-FAILING = HEAD + "    name = 'mine'\n\n    def set_vmemmap_optimized(k, folio, optimized):\n"
+FAILING = HEAD + "    name = 'mine'\n\n    def folio_set_hugetlb_vmemmap_optimized(k, folio):\n"
 
 
 @pytest.mark.parametrize("engine", ["auto", "events"])
@@ -147,7 +147,7 @@ def test_the_users_line_is_blamed_for_its_errors(file, engine, line, what):
     with pytest.raises(BaseException) as error:  # noqa: PT011 - any may be raised
         simulate(scenario)
     first, source = blame(error.value).splitlines()
-    assert first.startswith(f"{path}, line 8, in set_vmemmap_optimized(): {what}")
+    assert first.startswith(f"{path}, line 8, in folio_set_hugetlb_vmemmap_optimized(): {what}")
     assert source.strip() == line
 
 
