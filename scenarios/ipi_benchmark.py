@@ -29,93 +29,10 @@ Usage:
 
 from __future__ import annotations
 
-import shlex
 import sys
-from argparse import Namespace
-from collections.abc import Sequence
-from pathlib import Path
 
-from tqdm import tqdm
-
-from simulator import Scenario, load_machine
-from simulator.analysis import published_figures
-from simulator.cli.output import whole_files
-from simulator.cli.parser import Parser, number
-from simulator.cli.process import exit_status
-from simulator.errors import InputError
-from simulator.fields import Between
-from simulator.kernel.modules.ipi_benchmark import (
-    BROADCAST_IPI,
-    NORMAL_IPI,
-    NTIMES,
-    IpiBenchmark,
-)
-from simulator.report import ipi_report, plots
-from simulator.run import simulate_module
-from simulator.validation.benchmarks import IPI_NOISE, ipi_scenarios
-
-MACHINE = "xeon-skx-vm80"
-NTIMES_QUICK = 1000
-NTIMES_MAX = 10_000_000
-
-
-def main(argv: Sequence[str]) -> tuple[int, str]:
-    """Return the exit status and the report."""
-    # Set up: wrong input ends here, before anything is simulated or written
-    args = parse(argv)
-    wanted = scenarios(args)
-
-    # Simulate and draw
-    total = len(dict.fromkeys(wanted.values()))
-    with whole_files(args.out) as folder, tqdm(total=total, leave=False, disable=None) as bar:
-        done = {}
-        for scenario in dict.fromkeys(wanted.values()):
-            done[scenario] = [
-                simulate_module(scenario.replace(cpus=2), IpiBenchmark((NORMAL_IPI,), args.ntimes)),
-                simulate_module(scenario, IpiBenchmark(ntimes=args.ntimes)),
-            ]
-            bar.update()
-        runs = {case: done[scenario] for case, scenario in wanted.items()}
-        published = published_figures("ipi_benchmark", args.machine)
-        broadcasts = {case: on_all for case, (_, on_all) in runs.items()}
-        figure = plots.plot_broadcasts(broadcasts, BROADCAST_IPI, published)
-        plots.save(figure, folder / "ipi-benchmark.png")
-
-        # Report
-        command = shlex.join(["python", f"scenarios/{Path(__file__).name}", *argv])
-        text = ipi_report(runs, published, command=command)
-        (folder / "ipi-benchmark.txt").write_text(text, encoding="utf-8")
-    return 0, text
-
-
-def parse(argv: Sequence[str]) -> Namespace:
-    """Return the options."""
-    parser = Parser(description=__doc__)
-    option = parser.add_argument
-    option("--machine", metavar="NAME", default=MACHINE, help=f"default: {MACHINE}")
-    option("--ntimes", metavar="N", type=number, help=f"calls of each kind (default {NTIMES})")
-    option("--seed", metavar="N", type=number, default=1, help="seed of all draws (default 1)")
-    option("--out", metavar="DIR", type=Path, default="out", help="for plot, text (default out)")
-    option("--quick", action="store_true", help=f"{NTIMES_QUICK} calls")
-    args = parser.parse(argv)
-    if args.ntimes is None:
-        args.ntimes = NTIMES_QUICK if args.quick else NTIMES
-    try:
-        Between(1, NTIMES_MAX)(args.ntimes)
-    except InputError as error:
-        raise InputError(f"ntimes: {error}") from None
-    return args
-
-
-def scenarios(args: Namespace) -> dict[str, Scenario]:
-    """Return the scenarios by case: the published ones, or a machine as it is."""
-    machine = load_machine(args.machine)
-    if machine.nr_cpus == 1:
-        raise InputError(f"machine: {machine.name} has one CPU, and nobody to interrupt")
-    if args.machine == MACHINE:
-        return ipi_scenarios(machine, args.seed)
-    return {machine.title: Scenario(machine=machine, pages=1, noise=IPI_NOISE, seed=args.seed)}
-
+from simulator.cli.script import script_status
+from simulator.studies.ipi_benchmark import IpiBenchmarkStudy
 
 if __name__ == "__main__":
-    sys.exit(exit_status(lambda: main(sys.argv[1:])))
+    sys.exit(script_status(IpiBenchmarkStudy, __doc__, __file__))

@@ -20,11 +20,11 @@ from simulator.analysis.frames import (
     fields_of,
     name_of,
     nr_cpus,
+    of_phase,
+    row_of_phase,
 )
 from simulator.analysis.histogram import Histogram
-from simulator.analysis.pressure import FillOutcome, outcome_of
-from simulator.analysis.published import PublishedTime, published_for, published_times
-from simulator.analysis.published_benchmarks import PublishedFigure, published_figures
+from simulator.analysis.measured import fitted_to_ns, measured_for, was_fitted
 from simulator.analysis.stats import (
     Estimate,
     mean_interval,
@@ -37,23 +37,21 @@ __all__ = (
     "CallTimes",
     "Comparison",
     "Estimate",
-    "FillOutcome",
     "Histogram",
-    "PublishedFigure",
-    "PublishedTime",
     "ResultFrames",
     "ResultTotals",
     "Totals",
     "call_times",
     "compare_results",
     "fields_of",
+    "fitted_to_ns",
     "mean_interval",
+    "measured_for",
     "name_of",
     "nr_cpus",
-    "outcome_of",
+    "of_phase",
     "paired_difference",
     "paired_ratio",
-    "published_figures",
-    "published_for",
-    "published_times",
+    "row_of_phase",
+    "was_fitted",
 )

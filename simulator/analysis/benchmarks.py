@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from simulator.analysis.frames import ResultFrames
+from simulator.analysis.frames import ResultFrames, of_phase, records
 
 __all__ = ("CallTimes", "call_times")
 
@@ -39,19 +39,19 @@ class CallTimes:
 
 def call_times(result: ResultFrames) -> dict[str, CallTimes]:
     """Return the times of each phase, by its name."""
-    flushes, cpus, time_by = result.flushes, result.cpus, result.time_by
-    elapsed_ns = dict(zip(result.summary["phase"], result.summary["elapsed_ns"], strict=True))
+    elapsed_ns = {row["phase"]: row["elapsed_ns"] for row in records(result.summary)}
     found = {}
-    for phase in result.summary["phase"]:
-        calls = flushes[flushes["phase"] == phase]
-        targets = cpus[(cpus["phase"] == phase) & (cpus["role"] == "target")]
-        spent = time_by[time_by["phase"] == phase]
+    for phase, whole_ns in elapsed_ns.items():
+        calls = of_phase(result.flushes, phase)
+        cpus = of_phase(result.cpus, phase)
+        targets = cpus[cpus["role"] == "target"]
+        spent = of_phase(result.time_by, phase)
         nr = len(calls)
-        found[str(phase)] = CallTimes(
+        found[phase] = CallTimes(
             calls=nr,
             mean_ns=float((calls["end_ns"] - calls["start_ns"]).mean()),
             received_ns=float((calls["last_ack_ns"] - calls["start_ns"]).mean()),
-            whole_ns=int(elapsed_ns[phase]) / nr,
+            whole_ns=whole_ns / nr,
             handler_ns=float(targets["handler_ns"].mean()) / nr if len(targets) else 0.0,
             icr_writes=int(calls["icr_writes"].max()),
             time_by={str(c): ns / nr for c, ns in zip(spent["category"], spent["ns"], strict=True)},

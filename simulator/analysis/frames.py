@@ -4,9 +4,9 @@ What analysis and report ask of a result
 ----------------------------------------
 
 A result offers tidy frames, the scenario that made them and its provenance.
-Nothing below knows the classes behind: a scenario is read by the names of its
-fields, and a machine, kernel or noise in it may be a name, a path, an object
-with a ``name``, or a mapping.
+Nothing below knows the class of a scenario, only what it offers; a machine,
+kernel or noise in its fields may be a name, a path, an object with a ``name``, or
+a mapping, and what it stands for is beside it.
 
 Some frames have a row per folio or flush, which is a million rows of a long
 run; the others, its totals, stay small however long it was.
@@ -16,32 +16,105 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from pydantic import BaseModel
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from simulator.kernel import Kernel
+    from simulator.machine import Machine, Noise
+
 __all__ = (
     "ResultFrames",
     "ResultTotals",
+    "Simulated",
     "Totals",
     "fields_of",
     "name_of",
     "nr_cpus",
+    "of_phase",
     "phases_of",
     "records",
+    "row_of_phase",
     "rows_of",
 )
+
+
+class Simulated(Protocol):
+    """A scenario as the readers of its result see it: its fields, and what they stand for."""
+
+    machine: Any
+    kernel: Any
+    noise: Any
+    placement: Any
+    pages: int
+    hvo: bool
+    allocators: int
+    cpus: int | None
+    free_pages: int | None
+    seed: int
+    replication: int
+
+    @property
+    def key(self) -> str:
+        """What tells it from any other."""
+
+    @property
+    def page_size(self) -> str:
+        """``2M`` or ``1G``."""
+
+    @property
+    def page_bytes(self) -> int:
+        """The size of a huge page."""
+
+    @property
+    def path(self) -> str:
+        """Who asks for huge pages."""
+
+    @property
+    def faults(self) -> Mapping[str, tuple[int, ...]]:
+        """The allocations that fail, by kind."""
+
+    @property
+    def tunables(self) -> Mapping[str, int]:
+        """The parameters of the kernel that were set."""
+
+    @property
+    def nr_cpus(self) -> int:
+        """How many CPUs took part."""
+
+    @property
+    def machine_model(self) -> Machine:
+        """What ``machine`` stands for."""
+
+    @property
+    def kernel_class(self) -> type[Kernel]:
+        """What ``kernel`` stands for."""
+
+    @property
+    def noise_model(self) -> Noise:
+        """What ``noise`` stands for."""
+
+
+@runtime_checkable
+class Named(Protocol):
+    """What has a name of its own: a machine, a kernel, a noise."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
 
 
 class ResultTotals(Protocol):
     """A finished simulation without what happened to each folio and in each flush."""
 
     @property
-    def scenario(self) -> Any:
+    def scenario(self) -> Simulated:
         """The scenario, fully resolved."""
 
     @property
@@ -73,6 +146,14 @@ class ResultTotals(Protocol):
         """One row per bucket of a histogram."""
 
 
+@runtime_checkable
+class HasRows(Protocol):
+    """A result that can give out a frame without making it."""
+
+    def rows(self, frame: str) -> Iterable[Mapping[str, Any]]:
+        """Return the rows of a frame as mappings."""
+
+
 class ResultFrames(ResultTotals, Protocol):
     """A finished simulation as its readers see it."""
 
@@ -89,7 +170,7 @@ class ResultFrames(ResultTotals, Protocol):
 class Totals:
     """The totals of a finished simulation: small, and can be sent to another process."""
 
-    scenario: Any
+    scenario: Simulated
     provenance: Mapping[str, Any]
     summary: pd.DataFrame
     counts: pd.DataFrame
@@ -131,27 +212,29 @@ def name_of(value: object) -> str:
             return ",".join(f"{key}={name_of(value[key])}" for key in sorted(value)) or "none"
         case tuple() | list():
             return ",".join(name_of(item) for item in value) or "none"
-    name = getattr(value, "name", None)
-    return name if isinstance(name, str) else str(value)
+        case Named():
+            return value.name
+    return str(value)
 
 
 def fields_of(scenario: object) -> dict[str, Any]:
     """
-    Return the fields of a scenario in their order: dataclass, pydantic model or plain object.
+    Return the fields of a scenario in their order: of a pydantic model or a dataclass.
 
     ``engine`` is left out: engines give the same answers.
     """
-    if dataclasses.is_dataclass(scenario):
+    if isinstance(scenario, BaseModel):
+        names = list(type(scenario).model_fields)
+    elif dataclasses.is_dataclass(scenario):
         names = [field.name for field in dataclasses.fields(scenario)]
     else:
-        names = list(getattr(type(scenario), "model_fields", None) or vars(scenario))
+        raise TypeError(f"{type(scenario).__name__} has no fields")
     return {name: getattr(scenario, name) for name in names if name != "engine"}
 
 
 def nr_cpus(result: ResultTotals) -> int:
     """Return how many CPUs the machine of this result had."""
-    cpus = result.scenario.cpus
-    return int(cpus) if cpus is not None else int(result.cpus["cpu"].nunique())
+    return result.scenario.nr_cpus
 
 
 def phases_of(result: ResultTotals) -> list[str]:
@@ -159,12 +242,30 @@ def phases_of(result: ResultTotals) -> list[str]:
     return [str(phase) for phase in result.summary["phase"]]
 
 
+def of_phase(frame: pd.DataFrame, phase: str) -> pd.DataFrame:
+    """Return the rows of a frame that are of one phase; none if it has no such phase."""
+    return frame[frame["phase"] == phase]
+
+
+def row_of_phase(frame: pd.DataFrame, phase: str) -> dict[str, Any]:
+    """
+    Return the row of a phase as plain values, of ``summary`` or ``counts``.
+
+    >>> import pandas as pd
+    >>> row_of_phase(pd.DataFrame({"phase": ["alloc", "free"], "flushes": [4, 0]}), "free")
+    {'phase': 'free', 'flushes': 0}
+    """
+    rows = records(of_phase(frame, phase))
+    if len(rows) != 1:
+        raise KeyError(f"{phase} has {len(rows)} rows, not one")
+    return rows[0]
+
+
 def rows_of(result: ResultTotals, frame: str) -> list[dict[str, Any]]:
     """Return the rows of a result's frame as :func:`records` does, without pandas if it can."""
-    rows = getattr(result, "rows", None)
-    if rows is None:
-        return records(getattr(result, frame))
-    return [{name: _plain(value) for name, value in row.items()} for row in rows(frame)]
+    if isinstance(result, HasRows):
+        return [{name: _plain(value) for name, value in row.items()} for row in result.rows(frame)]
+    return records(getattr(result, frame))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from simulator.analysis.frames import of_phase
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
@@ -66,7 +68,8 @@ class Histogram:
     @classmethod
     def of_frame(cls, latency: pd.DataFrame, phase: str, what: str) -> Histogram:
         """Return one histogram out of a ``latency`` frame; empty where it has no such rows."""
-        rows = latency[(latency["phase"] == phase) & (latency["what"] == what)]
+        rows = of_phase(latency, phase)
+        rows = rows[rows["what"] == what]
         return cls.of_buckets(rows["low_ns"], rows["high_ns"], rows["count"])
 
     @property

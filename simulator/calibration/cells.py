@@ -26,7 +26,6 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from simulator.analysis.timings import Timing
 from simulator.calibration.extrapolation import (
     PhaseTime,
     Setting,
@@ -39,6 +38,7 @@ from simulator.errors import InputError
 from simulator.experiment import simulate_totals
 from simulator.machine import Machine
 from simulator.machine.values import Cost
+from simulator.published.times import Timing
 from simulator.scenario import Scenario
 
 __all__ = ("Cells", "Check")

@@ -31,7 +31,7 @@ from simulator.geometry import folios_of_pmd, struct_page_bytes
 from simulator.machine import Machine
 
 if TYPE_CHECKING:
-    from simulator.analysis.timings import PageSize
+    from simulator.published.times import PageSize
 
 __all__ = ("PhaseTime", "Setting", "extrapolated_ns", "phase_times", "sizes", "with_cache_for")
 

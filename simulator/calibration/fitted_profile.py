@@ -15,11 +15,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from simulator.analysis.timings import Timing
 from simulator.calibration.fitting import Calibrated, FittedStep
 from simulator.machine.fits import Calibration
 from simulator.machine.toml import toml_text
 from simulator.machine.values import CostByDistance
+from simulator.published.times import Timing
 
 __all__ = ("inherits_from", "profile_text")
 

@@ -21,7 +21,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from simulator.analysis.calibrate import Fit, fit
-from simulator.analysis.timings import Timing, check_kernel
 from simulator.calibration.cells import Cells, Check
 from simulator.calibration.parameters import Step
 from simulator.errors import InputError, nearest
@@ -29,6 +28,7 @@ from simulator.kernel import kernel_named
 from simulator.kernel.versions.v6_6 import V6_6
 from simulator.machine import Machine
 from simulator.machine.units import TIME_UNITS
+from simulator.published.times import Timing, check_kernel
 
 __all__ = ("Calibrated", "Cell", "FittedStep", "calibrate", "fitted_timings", "is_unmodified")
 

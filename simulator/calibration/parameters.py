@@ -24,12 +24,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from simulator.analysis.calibrate import Parameter
-from simulator.analysis.timings import Timing
 from simulator.errors import InputError, nearest
 from simulator.machine import Machine
 from simulator.machine.schema import Costs
 from simulator.machine.units import to_ns
 from simulator.machine.values import Cost, CostByDistance, Time
+from simulator.published.times import Timing
 
 __all__ = ("Group", "Step", "default_steps", "parse_steps")
 

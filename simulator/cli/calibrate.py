@@ -82,7 +82,6 @@ def run(args: Namespace) -> tuple[int, str]:
         args.parser.error(
             "the following arguments are required: --machine (or --here, --from-ftrace)"
         )
-    from simulator.analysis.timings import of_machine, read_timings
     from simulator.calibration import (
         calibrate,
         default_steps,
@@ -93,6 +92,7 @@ def run(args: Namespace) -> tuple[int, str]:
     )
     from simulator.machine import load_machine
     from simulator.machine.load import profile_files
+    from simulator.published.times import of_machine, read_timings
     from simulator.report.calibration_text import calibration_json, calibration_report
 
     machine = load_machine(args.machine)

@@ -144,8 +144,8 @@ Found = tuple[int, object, str]
 
 
 def _counts(args: Namespace) -> Callable[[], Found]:
-    from simulator.analysis.kernel_counts import read_counts
     from simulator.machine import load_machine
+    from simulator.published.counts import read_counts
     from simulator.report.validate_text import counts_json, counts_text
     from simulator.validation import boot_scenario, check_counts
 
@@ -165,9 +165,9 @@ def _counts(args: Namespace) -> Callable[[], Found]:
 
 
 def _times(args: Namespace) -> Callable[[], Found]:
-    from simulator.analysis.timings import of_machine, read_timings
     from simulator.experiment import check_jobs, default_jobs
     from simulator.machine import load_machine
+    from simulator.published.times import of_machine, read_timings
     from simulator.report.validate_text import times_json, times_text
     from simulator.validation import plan_times
 

@@ -38,7 +38,7 @@ class FittedTime(Strict):
 
     @property
     def cell(self) -> tuple[str, str, bool, str, int, str]:
-        """What was measured, as :attr:`simulator.analysis.timings.Timing.cell` has it."""
+        """What was measured, as :attr:`simulator.published.times.Timing.cell` has it."""
         return (self.machine, self.kernel, self.hvo, self.phase, self.pages, self.page_size)
 
     @property

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from simulator.analysis.frames import ResultTotals, name_of
-from simulator.analysis.published_benchmarks import PublishedFigure
+from simulator.published.benchmarks import PublishedFigure
 from simulator.report.header import machine_title, trust_text, version_text
 from simulator.report.text import (
     command_line,
@@ -54,7 +54,7 @@ def against(figure: PublishedFigure | None, simulated_ns: float | None) -> tuple
     """
     Return the cells published, simulated, error, and what the figure is to the model.
 
-    >>> from simulator.analysis.published_benchmarks import published_figures
+    >>> from simulator.published.benchmarks import published_figures
     >>> alone, beside_another = published_figures("madvise", "epyc-zen4-vm2")[:2]
     >>> against(alone, 1_112), against(beside_another, 9_400), against(None, 850)
     (('1.11 us', '-', '', 'given'), ('9.42 us', '9.40 us', '(-0.3%)', 'fitted'), ('-', '850 ns', '', ''))

@@ -31,11 +31,8 @@ _OWN_LINE |= {"noise", "seed", "replication", "placement", "allocators"}
 
 def machine_title(result: ResultTotals) -> str:
     """Return what the machine is, in words where it has them, with its name."""
-    # A scenario holds what the user named, and beside it what that stands for.
-    machine = getattr(result.scenario, "machine_model", result.scenario.machine)
-    name = name_of(machine)
-    title = getattr(machine, "title", None) or result.provenance.get("machine_title")
-    return f"{title} ({name})" if title and title != name else name
+    machine = result.scenario.machine_model
+    return f"{machine.title} ({machine.name})" if machine.title != machine.name else machine.name
 
 
 def request_text(result: ResultTotals) -> str:
@@ -113,7 +110,7 @@ def header_lines(result: ResultTotals) -> list[str]:
         ("model", trust_text(result.provenance)),
         *(("note", note) for note in _notes(result)),
     ]
-    key = str(result.provenance.get("key", getattr(s, "key", "unknown")))
+    key = result.provenance["key"]
     # Whole on one line, so that it can be copied: 64 digits, after less than the other labels.
     return [*(wrapped(value, f"{name:<11}") for name, value in rows), f"{'key':<8}{key}"]
 
@@ -126,12 +123,10 @@ def cited_kernels(results: Sequence[ResultTotals]) -> list[str]:
     """
     lines = {}
     for r in results:
-        kernel = getattr(r.scenario, "kernel_class", None)
-        subject = getattr(kernel, "subject", "")
-        if subject:
-            commit = getattr(kernel, "commit", "")
-            cited = f'{commit} ("{subject}")' if commit else subject
-            posted = getattr(kernel, "proposed_in", "")
+        kernel = r.scenario.kernel_class
+        if kernel.subject:
+            cited = f'{kernel.commit} ("{kernel.subject}")' if kernel.commit else kernel.subject
+            posted = kernel.proposed_in
             lines[name_of(r.scenario.kernel)] = f"{cited}, {posted}" if posted else cited
     width = max(map(len, lines), default=0)
     labels = ["kernels", *[""] * len(lines)]

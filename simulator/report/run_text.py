@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from simulator.analysis.frames import ResultFrames, phases_of, records, rows_of
+from simulator.analysis.frames import ResultFrames, of_phase, phases_of, row_of_phase, rows_of
 from simulator.analysis.histogram import Histogram
 from simulator.report.header import header_lines
 from simulator.report.text import (
@@ -90,19 +90,19 @@ def run_report(result: ResultFrames) -> str:
 
 
 def _summary_table(result: ResultFrames, phases: Sequence[str]) -> str:
-    of_phase = {row["phase"]: row for row in records(result.summary)}
+    columns = [row_of_phase(result.summary, phase) for phase in phases]
     rows = [
-        (label, *(show(of_phase[phase][column]) for phase in phases))
+        (label, *(show(values[column]) for values in columns))
         for label, column, show in _SUMMARY_ROWS
     ]
-    counted = {row["phase"]: row for row in records(result.counts)}
+    counted = [row_of_phase(result.counts, phase) for phase in phases]
     own = own_words(COUNTS, set(map(str, result.counts.columns)) - {"phase"})
-    rows += [(name, *(format_count(counted[phase][name]) for phase in phases)) for name in own]
+    rows += [(name, *(format_count(row[name]) for row in counted)) for name in own]
     return format_table(rows, ("simulated", *phases))
 
 
 def _where_time_goes(time_by: pd.DataFrame, phase: str) -> str:
-    rows = time_by[time_by["phase"] == phase]
+    rows = of_phase(time_by, phase)
     sums = rows.groupby("category", observed=True)["ns"].sum()
     shares = sorted(((int(ns), str(name)) for name, ns in sums.items() if ns), reverse=True)
     total = sum(ns for ns, _ in shares)

@@ -11,16 +11,24 @@ the error is told.
 from __future__ import annotations
 
 from simulator.validation.benchmarks import BenchmarkCheck, check_benchmarks
-from simulator.validation.counts import CountsCheck, boot_scenario, check_counts
+from simulator.validation.counts import (
+    CountsCheck,
+    Mismatch,
+    boot_scenario,
+    check_counts,
+    mismatches,
+)
 from simulator.validation.times import TimeCheck, TimesPlan, plan_times
 
 __all__ = (
     "BenchmarkCheck",
     "CountsCheck",
+    "Mismatch",
     "TimeCheck",
     "TimesPlan",
     "boot_scenario",
     "check_benchmarks",
     "check_counts",
+    "mismatches",
     "plan_times",
 )

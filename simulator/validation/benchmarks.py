@@ -3,7 +3,7 @@
 Single flushes and interrupts held against real machines
 --------------------------------------------------------
 
-Simulates what :mod:`simulator.analysis.published_benchmarks` has figures of, and
+Simulates what :mod:`simulator.published.benchmarks` has figures of, and
 puts the two side by side.
 
 Modelled: the kernel modules :mod:`simulator.kernel.modules.ipi_benchmark` and
@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulator.analysis.benchmarks import CallTimes, call_times
-from simulator.analysis.published_benchmarks import PublishedFigure, published_figures
 from simulator.kernel.modules import Module
 from simulator.kernel.modules.ipi_benchmark import NORMAL_IPI, IpiBenchmark
 from simulator.kernel.modules.tlb_flush import ALL, TlbFlush
 from simulator.machine import Machine, load_machine
+from simulator.published.benchmarks import PublishedFigure, published_figures
 from simulator.run import simulate_module
 from simulator.scenario import Scenario
 

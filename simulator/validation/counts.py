@@ -30,11 +30,11 @@ from simulator.scenario import Scenario
 if TYPE_CHECKING:
     import pandas as pd
 
-    from simulator.analysis.kernel_counts import Boot, Mismatch
-    from simulator.analysis.table import Row
     from simulator.machine import Machine
+    from simulator.published.counts import Boot
+    from simulator.published.table import Row
 
-__all__ = ("CountsCheck", "boot_scenario", "check_counts")
+__all__ = ("CountsCheck", "Mismatch", "boot_scenario", "check_counts", "mismatches")
 
 # What a fill counts that says where its pages lay.
 _PLACED_BY = "pmd_splits"
@@ -46,6 +46,18 @@ _COUNT_COLUMNS = {
     "path": "mode",
     "kernel": "kernel",
 }
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A count that a simulation did not reproduce; ``line`` is that of the file."""
+
+    line: int
+    kernel: str
+    phase: str
+    column: str
+    expected: int
+    got: int
 
 
 @dataclass(frozen=True)
@@ -75,8 +87,6 @@ def check_counts(
 
     ``progress`` is called after every boot.
     """
-    from simulator.analysis.kernel_counts import mismatches
-
     found: list[Mismatch] = []
     compared: list[Boot] = []
     for boot, scenario in zip(boots, scenarios, strict=True):
@@ -96,6 +106,17 @@ def check_counts(
         unplaced=sum(map(_nr_cells, boots)) - cells,
         mismatches=tuple(sorted(found, key=lambda mismatch: mismatch.line)),
     )
+
+
+def mismatches(boot: Boot, counts: pd.DataFrame) -> list[Mismatch]:
+    """Return where the ``counts`` frame of a simulation differs from what was counted."""
+    simulated = {row["phase"]: row for row in records(counts)}
+    return [
+        Mismatch(counted.row.line, boot.kernel, counted.phase, name, expected, got)
+        for counted in boot.phases
+        for name, expected in counted.counts.items()
+        if (got := simulated[counted.phase][name]) != expected
+    ]
 
 
 def boot_scenario(boot: Boot, machine: str | Machine) -> Scenario:

@@ -20,18 +20,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from simulator.analysis.measured import fitted_to_ns
 from simulator.analysis.stats import Estimate, mean_interval
-from simulator.analysis.table import phase_order
-from simulator.analysis.timings import check_kernel
 from simulator.calibration import Setting, extrapolated_ns, phase_times, sizes, with_cache_for
 from simulator.errors import InputError
 from simulator.experiment import check_replications
 from simulator.machine import Machine, load_machine
+from simulator.published.table import phase_order
+from simulator.published.times import check_kernel
 from simulator.scenario import Scenario
 
 if TYPE_CHECKING:
     from simulator.analysis.frames import ResultTotals
-    from simulator.analysis.timings import Timing
+    from simulator.published.times import Timing
 
 __all__ = ("TimeCheck", "TimesPlan", "plan_times")
 
@@ -105,13 +106,8 @@ class TimesPlan:
                 last = runs[0][-1]
                 machine = last.machine_model
                 estimate = mean_interval(times_ns)
-                fitted_to_ns = tuple(
-                    time.elapsed_ns
-                    for fit in machine.fits()
-                    for time in fit.times
-                    if time.cell == timing.cell
-                )
-                found.append(TimeCheck(timing, machine, estimate, fitted_to_ns, last.pages))
+                fitted = fitted_to_ns(machine, timing.cell)
+                found.append(TimeCheck(timing, machine, estimate, fitted, last.pages))
         return found
 
 

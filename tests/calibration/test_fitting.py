@@ -14,7 +14,6 @@ import dataclasses
 
 import pytest
 
-from simulator.analysis.timings import COLUMNS, of_machine, read_timings
 from simulator.calibration import (
     Cells,
     calibrate,
@@ -29,6 +28,7 @@ from simulator.calibration.fitting import fitted_timings, is_unmodified
 from simulator.errors import InputError
 from simulator.kernel import kernels
 from simulator.machine import load_machine
+from simulator.published.times import COLUMNS, of_machine, read_timings
 from simulator.report.machine_text import describe
 from simulator.run import simulate
 from simulator.scenario import Scenario

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.analysis.timings import of_machine, read_timings
 from simulator.calibration import default_steps, parse_steps
 from simulator.errors import InputError
 from simulator.machine import load_machine
+from simulator.published.times import of_machine, read_timings
 
 LAPTOP = load_machine("laptop-8")
 GUEST = load_machine("epyc-7j13-vm252")

@@ -13,10 +13,10 @@ from importlib import resources
 
 import pytest
 
-from simulator.analysis.timings import read_timings
+from simulator.published.times import read_timings
 from tests.counted import Case
 
-PACKAGED = resources.files("simulator.analysis") / "kernel_counts.csv"
+PACKAGED = resources.files("simulator.published") / "kernel_counts.csv"
 
 
 def test_every_count_of_the_two_real_kernels_is_met(tlbsim):
@@ -200,7 +200,7 @@ def test_benchmarks_are_printed_as_a_table_and_as_objects(tlbsim):
 
 def test_without_an_option_all_are_held_against_reality(tlbsim, monkeypatch, times):
     few = read_timings(times)
-    monkeypatch.setattr("simulator.analysis.timings.read_timings", lambda _: few)
+    monkeypatch.setattr("simulator.published.times.read_timings", lambda _: few)
     done = tlbsim("validate", "--replications", "1", "--json")
     assert done.status == 0
     assert done.json["counts"] == {

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.analysis.kernel_counts import mismatches, read_counts
+from simulator.published.counts import read_counts
 from simulator.run import simulate
 from simulator.trace.words import COUNTS
-from simulator.validation import boot_scenario
+from simulator.validation import boot_scenario, mismatches
 from tests.kernel.helpers import LAPTOP
 
 BOOTS = [

@@ -12,7 +12,8 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from simulator.analysis import Histogram, PublishedTime
+from simulator.analysis import Histogram
+from simulator.published import Timing
 from simulator.report.plots import (
     plot_elapsed,
     plot_flush_timeline,
@@ -93,7 +94,7 @@ def test_elapsed_time_leaves_a_gap_where_a_run_is_missing(result):
 
 def test_measured_times_are_lines_across_the_bars_of_the_same(result):
     runs = [result(kernel=k, pages=96, hvo=hvo) for k in KERNELS for hvo in (False, True)]
-    measured = PublishedTime(
+    measured = Timing(
         machine="epyc-7j13-vm252",
         kernel="v6.6",
         release="next",

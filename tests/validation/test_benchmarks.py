@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.analysis import published_figures
 from simulator.machine import load_machine
+from simulator.published import published_figures
 from simulator.validation import check_benchmarks
 
 

@@ -14,8 +14,8 @@ import dataclasses
 
 import pytest
 
-from simulator.analysis.kernel_counts import read_counts
 from simulator.machine import load_machine
+from simulator.published.counts import read_counts
 from simulator.validation import boot_scenario, check_counts
 from tests.counted import COUNTS, cases
 

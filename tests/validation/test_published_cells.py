@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.analysis.timings import read_timings
 from simulator.experiment import simulate_totals
+from simulator.published.times import read_timings
 from simulator.validation import plan_times
 
 README = Path(__file__).parents[2] / "README.md"

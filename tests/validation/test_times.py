@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 
 import simulator as sim
-from simulator.analysis.timings import read_timings
 from simulator.errors import InputError
 from simulator.experiment import simulate_totals
 from simulator.machine import load_machine
+from simulator.published.times import read_timings
 from simulator.report.validate_text import times_text
 from simulator.validation import plan_times
 

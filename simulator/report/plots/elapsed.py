@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from simulator.analysis.frames import ResultTotals, name_of, nr_cpus
-from simulator.analysis.published import PublishedTime, published_for
+from simulator.analysis.frames import ResultTotals, name_of, nr_cpus, phases_of, row_of_phase
+from simulator.analysis.measured import measured_for
+from simulator.published.times import Timing
 from simulator.report.plots.style import (
     add_caption,
     all_phases,
@@ -44,9 +45,7 @@ _MEASURED = "#B2182B"
 _LABEL_ROOM = 0.05
 
 
-def plot_elapsed(
-    results: Sequence[ResultTotals], published: Sequence[PublishedTime] = ()
-) -> Figure:
+def plot_elapsed(results: Sequence[ResultTotals], published: Sequence[Timing] = ()) -> Figure:
     """
     Return bars of the elapsed time per phase and kernel, HVO off beside on.
 
@@ -58,7 +57,7 @@ def plot_elapsed(
     settings = [hvo for hvo in (False, True) if any(bool(r.scenario.hvo) is hvo for r in results)]
     phases = all_phases(results)
     times = [ns for r in results for ns in r.summary["elapsed_ns"]]
-    measured = [t.elapsed_ns for r in results for t in published_for(r, published).values()]
+    measured = [t.elapsed_ns for r in results for t in measured_for(r, published).values()]
     unit, unit_ns = time_unit(max(times))
     bars = len(kernels) * len(phases) * len(settings)
     figure = new_figure(max(6.0, 2.2 + 0.42 * bars), 4.2, "Elapsed time by kernel")
@@ -151,21 +150,21 @@ def plot_scaling(results: Sequence[ResultTotals]) -> Figure:
 def _elapsed(runs: Sequence[ResultTotals], phases: Sequence[str]) -> list[int | None]:
     times: dict[str, int] = {}
     for r in runs:
-        for phase, ns in zip(r.summary["phase"], r.summary["elapsed_ns"], strict=True):
-            times.setdefault(str(phase), int(ns))
+        for phase in phases_of(r):
+            times.setdefault(phase, row_of_phase(r.summary, phase)["elapsed_ns"])
     return [times.get(phase) for phase in phases]
 
 
 def _measured(
-    runs: Sequence[ResultTotals], phases: Sequence[str], published: Sequence[PublishedTime]
+    runs: Sequence[ResultTotals], phases: Sequence[str], published: Sequence[Timing]
 ) -> list[int | None]:
-    times = {phase: t.elapsed_ns for r in runs for phase, t in published_for(r, published).items()}
+    times = {phase: t.elapsed_ns for r in runs for phase, t in measured_for(r, published).items()}
     return [times.get(phase) for phase in phases]
 
 
-def _sources(results: Sequence[ResultTotals], published: Sequence[PublishedTime]) -> str:
+def _sources(results: Sequence[ResultTotals], published: Sequence[Timing]) -> str:
     return ", ".join(
-        distinct(t.source for r in results for t in published_for(r, published).values())
+        distinct(t.source for r in results for t in measured_for(r, published).values())
     )
 
 

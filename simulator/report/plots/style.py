@@ -87,14 +87,11 @@ def add_caption(figure: Figure, results: Sequence[ResultTotals], how_to_read: st
 
 # Who proposed a kernel, and where, is in the report beside the plot.
 def _remarks(results: Sequence[ResultTotals]) -> list[str]:
-    kernels = {getattr(r.scenario, "kernel_class", None) for r in results}
-    proposals = {name for kernel in kernels if (name := getattr(kernel, "proposed_in", ""))}
+    proposals = {where for r in results if (where := r.scenario.kernel_class.proposed_in)}
     notes = distinct(note for r in results for note in r.provenance.get("notes", ()))
     others = [note for note in notes if not any(note.endswith(where) for where in proposals)]
     unmerged = distinct(
-        name_of(r.scenario.kernel)
-        for r in results
-        if getattr(getattr(r.scenario, "kernel_class", None), "proposed_in", "")
+        name_of(r.scenario.kernel) for r in results if r.scenario.kernel_class.proposed_in
     )
     return [*([f"never merged: {', '.join(unmerged)}"] if unmerged else []), *others]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import StrMethodFormatter
 
-from simulator.analysis.frames import ResultTotals, name_of
+from simulator.analysis.frames import ResultTotals, name_of, of_phase
 from simulator.report.plots.style import (
     add_caption,
     all_phases,
@@ -45,7 +45,7 @@ def plot_throughput(results: Sequence[ResultTotals]) -> Figure:
     phases = all_phases(results)
     styles = line_styles([name_of(r.scenario.kernel) for r in results])
     lines = {
-        (name_of(r.scenario.kernel), phase): _steps(r.throughput[r.throughput["phase"] == phase])
+        (name_of(r.scenario.kernel), phase): _steps(of_phase(r.throughput, phase))
         for r in results
         for phase in phases
     }

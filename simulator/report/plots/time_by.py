@@ -14,7 +14,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from simulator.analysis.frames import ResultTotals, name_of, phases_of
+from simulator.analysis.frames import ResultTotals, name_of, of_phase, phases_of
 from simulator.report.plots.style import (
     add_caption,
     all_phases,
@@ -135,7 +135,7 @@ def _bar_name(result: ResultTotals, phase: str, results: Sequence[ResultTotals])
 
 
 def _mean_of_tasks(result: ResultTotals, phase: str) -> dict[str, float]:
-    rows = result.time_by[result.time_by["phase"] == phase]
+    rows = of_phase(result.time_by, phase)
     tasks = max(1, rows["task"].nunique())
     sums = rows.groupby("category", observed=True)["ns"].sum()
     return {str(category): ns / tasks for category, ns in sums.items()}
