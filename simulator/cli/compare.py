@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.cli.axis_options import add_axis_options, plan_of
+from simulator.cli.compare_traces import compare_traces
 from simulator.cli.experiment_options import (
     add_experiment_options,
     evidence_text,
@@ -38,9 +39,13 @@ EXAMPLE = "tlbsim compare --kernel v6.6,v6.7 --pages 64 --replications 5"
 def configure(parser: ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "saved", metavar="DIR", nargs="*", type=Path,
-        help="saved results or stores to compare, instead of simulating",
+        "saved", metavar="RESULT", nargs="*", type=Path,
+        help="saved results or stores to compare, instead of simulating; or traces of real"
+        " machines (see: tlbsim trace) and saved results, as counts and distributions",
     )  # fmt: skip
+    parser.add_argument(
+        "--plot", metavar="FILE", type=Path, help="with a trace: distributions, as PNG"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, an object per row")
     add_axis_options(parser)
     add_experiment_options(parser)
@@ -48,6 +53,11 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print; what was finished counts, even if interrupted."""
+    # A trace is a file, what was saved a folder.
+    if any(path.is_file() for path in args.saved):
+        return compare_traces(args)
+    if args.plot is not None:
+        raise InputError("plot: of a comparison with a trace alone")
     if args.saved:
         from simulator.experiment.saved import compare_saved
 
