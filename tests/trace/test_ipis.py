@@ -76,7 +76,7 @@ def test_an_unwritable_parquet_file_is_one_line_and_leaves_nothing(tmp_path):
 def test_a_parquet_file_that_is_a_folder_is_one_line_and_leaves_nothing(tmp_path):
     result = sim.simulate(sim.Scenario(machine="laptop-8", pages=1, cpus=2))
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match=r"folder: Is a directory$"):
+    with pytest.raises(InputError, match=r"folder is a folder; name a file$"):
         result.write_ipis(tmp_path / "folder")
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
 
