@@ -71,7 +71,6 @@ def test_what_one_fit_names_and_the_distances_of_a_cost_go_together(machine):
 
 def test_a_covariance_is_found_again_in_the_draws(machine):
     names = ("costs.huge_alloc_2m", "costs.huge_free_2m")
-    sigma = np.array([[100.0, 0.8 * 100 * 150], [0.8 * 100 * 150, 150.0]]) * np.eye(2)
     sigma = np.array([[100.0**2, 0.8 * 100 * 150], [0.8 * 100 * 150, 150.0**2]])
     data = machine.model_dump()
     fit = next(f for f in data["calibration"] if f["parameters"] == names)
@@ -87,15 +86,15 @@ def test_a_covariance_is_found_again_in_the_draws(machine):
 
 
 def test_the_ranking_finds_what_the_answer_is_made_of(machine):
-    frame = sampled(machine, 60, seed=1)
-    answer = 3 * frame["factor:costs.send"] - frame["factor:costs.invlpg"]
+    frame = sampled(machine, 300, seed=1)
+    answer = 2 * frame["factor:costs.send"] - frame["factor:costs.invlpg"]
     found = rank(frame, answer)
     assert found["factor"].tolist()[:2] == ["costs.send", "costs.invlpg"]
     assert (found["correlation"][:2] > 0).tolist() == [True, False]
     assert found["clear"].tolist()[0]
     assert found["share"].sum() == pytest.approx(1.0)
     # A constant answer hangs on nothing.
-    assert not rank(frame, [1.0] * 60)["share"].any()
+    assert not rank(frame, [1.0] * 300)["share"].any()
 
 
 @pytest.mark.parametrize("number", [1, 0, -3, 2.5, True, 10_001])
@@ -117,16 +116,14 @@ def test_scenarios_that_are_compared_have_the_same_costs_in_each_draw_and_others
     assert found.comparison.provenance["set"] == {}
     ends = tornado(found, Options(), most=2)
     assert len(ends) == 2
-    nominal = sim.compare(
-        [c[0].replace() for c in [[sim.Scenario(**BASE, kernel=k)] for k in ("v6.6", "v6.7")]], 1
-    )
+    nominal = sim.compare([sim.Scenario(**BASE, kernel=k) for k in ("v6.6", "v6.7")], 1)
     of = nominal.frame.query("scenario == 'v6.7' and metric == 'elapsed_s'").iloc[0]
     assert ends["ratio"].tolist() == pytest.approx([of["ratio"]] * 2)
 
 
 def test_break_even_is_where_the_sign_changes():
-    # A tunable of one CPU more: v6.7 spares flushes, but has the same work; make flushes of all
-    # entries dear and it loses where pages are few.
+    # v6.7 flushes everything twice where v6.6 flushes single pages for each folio: if that is
+    # dear, it loses where folios are few.
     with Runner() as runner:
         (found,) = break_even(
             {**BASE, "kernel": "v6.6", "costs.flush_full": 10_000},
