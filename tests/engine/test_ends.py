@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# ruff: noqa: N805 - k is the running kernel, as in the kernel code
 """
 How tasks end, and what is left of them
 ---------------------------------------
@@ -23,7 +24,8 @@ SURPLUS = {"pages": 6, "cpus": 4, "allocators": 3, "path": "surplus"}
 
 def unfinished():
     gc.collect()
-    return [g for g in gc.get_objects() if isinstance(g, greenlet) and g.parent is not None and not g.dead]
+    found = (g for g in gc.get_objects() if isinstance(g, greenlet))
+    return [g for g in found if g.parent is not None and not g.dead]
 
 
 def kernel_that(act):
