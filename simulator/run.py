@@ -14,7 +14,6 @@ from functools import partial
 
 from simulator.draws import fold, purpose_of, stream
 from simulator.engine import Body, Engine, EventsEngine
-from simulator.engine.keys import MAX_NS, TOO_LONG
 from simulator.errors import InputError
 from simulator.geometry import BASE_PAGE_BYTES
 from simulator.kernel import Kernel, KernelConfig
@@ -131,9 +130,6 @@ def _run_phase(
     kernel.begin_phase(label, start_ns, bodies)
     tasks = engine.run(start_ns, bodies)
     end_ns = max(task.now_ns for task in tasks)
-    # A task alone on its CPU needs no event, which would have said so.
-    if end_ns > MAX_NS:
-        raise InputError(TOO_LONG)
     kernel.end_phase(end_ns)
     accounts = [account for task in tasks for account in task.accounts()]
     for account in sorted(accounts, key=lambda account: account.number):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from simpy.events import Event
 
+from simulator.engine.keys import MAX_NS
 from simulator.errors import InputError
 from simulator.trace.words import KINDS
 
@@ -64,6 +65,10 @@ class Call:
                 raise InputError(
                     f"kernel: {name} {value!r} of {self.function}() for {self.reason!r}"
                     " is not a whole number from 0 on"
+                )
+            if value > MAX_NS:
+                raise InputError(
+                    f"kernel: {name} of {self.function}() for {self.reason!r} is above {MAX_NS}"
                 )
 
 

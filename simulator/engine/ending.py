@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from simulator.errors import KernelError
+from simulator.engine.keys import MAX_NS, TOO_LONG
+from simulator.errors import InputError, KernelError
 from simulator.trace.words import check_work
 
 if TYPE_CHECKING:
@@ -32,20 +33,31 @@ def ending(timeline: Timeline, tasks: Sequence[Task]) -> Iterator[None]:
     """
     Abandon the tasks that are left; KernelError if there is no other reason for that.
 
-    An error is told as one of work that was no whole number of nanoseconds, if there was
-    such work: that is where it comes from, far from the work itself.
+    An error is told as one of work that was no whole number of nanoseconds, or more than a
+    run can have, if there was such work: that is where it comes from, far from the work
+    itself, and to look at every piece of work would cost more than most of it.
     """
     try:
         yield
+        _check_work(tasks)
         _check(timeline, tasks)
     except Exception:
-        for task in tasks:
-            for category, ns in task.time_by.items():
-                check_work(category, ns)
+        _check_work(tasks)
         raise
     finally:
         for task in tasks:
             task.abandon()
+
+
+def _check_work(tasks: Sequence[Task]) -> None:
+    for task in tasks:
+        for category, ns in task.time_by.items():
+            check_work(category, ns)
+        if task.planned_ns < task.met_ns:
+            raise InputError("kernel: a negative number of ns of work: time went backwards")
+        if task.planned_ns > MAX_NS:
+            most = max(task.time_by, key=lambda category: task.time_by[category])
+            raise InputError(f"{TOO_LONG} (most of it {most!r})")
 
 
 def _check(timeline: Timeline, tasks: Sequence[Task]) -> None:

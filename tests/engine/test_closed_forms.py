@@ -86,7 +86,7 @@ def test_slowest_of_n_answers_of_a_real_machine_has_the_power_of_its_quantile_ta
     platform = lower(load_machine("epyc-7j13-vm252"), nr_cpus, load_noise("quiet"), 7, 0)
     free = {name: replace(platform.costs[name], mean_fp=(0,) * 4, spread=None) for name in NOTHING}
     deliver = LoweredCost("deliver", (mean_ns * 1024,) * 4, table, 4711)
-    costs = replace(platform.costs, **free, deliver=deliver)
+    costs = platform.costs.model_copy(update={**free, "deliver": deliver})
     platform = replace(platform, costs=costs, spells=HandSpells())
 
     world = World(platform, ipis_of=())

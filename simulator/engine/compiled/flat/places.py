@@ -15,8 +15,9 @@ from typing import Final
 from simulator.engine.compiled.flat.state import CPU, TASK, S
 from simulator.engine.compiled.flat.words import Int64s
 from simulator.engine.compiled.jit import inlined
+from simulator.engine.keys import KEY_BITS, MAX_NS
 
-__all__ = ("index", "line_of", "part", "words_of")
+__all__ = ("event_key", "index", "line_of", "part", "words_of")
 
 _40_BITS: Final = (1 << 40) - 1
 
@@ -43,3 +44,9 @@ def line_of(s: Int64s, cpu: int) -> int:
 def words_of(s: Int64s, slot: int) -> int:
     """Return where the words of a task begin (``TASKS``)."""
     return index(s[S.tasks] + TASK.words * slot)
+
+
+@inlined
+def event_key(ns: int, who: int) -> int:
+    """Return the event key of a time and of (class, CPU); beyond MAX_NS all times are one."""
+    return min(ns, MAX_NS + 1) << KEY_BITS | who

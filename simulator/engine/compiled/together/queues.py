@@ -33,7 +33,7 @@ import numpy as np
 
 from simulator.engine import keys
 from simulator.engine.compiled.flat.machine import COSTS, M
-from simulator.engine.compiled.flat.places import index, line_of, part, words_of
+from simulator.engine.compiled.flat.places import event_key, index, line_of, part, words_of
 from simulator.engine.compiled.flat.state import CALL, CPU, EXECUTED, HANDLER, TASK, S
 from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import compiled, inlined
@@ -49,7 +49,6 @@ from simulator.engine.compiled.rules.sending import draw_all, drawn, flush_key, 
 __all__ = ("close_all", "commit", "drain", "send", "shift", "walk")
 
 _ARRIVAL: Final = int(keys.Order.ARRIVAL)
-_KEY_BITS: Final = keys.KEY_BITS
 
 
 @compiled
@@ -237,7 +236,7 @@ def send(
             s[words + TASK.entry_ns] = entry_ns
             s[words + TASK.polled] = polled
             s[words + TASK.handler] = HANDLER.coming
-            s[part(s, S.keys) + 2 * eager + 1] = arrive_ns << _KEY_BITS | _ARRIVAL | cpu
+            s[part(s, S.keys) + 2 * eager + 1] = event_key(arrive_ns, _ARRIVAL | cpu)
             continue
         state, begin_ns = answer(m, s, cpu, arrive_ns, off_draw(m, cpu, arrive_ns), polled)
         open_handler(s, cpu, state, arrive_ns, begin_ns, entry_ns, exit_ns, polled)

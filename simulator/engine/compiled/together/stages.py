@@ -24,7 +24,7 @@ from typing import Final
 
 from simulator.engine import keys
 from simulator.engine.compiled.flat.machine import COSTS, IDLE_STATE, M
-from simulator.engine.compiled.flat.places import index, line_of, part, words_of
+from simulator.engine.compiled.flat.places import event_key, index, line_of, part, words_of
 from simulator.engine.compiled.flat.state import (
     CALL,
     CPU,
@@ -46,18 +46,20 @@ from simulator.engine.compiled.rules.records import begin_record
 from simulator.engine.compiled.rules.sending import draw_all
 from simulator.engine.compiled.together.queues import commit, drain, send, shift, walk
 
-__all__ = ("advance", "begin", "irqs_on")
+__all__ = ("BEYOND_MAX", "advance", "begin", "irqs_on")
 
 _MEETING: Final = int(keys.Order.MEETING)
 _HANDLER: Final = int(keys.Order.HANDLER)
-_KEY_BITS: Final = keys.KEY_BITS
+
+#: What advance() returns in place of a slot, when what comes next is beyond MAX_NS.
+BEYOND_MAX: Final = -2
 
 
 @inlined
 def _stage_ends(s: Int64s, slot: int, words: int) -> None:
     # The end of the present stage is a meeting of the task.
     until_ns = s[words + TASK.until_ns]
-    s[part(s, S.keys) + 2 * slot] = until_ns << _KEY_BITS | _MEETING | s[words + TASK.cpu]
+    s[part(s, S.keys) + 2 * slot] = event_key(until_ns, _MEETING | s[words + TASK.cpu])
 
 
 @inlined
@@ -176,7 +178,7 @@ def _enter(m: Int64s, s: Int64s, slot: int, state: int, start_ns: int) -> None:
     s[line + CPU.busy_until_ns] = drain_ns
     s[words + TASK.found] = state
     s[words + TASK.handler] = HANDLER.entered
-    s[part(s, S.keys) + 2 * slot + 1] = drain_ns << _KEY_BITS | _HANDLER | cpu
+    s[part(s, S.keys) + 2 * slot + 1] = event_key(drain_ns, _HANDLER | cpu)
     _steal(m, s, slot, start_ns, s[words + TASK.entry_ns])
     if s[words + TASK.stage] == STAGE.waiting:
         s[part(s, S.keys) + 2 * slot] = NEVER
@@ -411,8 +413,8 @@ def advance(m: Int64s, s: Int64s, distance: Int8s, until_key: int) -> int:
     """
     Let happen what comes before a key.
 
-    Returns early, with its slot, when a task is done with its broadcast; otherwise
-    -1.  ``NEXT_KEY`` is then the key of what comes next.
+    Returns early, with its slot, when a task is done with its broadcast, or with
+    BEYOND_MAX; otherwise -1.  ``S.next_key`` is then the key of what comes next.
     """
     while True:
         found = _find_next(s)
@@ -420,7 +422,9 @@ def advance(m: Int64s, s: Int64s, distance: Int8s, until_key: int) -> int:
             return -1
         slot = found >> 1
         words = words_of(s, slot)
-        now_ns = s[S.next_key] >> _KEY_BITS
+        now_ns = s[S.next_key] >> keys.KEY_BITS
+        if now_ns > keys.MAX_NS:
+            return BEYOND_MAX
         stage = s[words + TASK.stage]
         if found & 1:
             if s[words + TASK.handler] == HANDLER.coming:

@@ -18,9 +18,10 @@ from simulator.engine.compiled.flat.state import CPU, DID, HANDLER, NEVER, TASK,
 from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.tasks import FlatTask
 from simulator.engine.compiled.together.replay import SharedCheckpoints
-from simulator.engine.compiled.together.stages import advance, begin, irqs_on
-from simulator.engine.keys import KEY_BITS, Order
+from simulator.engine.compiled.together.stages import BEYOND_MAX, advance, begin, irqs_on
+from simulator.engine.keys import KEY_BITS, TOO_LONG, Order
 from simulator.engine.timeline import Signal, Timeline
+from simulator.errors import InputError
 
 __all__ = ("InterruptedTask", "Together")
 
@@ -171,8 +172,10 @@ class Together:
 
     def advance(self, until_key: int) -> None:
         """Let compiled code do what comes before a key, or until a broadcast ends."""
-        slot = advance(self._machine, self.state, self._distance, until_key)
+        slot = advance(self._machine, self.state, self._distance, min(until_key, NEVER))
         self.next_key = self.words[S.next_key]
+        if slot == BEYOND_MAX:
+            raise InputError(TOO_LONG)
         if slot >= 0:
             words = self.words[S.tasks] + TASK.words * slot
             end_ns, cpu = self.words[words + TASK.end_ns], self.words[words + TASK.cpu]
