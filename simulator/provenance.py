@@ -40,6 +40,7 @@ class _Provenance(BaseModel):
     notes: list[str]
     python: str
     packages: dict[str, str]
+    checked: list[str] = []
 
 
 def check_provenance(found: Mapping[str, Any]) -> None:
@@ -47,8 +48,14 @@ def check_provenance(found: Mapping[str, Any]) -> None:
     _Provenance.model_validate(found)
 
 
-def provenance(scenario: Scenario, notes: Sequence[str]) -> dict[str, Any]:
-    """Return the provenance of a run; `notes` are what only the run could tell."""
+def provenance(
+    scenario: Scenario, notes: Sequence[str], checked: Sequence[str] = ()
+) -> dict[str, Any]:
+    """
+    Return the provenance of a run.
+
+    ``notes`` are what only the run could tell, ``checked`` the invariants that it was held against.
+    """
     machine = scenario.machine_model
     kinds = machine.count_kinds()
     return {
@@ -66,6 +73,7 @@ def provenance(scenario: Scenario, notes: Sequence[str]) -> dict[str, Any]:
         "notes": [*_notes(scenario), *notes],
         "python": host.python_version(),
         "packages": package_versions(),
+        "checked": list(checked),
     }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Final
 
 from simulator.draws import fold, purpose_of, stream
 from simulator.engine import Body, Engine, EventsEngine
@@ -22,6 +23,7 @@ from simulator.kernel.placement import HugeMemory, lay_out
 from simulator.kernel.records import attach_records
 from simulator.kernel.requests import Requests
 from simulator.machine import Platform, lower
+from simulator.ordering.checker import Checks, attach_checker
 from simulator.provenance import provenance
 from simulator.scenario import Scenario
 from simulator.trace.frames import columns_of
@@ -29,22 +31,28 @@ from simulator.trace.ipis import IpiLog
 from simulator.trace.recorder import Recorder
 from simulator.trace.result import Result
 
-__all__ = ("replay", "simulate", "simulate_module")
+__all__ = ("ALL_CHECKS", "replay", "simulate", "simulate_module")
+
+#: What every run is held against.
+ALL_CHECKS: Final = Checks()
 
 
 def simulate(
-    scenario: Scenario, watch: Callable[[Callable[[], int]], object] | None = None
+    scenario: Scenario,
+    watch: Callable[[Callable[[], int]], object] | None = None,
+    checks: Checks | None = ALL_CHECKS,
 ) -> Result:
     """
     Run a scenario and return its result.
 
     ``watch`` is called before the run with a function that says, at any time and in any
-    thread, how many folios have been worked on so far, over all phases.
+    thread, how many folios have been worked on so far, over all phases.  ``checks`` says
+    what must hold, and None that nothing is checked; it changes no number of the result.
     """
-    engine, kernel = _run(scenario, None, watch)
+    engine, kernel, checked = _run(scenario, None, watch, checks)
     return Result(
         scenario,
-        provenance(scenario, _unreached(scenario, kernel)),
+        provenance(scenario, _unreached(scenario, kernel), checked),
         columns=partial(columns_of, engine.recorder),
         replay=partial(_replay, scenario, engine),
         describe=scenario.resolved,
@@ -77,15 +85,17 @@ def simulate_module(scenario: Scenario, module: Module) -> Result:
 
 def replay(scenario: Scenario, log: IpiLog) -> None:
     """Run a scenario once more, for the IPIs that a log asks for."""
-    _run(scenario, log)
+    _run(scenario, log, None, None)
 
 
 def _run(
     scenario: Scenario,
     ipis: IpiLog | None,
-    watch: Callable[[Callable[[], int]], object] | None = None,
-) -> tuple[Engine, Kernel]:
+    watch: Callable[[Callable[[], int]], object] | None,
+    checks: Checks | None,
+) -> tuple[Engine, Kernel, tuple[str, ...]]:
     engine, kernel, machine = _boot(scenario, ipis)
+    checked = () if checks is None else attach_checker(kernel, checks)
     if watch is not None:
         watch(partial(len, engine.recorder.folios))
     requests = Requests(kernel, scenario.path, scenario.pages, scenario.allocators)
@@ -98,7 +108,7 @@ def _run(
         now_ns = _run_phase(engine, kernel, label, now_ns, bodies)
     # What was attached holds the kernel, and so everything, in circles.
     kernel.detach()
-    return engine, kernel
+    return engine, kernel, checked
 
 
 def _boot(scenario: Scenario, ipis: IpiLog | None) -> tuple[Engine, Kernel, Platform]:

@@ -35,13 +35,17 @@ class Tlb(KernelBase):
     def flush_tlb_all(k, reason: str) -> None:
         """Flush everything on every CPU."""
         k.counts["flush_tlb_all_calls"] += 1
-        k.engine.on_each_cpu(k.flush_call(reason, None))
+        k.on_each_cpu(k.flush_call(reason, None), 0, TLB_FLUSH_ALL)
 
     def flush_tlb_kernel_range(k, start: int, end: int, reason: str) -> None:
         """Flush a range of kernel addresses on every CPU; ``reason`` goes to the trace."""
         k.counts["flush_tlb_kernel_range_calls"] += 1
         nr_pages = None if end == TLB_FLUSH_ALL else (end - start) // PAGE_SIZE
-        k.engine.on_each_cpu(k.flush_call(reason, nr_pages))
+        k.on_each_cpu(k.flush_call(reason, nr_pages), start, end)
+
+    def on_each_cpu(k, call: Call, start: int, end: int) -> None:
+        """Run a flush of a range of addresses on every CPU, and wait."""
+        k.engine.on_each_cpu(call)
 
     def flush_call(k, reason: str, nr_pages: int | None) -> Call:
         """Return what a flush runs on each CPU (None: flush all); equal ones are made once."""

@@ -131,6 +131,7 @@ _SUMMARY = Frame(
         Column("irqs_off_max_ns", "longest stretch with interrupts off on a task's CPU"),
         Column("victim_lost_median_ns", "lost by the other CPUs"),
         Column("victim_lost_max_ns"),
+        Column("violations", "of what must hold, see the frame of that name"),
     ),
 )  # fmt: skip
 
@@ -242,6 +243,23 @@ _LATENCY = Frame(
     ),
 )  # fmt: skip
 
+_VIOLATIONS = Frame(
+    "violations", "violation of what must hold; the first hundred", 2,
+    (
+        _PHASE,
+        Column("ns", "when"),
+        Column("cpu"),
+        Column("task"),
+        Column("invariant", "", "word"),
+        Column("what", "the folio, PMD or lock", "word"),
+        Column("store", "what was done", "word"),
+        Column("missing", "what should have come before", "word"),
+        Column("function", "of the kernel", "word"),
+        Column("line", "of the file that has it"),
+        Column("times", "how often the run broke this invariant"),
+    ),
+)  # fmt: skip
+
 #: On demand: what :meth:`simulator.trace.result.Result.ipis` returns.
 IPIS: Final = Frame(
     "ipis", "flush and target", 2,
@@ -264,6 +282,7 @@ FRAMES: Final[Mapping[str, Frame]] = {
     frame.name: frame
     for frame in (
         _SUMMARY, _COUNTS, _FOLIOS, _FLUSHES, _CPUS, _TIME_BY, _THROUGHPUT, _LATENCY,
+        _VIOLATIONS,
     )
 }  # fmt: skip
 

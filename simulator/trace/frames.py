@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from simulator.trace.contract import FRAMES, IPI_COLUMNS
 from simulator.trace.ipis import IpiLog
-from simulator.trace.recorder import PhaseRecord, Recorder
+from simulator.trace.recorder import PhaseRecord, Recorder, Violation
 from simulator.trace.tables import Int64s, bucket_bounds, bucket_of
 from simulator.trace.words import (
     COUNTS,
@@ -151,6 +151,7 @@ def _summary_row(
         "irqs_off_max_ns": phase.irqs_off_max_ns,
         "victim_lost_median_ns": int(np.median(lost_ns)) if len(lost_ns) else 0,
         "victim_lost_max_ns": int(lost_ns.max()) if len(lost_ns) else 0,
+        "violations": phase.violations,
     }
 
 
@@ -301,6 +302,21 @@ def _histogram(values_ns: Int64s) -> list[tuple[int, int, int]]:
     return [(*bucket_bounds(bucket), counts[bucket]) for bucket in sorted(counts)]
 
 
+def _violations(recorder: Recorder) -> Columns:
+    found = sorted(recorder.violations, key=lambda row: row[:2])
+    rows = [violation for _, violation in found]
+    columns: Columns = {"phase": _phases(recorder, [phase for phase, _ in found])}
+    for name in Violation._fields:
+        values = [getattr(row, name) for row in rows]
+        if FRAMES["violations"].column(name).kind == "word":
+            names = tuple(dict.fromkeys(values))
+            columns[name] = Category(np.array(list(map(names.index, values)), np.int64), names)
+        else:
+            columns[name] = np.array(values, dtype=np.int64)
+    times = [recorder.times_violated[row.invariant] for row in rows]
+    return {**columns, "times": np.array(times, dtype=np.int64)}
+
+
 def ipi_columns(log: IpiLog) -> Columns:
     """Return the columns of the ``ipis`` frame: what a log has kept."""
     rows = log.rows()
@@ -319,4 +335,5 @@ _BUILDERS: Final[Mapping[str, Callable[[Recorder], Columns]]] = {
     "time_by": _time_by,
     "throughput": _throughput,
     "latency": _latency,
+    "violations": _violations,
 }

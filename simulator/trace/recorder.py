@@ -10,10 +10,10 @@ from these tables by :mod:`simulator.trace.frames`.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from simulator.trace.contract import CPU_COLUMNS, FLUSH_COLUMNS, FOLIO_COLUMNS, FRAMES
 from simulator.trace.ipis import IpiLog
@@ -29,12 +29,13 @@ from simulator.trace.words import (
     check_work,
 )
 
-__all__ = ("PhaseRecord", "Recorder")
+__all__ = ("PhaseRecord", "Recorder", "Violation")
 
 _KIND: Final = {name: i for i, name in enumerate(KINDS)}
 _CPU: Final = {name: i for i, name in enumerate(CPU_COLUMNS)}
 _NR_TOTALS: Final = len(CPU_COLUMNS) - 4
 _KEYS: Final = FRAMES["counts"].names[: FRAMES["counts"].nr_keys]
+_MAX_VIOLATIONS: Final = 100
 _INITIATOR, _TARGET = ROLES.index("initiator"), ROLES.index("target")
 
 
@@ -56,6 +57,21 @@ class PhaseRecord:
     peak_held_pages: int = 0
     free_pages_min: int = 0
     pages: int = 0
+    violations: int = 0
+
+
+class Violation(NamedTuple):
+    """What broke an invariant: the columns of the ``violations`` frame that are recorded."""
+
+    ns: int
+    cpu: int
+    task: int
+    invariant: str
+    what: str
+    store: str
+    missing: str
+    function: str
+    line: int
 
 
 class Recorder:
@@ -74,6 +90,9 @@ class Recorder:
         self.folios = IntTable(FOLIO_COLUMNS)
         self.flushes = IntTable(FLUSH_COLUMNS)
         self.cpus = IntTable(CPU_COLUMNS)
+        #: With the number of the phase; no more than a hundred, but the first of every invariant.
+        self.violations: list[tuple[int, Violation]] = []
+        self.times_violated: Counter[str] = Counter()
         self._first_cpu_row = 0
         self.phase = PhaseRecord("", 0)
         self.counts = self.phase.counts
@@ -119,6 +138,30 @@ class Recorder:
     def folio_ends(self, row: tuple[int, ...], status: str) -> None:
         """Record what was done to a folio: ``FOLIO_COLUMNS`` up to ``ready_ns``; its status."""
         self.folios.add((*row, self.statuses[status]))
+
+    # --- what must hold -------------------------------------------------------------
+
+    def violated(self, violation: Violation) -> None:
+        """Record a violation of what must hold; all are counted."""
+        self.phase.violations += 1
+        times = self.times_violated
+        times[violation.invariant] += 1
+        if times[violation.invariant] == 1:
+            if len(self.violations) == _MAX_VIOLATIONS:
+                self._drop_repeated()
+        elif len(self.violations) == _MAX_VIOLATIONS:
+            return
+        self.violations.append((len(self.phases) - 1, violation))
+
+    def _drop_repeated(self) -> None:
+        # The last one that is not the first of its invariant.
+        seen: set[str] = set()
+        repeated = -1
+        for i, (_, violation) in enumerate(self.violations):
+            if violation.invariant in seen:
+                repeated = i
+            seen.add(violation.invariant)
+        del self.violations[repeated]
 
     # --- broadcasts -----------------------------------------------------------------
 

@@ -84,6 +84,7 @@ class Result:
     time_by = _frame("time_by")
     throughput = _frame("throughput")
     latency = _frame("latency")
+    violations = _frame("violations")
 
     @_documented(IPIS)
     def ipis(self, flushes: Collection[int]) -> pd.DataFrame:

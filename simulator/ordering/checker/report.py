@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""
+From a violation to a row
+-------------------------
+
+The kernel function and line are those of the code that called a primitive: the innermost one
+that is none of a primitive's own.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import CodeType, FrameType
+from typing import TYPE_CHECKING
+
+from simulator.trace.recorder import Violation
+
+if TYPE_CHECKING:
+    from simulator.kernel.hugetlb import Hugetlb
+
+__all__ = ("Reporter", "caller", "place_of")
+
+_PRIMITIVES = {
+    f"simulator.kernel.{name}"
+    for name in ("base", "cache", "page_alloc", "page_flags", "pgtable", "rcu", "tlb")
+}
+
+
+def caller() -> FrameType | None:
+    """Return the frame of the kernel code that runs; None if there is none."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_varnames[:1] == ("k",) and frame.f_globals["__name__"] not in _PRIMITIVES:
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def place_of(code: CodeType, line: int) -> str:
+    """Return a place in kernel code as one reads it: function and line."""
+    return f"{code.co_name}() line {line}"
+
+
+class Reporter:
+    """Tells a recorder of violations by the task that runs."""
+
+    def __init__(self, k: Hugetlb) -> None:
+        self._recorder = k.recorder
+        self._timeline = k.engine.timeline
+
+    def __call__(
+        self, invariant: str, what: str, store: str, missing: str, task: object = None
+    ) -> None:
+        """Record a violation; ``task`` is None for the one that runs, else nobody does."""
+        frame = caller()
+        function, line = ("", 0) if frame is None else (frame.f_code.co_name, frame.f_lineno)
+        current = self._timeline.current
+        self._recorder.violated(
+            Violation(
+                ns=current.planned_ns,
+                cpu=current.cpu.number,
+                task=current.number,
+                invariant=invariant,
+                what=what,
+                store=store,
+                missing=missing,
+                function=function,
+                line=line,
+            )
+        )

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: MIT
+"""
+Stores to page tables against flushes
+-------------------------------------
+
+Wraps what splits, remaps, restores, copies and frees, and the flushes between.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from simulator.geometry import BASE_PAGE_BYTES, PTRS_PER_PTE, STRUCT_PAGE_BYTES
+from simulator.ordering.checker.report import Reporter
+from simulator.ordering.checker.translations import Splits, StaleRanges, masks_of
+
+if TYPE_CHECKING:
+    from simulator.engine.calls import Call
+    from simulator.kernel.hugetlb import Hugetlb
+    from simulator.kernel.structs import Folio, Hstate, VmemmapPages
+
+__all__ = ("Stores",)
+
+Function = Callable[..., Any]
+Masks = dict[int, int]  # by PMD, the bits of PTEs
+
+_PMD_BYTES = PTRS_PER_PTE * BASE_PAGE_BYTES
+
+
+class Stores:
+    """
+    What the kernel's stores leave behind.
+
+    Each method takes a function of the kernel and returns one that also checks.
+    """
+
+    def __init__(self, k: Hugetlb, report: Reporter) -> None:
+        self._k = k
+        self._report = report
+        self._timeline = k.engine.timeline
+        self._epoch = 0  # flushes begun so far
+        self._splits = Splits()
+        self._remapped = StaleRanges()
+        self._restored = StaleRanges()
+        # By CPU: PTEs remapped whose pages are on no list so far; where restored ones come from.
+        self._unlisted: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._taken_from: dict[int, Masks] = {}
+        # Which PTEs mapped the pages of a list. The list itself keeps its id from being reused.
+        self._lists: dict[int, tuple[VmemmapPages, Masks]] = {}
+        self._copied: dict[int, int] = {}  # by CPU, the head that was copied and not remapped
+
+    # --- splits -----------------------------------------------------------------------
+
+    def populated(self, function: Function) -> Function:
+        """pmd_populate_kernel()."""
+        k = self._k
+
+        def populate(pmd: int, pgtable: int) -> None:
+            if pmd in k.split_pmds:
+                self._report(
+                    "lost-split", f"PMD {pmd}", "a page table stored over another one",
+                    "pmd_leaf() tested again under page_table_lock",
+                )  # fmt: skip
+            function(pmd, pgtable)
+            self._splits.add(pmd, self._epoch)
+
+        return populate
+
+    # --- PTEs -------------------------------------------------------------------------
+
+    def stored(self, function: Function) -> Function:
+        """set_ptes()."""
+        timeline = self._timeline
+
+        def store(addr: int, nr: int, category: str) -> None:
+            function(addr, nr, category)
+            cpu = timeline.current.cpu.number
+            masks = masks_of(addr, addr + nr * BASE_PAGE_BYTES)
+            for pmd, mask in masks:
+                if self._splits.take(pmd):
+                    self._report(
+                        "size-and-frame", f"PMD {pmd}", "split, and PTEs of it stored",
+                        "a flush of the PMD between",
+                    )  # fmt: skip
+                if category == "restore":
+                    self._restored.add(pmd, mask, self._epoch)
+                else:
+                    self._remapped.add(pmd, mask, self._epoch)
+            if category == "restore":
+                self._back_from_list(cpu, masks)
+            else:
+                self._unlisted[cpu] += masks
+                if self._copied.get(cpu) == addr:
+                    del self._copied[cpu]
+
+        return store
+
+    def _back_from_list(self, cpu: int, masks: list[tuple[int, int]]) -> None:
+        of_list = self._taken_from.pop(cpu, None)
+        if of_list is not None:
+            for pmd, mask in masks:
+                of_list[pmd] = of_list.get(pmd, 0) & ~mask
+
+    def copied(self, function: Function) -> Function:
+        """copy_page()."""
+        timeline, copied = self._timeline, self._copied
+
+        def copy(to: int, _from: int) -> None:
+            function(to, _from)
+            copied[timeline.current.cpu.number] = _from
+
+        return copy
+
+    def remap_ended(self, function: Function) -> Function:
+        """vmemmap_remap_free(): a copy that is not mapped by then never will be."""
+        timeline, copied = self._timeline, self._copied
+
+        def remap(*args: Any) -> Any:
+            ret = function(*args)
+            copied.pop(timeline.current.cpu.number, None)
+            return ret
+
+        return remap
+
+    # --- lists of pages ----------------------------------------------------------------
+
+    def listed(self, function: Function) -> Function:
+        """list_add_pages()."""
+        timeline, lists = self._timeline, self._lists
+
+        def add(nr: int, vmemmap_pages: VmemmapPages) -> None:
+            function(nr, vmemmap_pages)
+            found = lists.get(id(vmemmap_pages))
+            if found is None:
+                found = lists[id(vmemmap_pages)] = (vmemmap_pages, {})
+            of_list = found[1]
+            unlisted = self._unlisted[timeline.current.cpu.number]
+            for pmd, mask in unlisted:
+                of_list[pmd] = of_list.get(pmd, 0) | mask
+            unlisted.clear()
+
+        return add
+
+    def unlisted(self, function: Function) -> Function:
+        """list_del_pages()."""
+        timeline, lists = self._timeline, self._lists
+
+        def take(nr: int, vmemmap_pages: VmemmapPages) -> Any:
+            pages = function(nr, vmemmap_pages)
+            found = lists.get(id(vmemmap_pages))
+            if found is not None:
+                self._taken_from[timeline.current.cpu.number] = found[1]
+                if not vmemmap_pages.nr_pages:
+                    del lists[id(vmemmap_pages)]
+            return pages
+
+        return take
+
+    def list_freed(self, function: Function) -> Function:
+        """free_page_list()."""
+
+        def free(vmemmap_pages: VmemmapPages) -> None:
+            # It meets: what others flushed until the pages are free is known afterwards.
+            function(vmemmap_pages)
+            _, of_list = self._lists.pop(id(vmemmap_pages), (None, {}))
+            stale = {}
+            for pmd, mask in of_list.items():
+                bits = self._remapped.stale(pmd, mask)
+                if bits:
+                    stale[pmd] = bits
+                    self._remapped.forget(pmd, bits, self._epoch + 1)
+            for pfn in self._pfns(stale):
+                self._report(
+                    "freed-while-held", f"folio of pfn {pfn}", "its vmemmap pages given back",
+                    "a flush since its PTEs were remapped",
+                )  # fmt: skip
+
+        return free
+
+    def _pfns(self, masks: Masks) -> list[int]:
+        # The first page frames of the folios whose vmemmap has one of these PTEs.
+        nr = self._k.h.nr_pfns
+        pfns = {}
+        for pmd, bits in masks.items():
+            at = pmd * PTRS_PER_PTE
+            while bits:
+                low = (bits & -bits).bit_length() - 1
+                pfn = (at + low) * BASE_PAGE_BYTES // STRUCT_PAGE_BYTES // nr * nr
+                pfns[pfn] = None
+                end = (pfn + nr) * STRUCT_PAGE_BYTES // BASE_PAGE_BYTES - at
+                bits = bits >> end << end if end < PTRS_PER_PTE else 0
+        return list(pfns)
+
+    # --- struct pages ------------------------------------------------------------------
+
+    def flagged(self, function: Function) -> Function:
+        """folio_set_hugetlb_vmemmap_optimized()."""
+        timeline = self._timeline
+
+        def flag(folio: Folio) -> None:
+            function(folio)
+            head = folio.page
+            ((pmd, mask),) = masks_of(head, head + BASE_PAGE_BYTES)
+            if self._copied.get(timeline.current.cpu.number) == head:
+                after = "its head page was copied before"
+            elif self._remapped.stale(pmd, mask):
+                after = "its head page was remapped before"
+            else:
+                return
+            self._report(
+                "flag-before-copy", f"folio of pfn {folio.pfn}", f"the flag was set; {after}",
+                "the flag set before the copy, or a flush between",
+            )  # fmt: skip
+
+        return flag
+
+    def returned(self, function: Function) -> Function:
+        """free_huge_page(), which writes all struct pages of a folio."""
+
+        def free(h: Hstate, folio: Folio) -> None:
+            end = folio.page + h.nr_pfns * STRUCT_PAGE_BYTES
+            for pmd, mask in masks_of(folio.page, end):
+                if self._restored.stale(pmd, mask):
+                    self._report(
+                        "used-while-stale", f"folio of pfn {folio.pfn}",
+                        "its struct pages were written, as it goes back",
+                        "a flush since they were restored",
+                    )  # fmt: skip
+                    break
+            function(h, folio)
+
+        return free
+
+    # --- flushes -----------------------------------------------------------------------
+
+    def flushed(self, function: Function) -> Function:
+        """on_each_cpu(), for a flush of a range of addresses."""
+        timeline = self._timeline
+
+        def flush(call: Call, start: int, end: int) -> None:
+            timeline.current.meet()  # as it does itself: what came before came before the flush
+            self._epoch += 1
+            epoch = self._epoch
+            function(call, start, end)
+            if call.kind == "all":
+                self._splits.forget_all(epoch)
+                self._remapped.forget_all(epoch)
+                self._restored.forget_all(epoch)
+            elif end > start:
+                self._splits.forget(start // _PMD_BYTES, (end - 1) // _PMD_BYTES, epoch)
+                for pmd, mask in masks_of(start, end):
+                    self._remapped.forget(pmd, mask, epoch)
+                    self._restored.forget(pmd, mask, epoch)
+
+        return flush
