@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.analysis.frames import ResultTotals, fields_of, name_of, phases_of
 from simulator.analysis.histogram import Histogram
+from simulator.analysis.safety import Safety, safety_of
 from simulator.analysis.stats import LEVEL, REPLICATIONS, Method
 from simulator.analysis.why import slowest_flushes, time_explained
 
@@ -64,7 +65,7 @@ class Comparison:
     ``frame`` has a row per phase, metric and scenario with the columns
     ``scenario``, ``baseline``, ``phase``, ``metric``, ``mean``, ``ci_low``,
     ``ci_high``, ``ref_mean``, ``diff``, ``diff_low``, ``diff_high``, ``ratio``,
-    ``ratio_low``, ``ratio_high``, ``p_value``, ``significant``, ``verdict``, ``n``;
+    ``ratio_low``, ``ratio_high``, ``p_value``, ``significant``, ``verdict``, ``n``, ``safety``;
     a baseline has rows of its own, with the ratio 1.  An interval or a ratio that
     does not exist is NaN.  ``verdict`` is ``baseline``, ``equal``, ``significant``,
     ``not significant``, ``too few replications`` or ``no value``: a percentile of
@@ -92,6 +93,13 @@ class Comparison:
     models: Mapping[str, Mapping[str, Any]]
     level: float
     method: Method
+    #: By label, what was held against it and what it broke.
+    safety: Mapping[str, Safety]
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether any of the scenarios broke an invariant."""
+        return any(safety.unsafe for safety in self.safety.values())
 
 
 def compare_results(
@@ -125,10 +133,12 @@ def compare_results(
     if sources:
         named = [of | {"from": source} for of, source in zip(named, sources, strict=True)]
     labels, common = _labels(named)
+    safety = {label: safety_of(runs) for label, runs in zip(labels, results, strict=True)}
     values = [[_by_phase(run) for run in runs] for runs in results]
     rows = [
         {"scenario": labels[i], "baseline": labels[of], "phase": phase, "metric": metric}
         | _numbers(metric, phase, values[i], values[of], level, method, is_baseline=i == of)
+        | {"safety": safety[labels[i]].sentence}
         for phase in _all_phases(results)
         for metric in METRICS
         for i, of in enumerate(against)
@@ -155,6 +165,7 @@ def compare_results(
         models=models,
         level=level,
         method=method,
+        safety=safety,
     )
 
 

@@ -145,6 +145,10 @@ class ResultTotals(Protocol):
     def latency(self) -> pd.DataFrame:
         """One row per bucket of a histogram."""
 
+    @property
+    def violations(self) -> pd.DataFrame:
+        """One row per violation of what must hold."""
+
 
 @runtime_checkable
 class HasRows(Protocol):
@@ -178,6 +182,7 @@ class Totals:
     time_by: pd.DataFrame
     throughput: pd.DataFrame
     latency: pd.DataFrame
+    violations: pd.DataFrame
 
     @classmethod
     def of(cls, result: ResultTotals) -> Totals:

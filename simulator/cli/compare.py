@@ -20,7 +20,8 @@ from simulator.cli.experiment_options import (
     swept,
     wanted_of,
 )
-from simulator.cli.output import json_text
+from simulator.cli.output import STRICT, json_text
+from simulator.cli.process import FAILED
 from simulator.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def configure(parser: ArgumentParser) -> None:
         "--plot", metavar="FILE", type=Path, help="with a trace: distributions, as PNG"
     )
     parser.add_argument("--json", action="store_true", help="print JSON, an object per row")
+    parser.add_argument("--strict", action="store_true", help=STRICT)
     add_axis_options(parser)
     add_experiment_options(parser)
 
@@ -62,7 +64,7 @@ def run(args: Namespace) -> tuple[int, str]:
         from simulator.experiment.saved import compare_saved
 
         comparison = compare_saved(args.saved)
-        return 0, _text(comparison, args)
+        return _status(comparison, args), _text(comparison, args)
     what = plan_of(args)
     if len(what.points) < 2:
         raise InputError(
@@ -78,7 +80,12 @@ def run(args: Namespace) -> tuple[int, str]:
     if found.comparison is None:
         return status, ""
     text = _text(found.comparison, args)
+    status = status or _status(found.comparison, args)
     return status, text if args.json else text + evidence_text(args, found, options)
+
+
+def _status(comparison: Comparison, args: Namespace) -> int:
+    return FAILED if args.strict and comparison.unsafe else 0
 
 
 def _text(comparison: Comparison, args: Namespace) -> str:

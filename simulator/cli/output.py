@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 __all__ = (
+    "STRICT",
     "complain",
     "json_text",
     "progress_bar",
@@ -29,6 +30,10 @@ __all__ = (
 )
 
 _SECONDS = 0.2  # between two looks at how far a simulation is
+
+
+#: What --strict means, wherever it is.
+STRICT = "exit status 1 if an invariant was broken (see: safety)"
 
 
 def complain(message: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from simulator.cli.output import complain, json_text, watched
+from simulator.cli.output import STRICT, complain, json_text, watched
 from simulator.cli.process import FAILED, INTERRUPTED
 from simulator.cli.scenario_options import add_scenario_options, scenarios
 from simulator.errors import InputError
@@ -29,6 +29,10 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--ipis", metavar="FILE", type=Path, help="also write every IPI there, as Parquet"
     )
+    parser.add_argument("--strict", action="store_true", help=STRICT)
+    parser.add_argument(
+        "--no-check", action="store_true", help="do not check what must hold (a little faster)"
+    )
     add_scenario_options(parser, repeatable=False)
 
 
@@ -36,13 +40,16 @@ def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print; what cannot be saved after all is printed."""
     (scenario,) = scenarios(args)
     _check_outputs(args)
+    if args.strict and args.no_check:
+        raise InputError("no-check: --strict needs what must hold to be checked")
 
     from simulator.report.run_text import run_report, summary_json
-    from simulator.run import simulate
+    from simulator.run import ALL_CHECKS, simulate
 
     with watched(scenario.pages * len(scenario.phases), "folios") as watch:
-        result = simulate(scenario, watch)
-    status = 0
+        result = simulate(scenario, watch, None if args.no_check else ALL_CHECKS)
+    unsafe = len(result.columns("violations")["ns"]) > 0
+    status = FAILED if args.strict and unsafe else 0
     text = json_text(summary_json(result)) if args.json else run_report(result)
     try:
         if args.out is not None:

@@ -17,7 +17,8 @@ from simulator.cli.experiment_options import (
     swept,
     wanted_of,
 )
-from simulator.cli.output import json_text
+from simulator.cli.output import STRICT, json_text
+from simulator.cli.process import FAILED
 
 __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
@@ -32,6 +33,7 @@ EXAMPLE = (
 def configure(parser: ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--json", action="store_true", help="print JSON, an object per row")
+    parser.add_argument("--strict", action="store_true", help=STRICT)
     add_axis_options(parser)
     add_experiment_options(parser)
 
@@ -48,6 +50,8 @@ def run(args: Namespace) -> tuple[int, str]:
     if args.plan:
         return 0, listing(what, wanted, options)
     status, found = swept(what, wanted, options, args.uncertainty)
+    if args.strict and found.comparison is not None and found.comparison.unsafe:
+        status = status or FAILED
     if args.json:
         return status, json_text(records(found.frame))
     text = sweep_text(found, wanted.metrics)

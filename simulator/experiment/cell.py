@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ("FRAMES", "Cell", "DamagedError", "decode", "encode", "simulate_cell")
 
-FRAMES = ("summary", "counts", "cpus", "time_by", "throughput", "latency", "slowest")
+FRAMES = ("summary", "counts", "cpus", "time_by", "throughput", "latency", "violations", "slowest")
 
-_MAGIC = b"tlbsim cell 1 "
+_MAGIC = b"tlbsim cell 2 "
 _TYPES = {"i": "int64", "f": "float64", "b": "bool"}
 
 
@@ -87,6 +87,11 @@ class Cell:
     def latency(self) -> pd.DataFrame:
         """One row per histogram bucket, as of :attr:`simulator.Result.latency`."""
         return to_frame(self.columns["latency"])
+
+    @cached_property
+    def violations(self) -> pd.DataFrame:
+        """One row per violation, as of :attr:`simulator.Result.violations`."""
+        return to_frame(self.columns["violations"])
 
     @cached_property
     def slowest(self) -> pd.DataFrame:

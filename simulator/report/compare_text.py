@@ -15,6 +15,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from simulator.analysis.compare import METRICS, Comparison
+from simulator.analysis.safety import UNSAFE
 from simulator.analysis.stats import UNCERTAINTY
 from simulator.report.header import trust_text, version_text
 from simulator.report.text import (
@@ -171,7 +172,11 @@ def _rows(
         rows.append((_TITLES[metric],))
         for record in sorted(found, key=lambda r: (order[r["baseline"]], order[r["scenario"]])):
             cells = _cells({str(k): v for k, v in record.items()}, many)
-            if record["scenario"] == record["baseline"]:
+            if comparison.safety[str(record["scenario"])].unsafe:
+                # In the column of the ratio, or of the mean where there is none.
+                at = len(cells) // 2
+                cells = (*cells[:at], f"{cells[at]} {UNSAFE}", *cells[at + 1 :])
+            elif record["scenario"] == record["baseline"]:
                 cells = (*cells[: len(cells) // 2], *[""] * (len(cells) // 2))
             rows.append((f"  {names[record['scenario']]}", *cells))
     return rows
@@ -220,9 +225,21 @@ def _head(comparison: Comparison, names: Mapping[str, str]) -> list[str]:
                 ["model      ", *[" " * 11] * len(models)], models.items(), strict=False
             )
         ),
+        *_safety_lines(comparison, names),
         *(wrapped(note, "note       ") for note in comparison.provenance.get("notes", ())),
         *legend,
     ]
+
+
+# One line if all are safe, else one for each that is not.
+def _safety_lines(comparison: Comparison, names: Mapping[str, str]) -> list[str]:
+    unsafe = [
+        wrapped(f"{names[label]}: {safety.text}", f"{safety.label:<11}")
+        for label, safety in comparison.safety.items()
+        if safety.unsafe
+    ]
+    verdicts = dict.fromkeys(safety.verdict for safety in comparison.safety.values())
+    return unsafe or [wrapped("; ".join(verdicts), "safety     ")]
 
 
 def _cells(record: Mapping[str, Any], many: bool) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from simulator.analysis.frames import ResultTotals, fields_of, name_of, nr_cpus, phases_of
+from simulator.analysis.safety import safety_of
 from simulator.report.text import format_count, wrapped
 
 __all__ = (
@@ -98,6 +99,7 @@ def _names(names: object) -> str:
 def header_lines(result: ResultTotals) -> list[str]:
     """Return the lines that open the report of one run."""
     s = result.scenario
+    safety = safety_of([result])
     rows: list[tuple[str, str]] = [
         ("simulated", machine_title(result)),
         ("kernel", name_of(s.kernel)),
@@ -108,6 +110,7 @@ def header_lines(result: ResultTotals) -> list[str]:
         *(("set", text) for text in [set_text(result.provenance)] if text),
         ("version", version_text(result.provenance)),
         ("model", trust_text(result.provenance)),
+        (safety.label, safety.text),
         *(("note", note) for note in _notes(result)),
     ]
     key = result.provenance["key"]

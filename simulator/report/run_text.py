@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.analysis.frames import ResultFrames, of_phase, phases_of, row_of_phase, rows_of
 from simulator.analysis.histogram import Histogram
+from simulator.analysis.safety import safety_of
 from simulator.report.header import header_lines
 from simulator.report.text import (
     MAIL_WIDTH,
@@ -138,9 +139,13 @@ def _latency_table(latency: pd.DataFrame, phase: str) -> str:
 
 def summary_json(result: ResultFrames) -> list[dict[str, Any]]:
     """
-    Return one object per phase: ``phase``, every column of ``summary``, and ``counts``.
+    Return one object per phase: ``phase``, every column of ``summary``, ``counts``, ``safety``.
 
     Only JSON's own types: a missing value is ``None``, never NaN.
     """
     counts = {row.pop("phase"): row for row in rows_of(result, "counts")}
-    return [{**row, "counts": counts.get(row["phase"], {})} for row in rows_of(result, "summary")]
+    safety = safety_of([result]).sentence
+    return [
+        {**row, "counts": counts.get(row["phase"], {}), "safety": safety}
+        for row in rows_of(result, "summary")
+    ]

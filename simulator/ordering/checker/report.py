@@ -9,7 +9,7 @@ that is none of a primitive's own.
 
 from __future__ import annotations
 
-import sys
+from inspect import currentframe
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ _PRIMITIVES = {
 
 def caller() -> FrameType | None:
     """Return the frame of the kernel code that runs; None if there is none."""
-    frame: FrameType | None = sys._getframe(1)
+    frame = currentframe()
     while frame is not None:
         code = frame.f_code
         if code.co_varnames[:1] == ("k",) and frame.f_globals["__name__"] not in _PRIMITIVES:
@@ -49,10 +49,8 @@ class Reporter:
         self._recorder = k.recorder
         self._timeline = k.engine.timeline
 
-    def __call__(
-        self, invariant: str, what: str, store: str, missing: str, task: object = None
-    ) -> None:
-        """Record a violation; ``task`` is None for the one that runs, else nobody does."""
+    def __call__(self, invariant: str, what: str, store: str, missing: str) -> None:
+        """Record a violation by the task that runs."""
         frame = caller()
         function, line = ("", 0) if frame is None else (frame.f_code.co_name, frame.f_lineno)
         current = self._timeline.current

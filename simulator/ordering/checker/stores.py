@@ -183,8 +183,8 @@ class Stores:
         # The first page frames of the folios whose vmemmap has one of these PTEs.
         nr = self._k.h.nr_pfns
         pfns = {}
-        for pmd, bits in masks.items():
-            at = pmd * PTRS_PER_PTE
+        for pmd, mask in masks.items():
+            at, bits = pmd * PTRS_PER_PTE, mask
             while bits:
                 low = (bits & -bits).bit_length() - 1
                 pfn = (at + low) * BASE_PAGE_BYTES // STRUCT_PAGE_BYTES // nr * nr

@@ -75,7 +75,9 @@ class StaleRanges:
     def forget_all(self, before: int) -> None:
         """Drop all stores that came before an epoch."""
         if self._of:
-            kept = ((pmd, {e: m for e, m in of.items() if e >= before}) for pmd, of in self._of.items())
+            kept = (
+                (pmd, {e: m for e, m in of.items() if e >= before}) for pmd, of in self._of.items()
+            )
             self._of = {pmd: of for pmd, of in kept if of}
 
 

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from simulator.analysis.frames import ResultTotals, name_of, nr_cpus, phases_of
+from simulator.analysis.safety import UNSAFE, safety_of
 from simulator.report.header import machine_title, set_text, version_text
 from simulator.report.text import TIME_UNITS, format_count
 
@@ -80,9 +81,20 @@ def add_caption(figure: Figure, results: Sequence[ResultTotals], how_to_read: st
         each("seed", lambda r: str(r.scenario.seed)),
         *distinct(f"set {text}" for r in results if (text := set_text(r.provenance))),
         *_remarks(results),
+        *_safety(results),
         version_text(results[0].provenance),
     ]
     write_caption(figure, facts, how_to_read)
+
+
+# One fact if all are safe, else one for each kernel that is not.
+def _safety(results: Sequence[ResultTotals]) -> list[str]:
+    of_kernel: dict[str, list[ResultTotals]] = {}
+    for result in results:
+        of_kernel.setdefault(name_of(result.scenario.kernel), []).append(result)
+    found = {kernel: safety_of(runs) for kernel, runs in of_kernel.items()}
+    unsafe = [f"{UNSAFE} {name}: {s.verdict}" for name, s in found.items() if s.unsafe]
+    return unsafe or distinct(safety.sentence for safety in found.values())
 
 
 # Who proposed a kernel, and where, is in the report beside the plot.

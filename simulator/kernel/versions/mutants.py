@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""
+v6.7 with a mistake
+-------------------
+
+Each class leaves out, or does too early or too late, one thing that v6.7 does; none was ever
+posted.  They show that the checks find what they are for.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from simulator.kernel.structs import (
+    ENOMEM,
+    PMD_SIZE,
+    Folio,
+    VmemmapPages,
+    VmemmapRemapWalk,
+    list_del,
+)
+from simulator.kernel.versions.v6_7 import V6_7
+
+__all__ = (
+    "EarlyFree",
+    "LateFlag",
+    "NoEnomemFlush",
+    "NoFinalFlush",
+    "NoPmdWmb",
+    "NoPteWmb",
+    "NoRecheck",
+    "NoRestoreFlush",
+    "NoSplitFlush",
+)
+
+
+class Mutant(V6_7):
+    """v6.7 with a mistake."""
+
+    #: The invariant that it breaks.
+    breaks: ClassVar[str]
+    base = "v6.7"
+    commit = ""
+
+
+class NoSplitFlush(Mutant):
+    """No flush after the splits."""
+
+    name = "v6.7-no-split-flush"
+    subject = "no flush after the splits of a batch"
+    summary = "PTEs are remapped while CPUs may hold the 2 MB translation"
+    breaks = "size-and-frame"
+
+    def flush_batch(k, reason: str) -> None:
+        """The flush after a pass over a list of folios, but for the first."""
+        if reason != "batch_split":
+            super().flush_batch(reason)
+
+
+class NoFinalFlush(Mutant):
+    """No flush after the remaps."""
+
+    name = "v6.7-no-final-flush"
+    subject = "no flush before the vmemmap pages of a batch are given back"
+    summary = "pages are given back while CPUs may hold translations to them"
+    breaks = "freed-while-held"
+
+    def flush_batch(k, reason: str) -> None:
+        """The flush after a pass over a list of folios, but for the last."""
+        if reason != "batch_remap":
+            super().flush_batch(reason)
+
+
+class EarlyFree(Mutant):
+    """Vmemmap pages are given back, then flushed."""
+
+    name = "v6.7-early-free"
+    subject = "vmemmap pages are given back before the flush"
+    summary = "the flush comes too late"
+    breaks = "freed-while-held"
+
+    def free_batch(k, vmemmap_pages: VmemmapPages, reason: str) -> None:
+        """Give back the vmemmap pages of a list of folios, then flush."""
+        k.free_vmemmap_page_list(vmemmap_pages)
+        k.flush_batch(reason)
+
+
+class NoEnomemFlush(Mutant):
+    """No flush before the second try."""
+
+    name = "v6.7-no-enomem-flush"
+    subject = "no flush before a folio that ran out of memory is tried again"
+    summary = "pages are given back early for want of memory, unflushed"
+    breaks = "freed-while-held"
+
+    def flush_batch(k, reason: str) -> None:
+        """The flush after a pass over a list of folios, but for one cut short."""
+        if reason != "enomem":
+            super().flush_batch(reason)
+
+
+class NoRestoreFlush(Mutant):
+    """No flush after the restores."""
+
+    name = "v6.7-no-restore-flush"
+    subject = "no flush after the restores of a batch"
+    summary = "folios go back while CPUs may write to the page that all had shared"
+    breaks = "used-while-stale"
+
+    def restore_ended(k, restored: int) -> None:
+        """Flush nothing after the restores of a list."""
+
+
+class LateFlag(Mutant):
+    """HPageVmemmapOptimized is set after the remap."""
+
+    name = "v6.7-late-flag"
+    subject = "HPageVmemmapOptimized is set after the remap, the flush deferred"
+    summary = "the flag may be written to the old head page"
+    breaks = "flag-before-copy"
+
+    def remap_begins(k, folio: Folio, flags: int) -> None:
+        """Nothing before the remap of a folio."""
+
+    def remap_ended(k, folio: Folio, ret: int) -> None:
+        """Set the flag after it."""
+        if not ret:
+            k.folio_set_hugetlb_vmemmap_optimized(folio)
+
+
+class NoRecheck(Mutant):
+    """A PMD is populated whatever it is by then."""
+
+    name = "v6.7-no-recheck"
+    subject = "the leaf is not tested again under page_table_lock"
+    summary = "of two tasks that split a PMD, one loses what it remapped"
+    breaks = "lost-split"
+
+    def _split_vmemmap_huge_pmd(k, pmd: int, start: int, flush: bool) -> int:
+        """Split a PMD that was a leaf; 0 or -ENOMEM."""
+        pgtable = k.pte_alloc_one_kernel()
+        if not pgtable:
+            return -ENOMEM
+        k.set_ptes_of_leaf(pgtable, pmd)
+        k.page_table_lock.lock()
+        k.smp_wmb()
+        k.pmd_populate_kernel(pmd, pgtable)
+        if flush:
+            k.flush_tlb_kernel_range(start, start + PMD_SIZE, reason="split")
+        k.page_table_lock.unlock()
+        return 0
+
+
+class NoPmdWmb(Mutant):
+    """No smp_wmb() before a PMD is populated."""
+
+    name = "v6.7-no-pmd-wmb"
+    subject = "no smp_wmb() before pmd_populate_kernel()"
+    summary = "a walker may find an empty PTE below the PMD, unless on x86"
+    breaks = "pte-before-pmd"
+
+    def _split_vmemmap_huge_pmd(k, pmd: int, start: int, flush: bool) -> int:
+        """Split a PMD that was a leaf; 0 or -ENOMEM."""
+        pgtable = k.pte_alloc_one_kernel()
+        if not pgtable:
+            return -ENOMEM
+        k.set_ptes_of_leaf(pgtable, pmd)
+        k.page_table_lock.lock()
+        if k.pmd_leaf(pmd):
+            k.pmd_populate_kernel(pmd, pgtable)
+            if flush:
+                k.flush_tlb_kernel_range(start, start + PMD_SIZE, reason="split")
+        else:
+            k.pte_free_kernel(pgtable)
+        k.page_table_lock.unlock()
+        return 0
+
+
+class NoPteWmb(Mutant):
+    """No smp_wmb() before the head page is remapped."""
+
+    name = "v6.7-no-pte-wmb"
+    subject = "no smp_wmb() before the PTE of the new head page is stored"
+    summary = "another CPU may read the page before its contents, unless on x86"
+    breaks = "contents-before-pte"
+
+    def vmemmap_remap_pte(k, addr: int, nr: int, walk: VmemmapRemapWalk) -> None:
+        """Point PTEs at the reuse page; the head's PTE at the new one."""
+        if addr == walk.reuse_addr:
+            list_del(walk.reuse_page, walk.vmemmap_pages)
+        k.set_ptes(addr, nr, "remap")
+        k.list_add_pages(nr, walk.vmemmap_pages)
