@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from simulator.errors import InputError
 from simulator.inputs import user_path
-from simulator.kernel import Kernel, kernel_named, kernels, load_kernel, proposals
+from simulator.kernel import Kernel, kernel_named, kernels, load_kernel, mutants, proposals
 from simulator.machine import Machine, Noise
 from simulator.provenance import check_provenance
 from simulator.run import replay
@@ -78,7 +78,7 @@ def restore_scenario(resolved: Mapping[str, Any]) -> Scenario:
     name = resolved["kernel"]["name"]
     fields["kernel"] = (
         kernel_named(name)
-        if name in (*kernels(), *proposals())
+        if name in (*kernels(), *proposals(), *mutants())
         else _absent(name, resolved["kernel"], resolved["tunables"])
     )
     return Scenario(**fields)

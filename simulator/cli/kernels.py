@@ -32,14 +32,15 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print."""
-    from simulator.kernel import kernels, load_kernel, proposals
+    from simulator.kernel import kernels, load_kernel, mutants, proposals
 
     if args.name is not None:
         kernel = load_kernel(args.name)
         return 0, json_text(_details(kernel)) if args.json else _described(kernel)
     found = [_summary(load_kernel(name)) for name in (*kernels(), *proposals())]
+    wrong = [_summary(load_kernel(name)) for name in mutants()]
     if args.json:
-        return 0, json_text(found)
+        return 0, json_text([*found, *wrong])
     from simulator.report.text import format_table
 
     merged = [k for k in found if k["proposed_in"] is None]
@@ -47,7 +48,9 @@ def run(args: Namespace) -> tuple[int, str]:
     text = format_table(rows, ("kernel", "parent", "commit", "subject"), align="llll")
     other = [(k["name"], k["parent"], k["subject"]) for k in found if k["proposed_in"] is not None]
     proposed = format_table(other, ("never merged", "parent", "subject"), align="lll")
-    return 0, f"{text}\n\n{proposed}\n"
+    broken = [(k["name"], k["breaks"], k["subject"]) for k in wrong]
+    mistaken = format_table(broken, ("with a mistake", "breaks", "subject"), align="lll")
+    return 0, f"{text}\n\n{proposed}\n\n{mistaken}\n"
 
 
 def _summary(kernel: type[Kernel]) -> dict[str, Any]:
@@ -57,6 +60,7 @@ def _summary(kernel: type[Kernel]) -> dict[str, Any]:
         "parent": None if parent is None else parent.name,
         "commit": kernel.commit,
         "proposed_in": kernel.proposed_in or None,
+        "breaks": kernel.breaks or None,
         "subject": kernel.subject,
         "summary": kernel.summary,
     }

@@ -48,8 +48,7 @@ def run(args: Namespace) -> tuple[int, str]:
 
     with watched(scenario.pages * len(scenario.phases), "folios") as watch:
         result = simulate(scenario, watch, None if args.no_check else ALL_CHECKS)
-    unsafe = len(result.columns("violations")["ns"]) > 0
-    status = FAILED if args.strict and unsafe else 0
+    status = FAILED if args.strict and result.rows("violations") else 0
     text = json_text(summary_json(result)) if args.json else run_report(result)
     try:
         if args.out is not None:

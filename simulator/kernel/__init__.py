@@ -12,7 +12,15 @@ and replaces functions.
 from __future__ import annotations
 
 from simulator.kernel.hugetlb import Hugetlb as Kernel
-from simulator.kernel.load import kernel_named, kernels, load_kernel, proposals
+from simulator.kernel.load import kernel_named, kernels, load_kernel, mutants, proposals
 from simulator.kernel.structs import KernelConfig
 
-__all__ = ("Kernel", "KernelConfig", "kernel_named", "kernels", "load_kernel", "proposals")
+__all__ = (
+    "Kernel",
+    "KernelConfig",
+    "kernel_named",
+    "kernels",
+    "load_kernel",
+    "mutants",
+    "proposals",
+)

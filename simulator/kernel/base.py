@@ -48,6 +48,8 @@ class KernelBase:
     summary: ClassVar[str]
     #: The mail that has it, of what was posted or proposed but not merged.
     proposed_in: ClassVar[str] = ""
+    #: The invariant that it breaks, of what was made to show that a check finds it.
+    breaks: ClassVar[str] = ""
     own_file: ClassVar[str] = ""  # of a class from a user's file
     #: Functions that have another name since a version, old to new.
     RENAMED: ClassVar[dict[str, str]] = {}

@@ -34,13 +34,25 @@ from simulator.kernel.versions.batching.posted_v1 import V6_6_6_V1, V6_6_7_V1
 from simulator.kernel.versions.batching.posted_v2 import V6_6_5_V2, V6_6_6_V2, V6_6_7_V2
 from simulator.kernel.versions.batching.posted_v3 import V6_6_5_V3, V6_6_6_V3, V6_6_7_V3
 from simulator.kernel.versions.batching.posted_v8 import V6_6_6_V8
+from simulator.kernel.versions.mutants import (
+    EarlyFree,
+    LateFlag,
+    Mutant,
+    NoEnomemFlush,
+    NoFinalFlush,
+    NoPmdWmb,
+    NoPteWmb,
+    NoRecheck,
+    NoRestoreFlush,
+    NoSplitFlush,
+)
 from simulator.kernel.versions.v5_14 import V5_14
 from simulator.kernel.versions.v6_1 import V6_1
 from simulator.kernel.versions.v6_6 import V6_6
 from simulator.kernel.versions.v6_7 import V6_7
 from simulator.kernel.versions.v6_12 import V6_12
 
-__all__ = ("kernel_named", "kernels", "load_kernel", "proposals", "refuse_generators")
+__all__ = ("kernel_named", "kernels", "load_kernel", "mutants", "proposals", "refuse_generators")
 
 # A form that was posted (@vN) stands before the one that was merged in its stead.
 _VERSIONS: tuple[type[Kernel], ...] = (
@@ -51,6 +63,11 @@ _VERSIONS: tuple[type[Kernel], ...] = (
     V6_6_8, V6_7, V6_12,
 )  # fmt: skip
 _PROPOSALS: tuple[type[Kernel], ...] = (EnomemAbort, EnomemIgnore, EnomemGoOn, EnomemRetry)
+_MUTANTS: tuple[type[Mutant], ...] = (
+    NoSplitFlush, NoFinalFlush, EarlyFree, NoEnomemFlush, NoRestoreFlush, LateFlag, NoRecheck,
+    NoPmdWmb, NoPteWmb,
+)  # fmt: skip
+_ALL = (*_VERSIONS, *_PROPOSALS, *_MUTANTS)
 
 # Postings without a module of their own, and the one that flushes alike.
 _ALIKE = {
@@ -81,13 +98,23 @@ def proposals() -> tuple[str, ...]:
     return tuple(version.name for version in _PROPOSALS)
 
 
+def mutants() -> tuple[str, ...]:
+    """
+    Return the names of the kernels with a mistake, which show that checks find it.
+
+    >>> mutants()[0]
+    'v6.7-no-split-flush'
+    """
+    return tuple(version.name for version in _MUTANTS)
+
+
 def kernel_named(name: str) -> type[Kernel]:
     """
     Return a kernel of the package by its name; InputError for any other text.
 
     For names in data, which never lead to a file: a file is code.
     """
-    by_name = {version.name: version for version in (*_VERSIONS, *_PROPOSALS)}
+    by_name = {version.name: version for version in _ALL}
     if name in by_name:
         return by_name[name]
     near = _ALIKE.get(name)
@@ -123,11 +150,10 @@ def _from_file(path: Path) -> type[Kernel]:
         if isinstance(error, KeyboardInterrupt) and not raised_on_purpose(error):
             raise
         raise InputError(f"kernel: {path}{what_was_raised(error, path)}") from None
-    known = (*_VERSIONS, *_PROPOSALS)
     found = [
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Kernel) and value not in known
+        if isinstance(value, type) and issubclass(value, Kernel) and value not in _ALL
     ]
     own = [c for c in found if c.__module__ == path.stem]
     if len(own) != 1:
@@ -149,7 +175,7 @@ def _check(path: Path, kernel: type[Kernel]) -> None:
             raise InputError(f"kernel: {path}: {field} must be one line of text, not {value!r}")
     if not kernel.name:
         raise InputError(f"kernel: {path}: name is empty")
-    if kernel.name in (version.name for version in (*_VERSIONS, *_PROPOSALS)):
+    if kernel.name in (version.name for version in _ALL):
         raise InputError(
             f"kernel: {path}: name: {kernel.name!r} is a kernel of the package; give this one a"
             f" name of its own, such as {kernel.name + '+mine'!r}"

@@ -3,6 +3,6 @@
 Whether it is safe
 ------------------
 
-:mod:`~simulator.ordering.invariants` names what must hold; :mod:`~simulator.ordering.litmus`
-explores all interleavings of small protocols.
+:mod:`~simulator.ordering.invariants` names what must hold; :mod:`~simulator.ordering.checker`
+watches every run; :mod:`~simulator.ordering.litmus` explores all interleavings of small protocols.
 """

@@ -17,7 +17,7 @@ import simulator as sim
 from simulator.analysis.frames import records
 from simulator.cli import compare, kernels, machines, run, validate
 from simulator.experiment import cell
-from simulator.kernel import proposals
+from simulator.kernel import mutants, proposals
 from simulator.machine.noise import NOISE_KEYS
 
 SMALL = ("--machine", "laptop-8", "--pages", "8", "--seed", "3")
@@ -168,12 +168,14 @@ def test_kernels_lists_each_version_with_its_parent(tlbsim):
     out = tlbsim("kernels").out
     assert max(map(len, out.splitlines())) <= 72
     # A subject goes on below, under itself.
-    merged, other = (
+    merged, other, wrong = (
         [line for line in text.splitlines() if line[0] != " "] for text in out.split("\n\n")
     )
     found = tlbsim("kernels", "--json").json
     assert all(k["subject"].split()[-1] in out for k in found)
-    assert [k["name"] for k in found] == [*sim.kernels(), *proposals()]
+    assert [k["name"] for k in found] == [*sim.kernels(), *proposals(), *mutants()]
+    assert [line.split()[0] for line in wrong[1:]] == list(mutants())
+    assert [k["name"] for k in found if k["breaks"]] == list(mutants())
     never = [k["name"] for k in found if k["proposed_in"]]
     posted = [name for name in sim.kernels() if "@" in name and name != "v6.6+6@v8"]
     assert never == [*posted, *proposals()]
@@ -222,7 +224,7 @@ def test_run_json_has_an_object_per_phase(tlbsim):
     assert [phase["phase"] for phase in done.json] == ["alloc", "free", "alloc2"]
     columns = set(sim.simulate(fields("run", *SMALL)[0]).summary.columns)
     for phase in done.json:
-        assert set(phase) == columns | {"counts"}
+        assert set(phase) == columns | {"counts", "safety"}
         assert phase["pages"] == 8
         assert "pmd_splits" in phase["counts"]
 

@@ -144,7 +144,7 @@ def test_json_has_every_column_of_summary_and_the_counts(result):
     r = result(kernel="v6.7")
     objects = summary_json(r)
     assert [row["phase"] for row in objects] == ["alloc", "free"]
-    assert set(objects[0]) == {*r.summary.columns, "counts"}
+    assert set(objects[0]) == {*r.summary.columns, "counts", "safety"}
     assert set(objects[0]["counts"]) == set(r.counts.columns) - {"phase"}
     assert objects[0]["counts"]["flush_tlb_all_calls"] == 2
     assert objects[1]["flushes"] == 1

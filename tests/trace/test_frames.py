@@ -29,7 +29,7 @@ CONTRACT = {
     "summary": """phase pages elapsed_ns elapsed_s pages_per_s flushes ipis ipis_saved
         other_broadcasts other_ipis flush_ns flush_share pmd_splits optimized_folios failed_folios
         peak_held_pages free_pages_min ptl_held_max_ns irqs_off_max_ns victim_lost_median_ns
-        victim_lost_max_ns""",
+        victim_lost_max_ns violations""",
     "counts": """phase pages_got pmd_splits flush_tlb_kernel_range_calls flush_tlb_all_calls
         do_flush_tlb_all_exec_total do_kernel_range_flush_exec_total
         flush_tlb_one_kernel_exec_total on_each_cpu_calls vmemmap_pages_freed
@@ -44,6 +44,7 @@ CONTRACT = {
     "time_by": "phase task category ns share",
     "throughput": "phase start_ns window_ns folios pages_per_s",
     "latency": "phase what low_ns high_ns count",
+    "violations": "phase ns cpu task invariant what store missing function line times",
     "ipis": "flush cpu enqueue_ns send_ns arrive_ns start_ns end_ns ack_ns state sent",
 }
 CONTRACT = {name: columns.split() for name, columns in CONTRACT.items()}
@@ -57,9 +58,11 @@ SORTED_BY = {
     "time_by": ["phase", "task", "category"],
     "throughput": ["phase", "start_ns"],
     "latency": ["phase", "what", "low_ns"],
+    "violations": ["phase", "ns"],
     "ipis": ["flush", "cpu"],
 }
 CATEGORIES = {"phase", "status", "reason", "kind", "role", "category", "what", "state", "vector"}
+CATEGORIES |= {"invariant", "store", "missing", "function"}
 FLOATS = {"elapsed_s", "pages_per_s", "flush_share", "share"}
 TIME_BY = """
     huge_page_alloc huge_page_free pte_page_alloc pte_page_fill split remap restore page_copy
@@ -180,7 +183,7 @@ def test_phases_are_labelled_in_their_order(result):
     for name in FRAMES:
         frame = getattr(result, name)
         assert list(frame["phase"].cat.categories) == LABELS
-        if name not in ("flushes",):
+        if name not in ("flushes", "violations"):
             assert list(frame["phase"].unique()) == LABELS
 
 

@@ -9,8 +9,6 @@ posted.  They show that the checks find what they are for.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from simulator.kernel.structs import (
     ENOMEM,
     PMD_SIZE,
@@ -37,8 +35,6 @@ __all__ = (
 class Mutant(V6_7):
     """v6.7 with a mistake."""
 
-    #: The invariant that it breaks.
-    breaks: ClassVar[str]
     base = "v6.7"
     commit = ""
 

@@ -79,7 +79,7 @@ class Barriers:
         def populate(pmd: int, pgtable: int) -> None:
             if tables.pop(timeline.current.cpu.number, None) == pmd:
                 self._report(
-                    "pte-before-pmd", f"PMD {pmd}", "the page table was filled, then the PMD stored",
+                    "pte-before-pmd", f"PMD {pmd}", "a page table was filled, then stored into it",
                     "smp_wmb() between",
                 )  # fmt: skip
             function(pmd, pgtable)

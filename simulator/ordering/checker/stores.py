@@ -182,7 +182,7 @@ class Stores:
     def _pfns(self, masks: Masks) -> list[int]:
         # The first page frames of the folios whose vmemmap has one of these PTEs.
         nr = self._k.h.nr_pfns
-        pfns = {}
+        pfns: dict[int, None] = {}
         for pmd, mask in masks.items():
             at, bits = pmd * PTRS_PER_PTE, mask
             while bits:
