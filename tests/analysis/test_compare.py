@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from simulator import Scenario
 from simulator.analysis import METRICS, compare_results, fields_of, name_of
 
 
@@ -229,10 +230,14 @@ def test_replications_of_different_scenarios_are_refused(run):
         compare_results([[run(), run(replication=1, hvo=False)]])
 
 
-def test_fields_of_a_plain_object_and_names_of_paths():
+def test_fields_of_a_scenario_but_its_engine_and_names_of_paths():
     from pathlib import Path
 
-    assert fields_of(SimpleNamespace(kernel="v6.6", engine="auto")) == {"kernel": "v6.6"}
+    fields = fields_of(Scenario(machine="laptop-8", pages=4, engine="events"))
+    assert "engine" not in fields
+    assert (fields["machine"], fields["pages"], fields["kernel"]) == ("laptop-8", 4, "v6.6")
+    with pytest.raises(TypeError, match="has no fields"):
+        fields_of(SimpleNamespace(kernel="v6.6"))
     assert name_of(Path("patches/mine.py")) == "mine"
     assert name_of({"name": "busy", "idle_share": 0.1}) == "busy"
     assert name_of({"b": 2, "a": (1, 2)}) == "a=1,2,b=2"

@@ -156,11 +156,12 @@ def test_the_error_is_the_distance_from_the_published_time(no_plots, monkeypatch
         time = times[phase, hvo, cells[0]]
         value, unit, published, published_unit, error = cells[1:6]
         assert (published, published_unit) == (f"{time.elapsed_ns / 1e6:.3f}", "ms")
-        assert error.startswith("(") == (time.kernel == "v6.6") == error.endswith(")")
+        # In brackets is what a profile was fitted to, and that of laptop-8 was to nothing.
+        assert "(" not in error
         elapsed_ns = float(value) * {"us": 10**3, "ms": 10**6}[unit]
         # Of the simulated time, four digits are shown; of the error, one after the point.
         want = 100 * (elapsed_ns / time.elapsed_ns - 1)
-        assert float(error.strip("()%")) == pytest.approx(want, abs=0.05 + 0.1)
+        assert float(error.strip("%")) == pytest.approx(want, abs=0.05 + 0.1)
         shown += 1
     assert shown == len(times) == 8
 
@@ -214,10 +215,10 @@ def test_an_interrupt_before_anything_is_finished_leaves_nothing(no_plots, monke
     assert not list(Path().iterdir())
 
 
-@pytest.mark.parametrize("argv", [("--cpus=1",), ("--cpus=2", "--pages=1")])
+@pytest.mark.parametrize("argv", [("--cpus=1", "--pages=4"), ("--cpus=2", "--pages=1")])
 def test_the_smallest_requests_are_reported_and_drawn(tmp_path, monkeypatch, argv):
     monkeypatch.chdir(tmp_path)
-    argv = ("--machine=laptop-8", "--pages=4", *argv, "--out=a/b")
+    argv = ("--machine=laptop-8", *argv, "--out=a/b")
     status, _ = run_script(BatchPmdSplit, *argv)
     assert status == 0
     assert (tmp_path / "a" / "b" / "laptop-8-elapsed.png").stat().st_size > 0

@@ -27,7 +27,7 @@ class NoiseCase:
     Two kernels under one noise, in one phase, over some replications.
 
     ``label`` is a preset, or the value of the ``key`` that is swept.  ``speed_up`` is
-    the time of the first kernel divided by that of the second.
+    the mean time of the first kernel divided by that of the second.
     """
 
     label: str

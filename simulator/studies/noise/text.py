@@ -29,10 +29,10 @@ __all__ = ("noise_report",)
 _QUANTILES = (0.5, 0.9, 0.99)
 
 _FOOTNOTES = (
-    "Time of {0} divided by that of {1}, both under the same noise; geometric mean over the "
-    "replications, and Student's t interval of it. It covers what the seed varies, not the error "
-    "of the model. Both patch HVO's static key, with as many broadcasts each, which noise slows "
-    "down too: the fewer pages, the more that tells.",
+    "Mean time of {0} over the replications, divided by that of {1} under the same noise, and "
+    "Fieller's interval of the ratio; none where the times vary too much. It covers what the seed "
+    "varies, not the error of the model. Both patch HVO's static key, with as many broadcasts "
+    "each, which noise slows down too: the fewer pages, the more that tells.",
     "From the call of a flush_tlb_*() to its return, over all replications.",
     "Every value of a noise is an assumption: no measurement says what the CPUs of the published "
     "runs did. tlbsim noises NAME prints values and reasons.",
