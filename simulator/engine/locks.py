@@ -88,14 +88,24 @@ class SpinLock:
         if self.owner is not task:
             raise _not_held(self, task)
         task.meet()
-        self._hand_on(task)
+        held_ns = task.met_ns - self._since_ns
+        if held_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
+            self.held_max_ns = held_ns
+        if self._waiters:
+            self.owner, granted = self._waiters.popleft()
+            hand_off_ns = self._line.hand_over(self.owner.cpu.number)
+            granted.succeed(task.met_ns + hand_off_ns)
+        else:
+            self.owner = None
 
     def _take(self, task: Task) -> None:
         # The task has met, and nobody has the lock.
         self.owner = task
         self._since_ns = task.met_ns
         line, cpu = self._line, task.cpu.number
-        task.work(self.name, line.atomic_ns if line.cpu == cpu else line.take(cpu))
+        ns = line.atomic_ns if line.cpu == cpu else line.take(cpu)
+        task.planned_ns += ns  # as Task.work(), without a call
+        task.time_by[self.name] += ns
 
     def _queue_up(self, task: Task) -> None:
         task.meet()
@@ -116,18 +126,6 @@ class SpinLock:
         task.wait_until(granted_ns, self.name)
         self._since_ns = task.met_ns
 
-    def _hand_on(self, task: Task) -> None:
-        # The task has met.
-        held_ns = task.met_ns - self._since_ns
-        if held_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
-            self.held_max_ns = held_ns
-        if self._waiters:
-            self.owner, granted = self._waiters.popleft()
-            hand_off_ns = self._line.hand_over(self.owner.cpu.number)
-            granted.succeed(task.met_ns + hand_off_ns)
-        else:
-            self.owner = None
-
 
 class IrqSpinLock(SpinLock):
     """A spinlock that is waited for and held with interrupts off."""
@@ -136,17 +134,21 @@ class IrqSpinLock(SpinLock):
         super().__init__(timeline, platform, name)
         self._irq_save_ns = platform.costs["irq_save"].ns()
 
+    def unlock(self) -> None:
+        """Give the lock to the first waiter, if any, and turn interrupts on."""
+        super().unlock()
+        self._timeline.current.irqs_on()
+
     #: spin_lock_irq() and spin_unlock_irq().
     lock_irq = SpinLock.lock
-    unlock_irq = SpinLock.unlock
+    unlock_irq = unlock
 
     def _take(self, task: Task) -> None:
         task.irqs_off()
-        self.owner = task
-        self._since_ns = task.met_ns
-        line, cpu = self._line, task.cpu.number
-        taken_ns = line.atomic_ns if line.cpu == cpu else line.take(cpu)
-        task.work(self.name, taken_ns + self._irq_save_ns)
+        super()._take(task)
+        ns = self._irq_save_ns
+        task.planned_ns += ns
+        task.time_by[self.name] += ns
 
     def _spin(self, task: Task) -> None:
         if self.owner is task:
@@ -154,10 +156,6 @@ class IrqSpinLock(SpinLock):
         task.irqs_off()
         super()._spin(task)
         task.work(self.name, self._irq_save_ns)
-
-    def _hand_on(self, task: Task) -> None:
-        super()._hand_on(task)
-        task.irqs_on()
 
 
 class Mutex:

@@ -122,11 +122,11 @@ class Task:
         timeline = self._timeline
         runner = self._runner = greenlet(body)
         self._driver = getcurrent()
-        timeline.current = self
+        timeline.resumes(self)
         event = runner.switch()
         while not runner.dead:
             value = yield event
-            timeline.current = self
+            timeline.resumes(self)
             event = runner.switch(value)
 
     def wait(self, event: Event) -> Any:
@@ -142,7 +142,7 @@ class Task:
         runner, self._runner = self._runner, None
         if runner is None:
             return
-        self._timeline.current = self
+        self._timeline.resumes(self)
         for _ in range(_MAX_THROWS):
             if runner.dead:
                 break

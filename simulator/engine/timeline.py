@@ -9,7 +9,7 @@ The event queue
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from simpy.core import Environment
@@ -35,7 +35,14 @@ class Timeline(Environment):
     def __init__(self) -> None:
         super().__init__()
         self.current: Task = _NO_TASK
+        self.watchers: list[Callable[[Task], None]] = []  # told of the task that goes on
         self.locks: list[Lock] = []  # all there are
+
+    def resumes(self, task: Task) -> None:
+        """Note the task that goes on now."""
+        self.current = task
+        for watcher in self.watchers:
+            watcher(task)
 
     def at(self, event_key: int) -> Timeout:
         """Return an event that happens at a key; the key must not be in the past."""

@@ -79,6 +79,9 @@ class KernelBase:
         k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig
     ) -> None:
         timeline = k._timeline = engine.timeline
+        timeline.watchers.append(k.resumes)
+        #: The task that runs.
+        k.current: Task = timeline.current
         k.engine = engine
         k.recorder = engine.recorder
         k.platform = platform
@@ -105,11 +108,7 @@ class KernelBase:
         k._draws: dict[str, array[int]] = {}  # by name, then by folio
         k._calls: dict[tuple[str, int | None], Call] = {}
         k._attached: set[str] = set()
-
-    @property
-    def current(k) -> Task:
-        """The task that runs."""
-        return k._timeline.current
+        k._rename()
 
     def BUG_ON(k, wrong: bool, condition: str) -> None:  # noqa: N802 - the kernel's name
         """Stop where a condition of the kernel's own is met."""
@@ -126,12 +125,30 @@ class KernelBase:
         """
         setattr(k, name, around(getattr(k, name)))
         k._attached.add(name)
+        k._rename()
 
     def detach(k) -> None:
-        """Put back all functions as they were."""
+        """Put back all functions as they were, and let go of the engine: nothing runs any more."""
         for name in k._attached:
             delattr(k, name)
         k._attached.clear()
+        if k.resumes in k._timeline.watchers:
+            k._timeline.watchers.remove(k.resumes)
+
+    def _rename(k) -> None:
+        # What calls another function by its new name is that function: one call less.
+        for old in k.RENAMED:
+            new = getattr(getattr(type(k), old, None), "calls", None)
+            if new is not None:
+                setattr(k, old, getattr(k, new))
+                k._attached.add(old)
+
+    def resumes(k, task: Task) -> None:
+        """Let a task go on."""
+        k.current = task
+
+    def folio_begins(k, folio: Folio) -> None:
+        """A folio is looked at for the first time in a phase; for records."""
 
     # --- the simulation's side --------------------------------------------------------
 

@@ -54,7 +54,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from simulator.engine import Engine
+from simulator.engine import Engine, Task
 from simulator.geometry import BASE_PAGE_BYTES, LINE_BYTES
 from simulator.kernel.base import KernelBase
 from simulator.kernel.placement import HugeMemory
@@ -99,7 +99,7 @@ class CpuCache:
 
     __slots__ = (
         "far", "folio", "free_at", "nr_cold_pages", "nr_free", "pmd", "read", "rests", "runs",
-        "touched_bytes",
+        "took_pte_page", "touched_bytes",
     )  # fmt: skip
 
     def __init__(
@@ -111,6 +111,8 @@ class CpuCache:
         self.touched_bytes = 0
         #: The folio at hand, and the one whose head was read last.
         self.folio = self.read = NO_FOLIO
+        #: Whether the split under way took a PTE page; for records.
+        self.took_pte_page = False
         #: The PMD that the walk under way has read; -1 for none.
         self.pmd = -1
         #: Pages taken from the buddy allocator that nothing was written to so far.
@@ -135,13 +137,15 @@ class Cache(KernelBase):
             for first in (True, False)
         )
         k.caches = [CpuCache(nid, platform.nr_nodes, k.runs, rests) for nid in config.node_of]
+        #: The cache of the CPU that runs.
+        k.cache = k.caches[0]
         k.llc_bytes = platform.llc_bytes
         k._pte_line_ns = k.runs[False][1]
 
-    @property
-    def cache(k) -> CpuCache:
-        """The cache of the CPU that runs."""
-        return k.caches[k._timeline.current.cpu.number]
+    def resumes(k, task: Task) -> None:
+        """Let a task go on, with the cache of its CPU."""
+        k.current = task
+        k.cache = k.caches[task.cpu.number]
 
     def numa_node_id(k) -> int:
         """The node of the CPU that runs."""
@@ -152,7 +156,7 @@ class Cache(KernelBase):
 
     def head_ns(k, folio: Folio) -> int:
         """Follow a list to a folio: read its head, and have it at hand."""
-        cache = k.caches[k._timeline.current.cpu.number]
+        cache = k.cache
         cache.folio = folio
         touched = cache.touched_bytes
         if folio.cache is cache:
@@ -235,8 +239,7 @@ class Cache(KernelBase):
 
     def copy_page(k, to: int, _from: int) -> None:
         """Copy the page of vmemmap at an address to ``to`` pages on the folio's node."""
-        task = k._timeline.current
-        cache = k.caches[task.cpu.number]
+        cache = k.cache
         folio = cache.folio
         touched = cache.touched_bytes
         far = cache.far[folio.nid]
@@ -251,6 +254,6 @@ class Cache(KernelBase):
             ns += nr_cold * k.draw("page_copy_far" if far else "page_copy_near", folio.number)
         if nr_cold < to:
             ns += k.cost.page_copy_hot.times[to - nr_cold]
-        task.work("page_copy", ns)
+        k.current.work("page_copy", ns)
         folio.pages_at = folio.head_at = touched
         cache.touched_bytes = touched + (to + 1) * BASE_PAGE_BYTES

@@ -105,12 +105,13 @@ class HugetlbVmemmap(Tlb, Pgtable, JumpLabel):
     def vmemmap_pmd_range(k, addr: int, end: int, walk: VmemmapRemapWalk) -> int:
         """Walk the PMDs of a range; 0 or -ENOMEM."""
         pmd = k.pmd_offset(addr)
+        flush, only_splits = k.split_flushes(walk), k.only_splits(walk)
         while addr != end:
-            ret = k.split_vmemmap_huge_pmd(pmd, addr & PMD_MASK, k.split_flushes(walk))
+            ret = k.split_vmemmap_huge_pmd(pmd, addr & PMD_MASK, flush)
             if ret:
                 return ret
             next_addr = pmd_addr_end(addr, end)
-            if not k.only_splits(walk):
+            if not only_splits:
                 k.vmemmap_pte_range(pmd, addr, next_addr, walk)
             pmd, addr = pmd + 1, next_addr
         return 0
@@ -197,7 +198,7 @@ class HugetlbVmemmap(Tlb, Pgtable, JumpLabel):
         k, start: int, end: int, nid: int, vmemmap_pages: VmemmapPages, flags: int
     ) -> int:
         """Remap a range of the vmemmap to its first page; 0 or -ENOMEM."""
-        walk = VmemmapRemapWalk(k.vmemmap_remap_pte, vmemmap_pages, reuse_addr=start, flags=flags)
+        walk = VmemmapRemapWalk(k.vmemmap_remap_pte, vmemmap_pages, start, flags)
         return k._vmemmap_remap_free(start, end, walk)
 
     def _vmemmap_remap_free(k, start: int, end: int, walk: VmemmapRemapWalk) -> int:
@@ -243,9 +244,7 @@ class HugetlbVmemmap(Tlb, Pgtable, JumpLabel):
         vmemmap_pages = VmemmapPages(nid=nid)
         if k.alloc_vmemmap_page_list(start, end, nid, vmemmap_pages):
             return -ENOMEM
-        walk = VmemmapRemapWalk(
-            k.vmemmap_restore_pte, vmemmap_pages, reuse_addr=start, flags=flags, reason="restore"
-        )
+        walk = VmemmapRemapWalk(k.vmemmap_restore_pte, vmemmap_pages, start, flags, "restore")
         k.remap_read_lock()
         k.vmemmap_remap_range(start, end, walk)
         k.remap_read_unlock()

@@ -25,12 +25,16 @@ class PageFlags(Cache):
 
     def folio_test_hugetlb(k, folio: Folio) -> bool:
         """Come to a folio and look whether it is a huge page, as all are here."""
+        if folio.phase != k.phase:
+            k.folio_begins(folio)
         k.current.work("bookkeeping", k.head_ns(folio))
         k.cache.read = folio
         return True
 
     def folio_test_hugetlb_vmemmap_optimized(k, folio: Folio) -> bool:
         """Whether the vmemmap pages of a folio were freed."""
+        if folio.phase != k.phase:
+            k.folio_begins(folio)
         k.cache.folio = folio
         return folio.hugetlb_vmemmap_optimized
 

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from simulator.kernel.hugetlb import Hugetlb
-    from simulator.kernel.structs import Folio, Hstate
+    from simulator.kernel.structs import Folio, Hstate, VmemmapRemapWalk
 
 __all__ = ("attach_records",)
 
@@ -41,7 +41,7 @@ def attach_records(k: Hugetlb) -> None:
     records = _Records(k)
     for around, names in (
         (records.taken, ["alloc_buddy_hugetlb_folio"]),
-        (records.looked_at, ["folio_test_hugetlb", "folio_test_hugetlb_vmemmap_optimized"]),
+        (records.begins, ["folio_begins"]),
         (records.split, ["split_vmemmap_huge_pmd", "vmemmap_pmd_entry"]),
         (records.pte_page, ["pte_alloc_one_kernel"]),
         (records.remap, ["_vmemmap_remap_free"]),
@@ -73,16 +73,14 @@ class _Records:
 
     def __init__(self, k: Hugetlb) -> None:
         self._k = k
-        self._timeline = k.engine.timeline
         # By CPU: folios put into the pool that are not recorded yet, and their status.
         self._pooled: dict[int, list[tuple[Folio, str]]] = defaultdict(list)
-        self._took_pte_page: dict[int, bool] = {}  # by CPU: in the present split
 
     def taken(self, function: Function) -> Function:
-        k, timeline = self._k, self._timeline
+        k = self._k
 
         def alloc(h: Hstate, nid: int) -> Folio | None:
-            task = timeline.current
+            task = k.current
             task.meet()
             start_ns = task.met_ns
             folio: Folio | None = function(h, nid)
@@ -92,53 +90,51 @@ class _Records:
 
         return alloc
 
-    def looked_at(self, function: Function) -> Function:
-        k, timeline = self._k, self._timeline
+    def begins(self, function: Function) -> Function:
+        k = self._k
 
-        def test(folio: Folio) -> bool:
-            if folio.phase != k.phase:
-                task = timeline.current
-                task.meet()
-                _begin(folio, k.phase, task.met_ns)
-            found: bool = function(folio)
-            return found
+        def begin(folio: Folio) -> None:
+            task = k.current
+            task.meet()
+            _begin(folio, k.phase, task.met_ns)
+            function(folio)
 
-        return test
+        return begin
 
     def split(self, function: Function) -> Function:
-        k, timeline, took_pte_page = self._k, self._timeline, self._took_pte_page
+        k = self._k
 
-        def split(*args: Any) -> int:
-            task = timeline.current
-            cpu = task.cpu.number
-            took_pte_page[cpu] = False
+        # Plain arguments: a call with a tuple of them is a C call, whose stack a greenlet copies.
+        def split(pmd: int, addr: int, how: Any) -> int:
+            task, cache = k.current, k.cache
+            cache.took_pte_page = False
             begin_ns, broadcast_ns = task.met_ns, task.broadcast_ns
-            ret: int = function(*args)
-            if took_pte_page[cpu] and not ret:
+            ret: int = function(pmd, addr, how)
+            if cache.took_pte_page and not ret:
                 flush_ns = task.broadcast_ns - broadcast_ns
-                k.cache.folio.split_ns += task.met_ns - begin_ns - flush_ns
+                cache.folio.split_ns += task.met_ns - begin_ns - flush_ns
             return ret
 
         return split
 
     def pte_page(self, function: Function) -> Function:
-        timeline, took_pte_page = self._timeline, self._took_pte_page
+        k = self._k
 
         def alloc() -> int:
-            took_pte_page[timeline.current.cpu.number] = True
+            k.cache.took_pte_page = True
             pgtable: int = function()
             return pgtable
 
         return alloc
 
     def remap(self, function: Function) -> Function:
-        k, timeline = self._k, self._timeline
+        k = self._k
 
-        def remap(*args: Any) -> int:
-            task = timeline.current
+        def remap(start: int, end: int, walk: VmemmapRemapWalk) -> int:
+            task = k.current
             folio = k.cache.folio
             begin_ns, broadcast_ns, split_ns = task.met_ns, task.broadcast_ns, folio.split_ns
-            ret: int = function(*args)
+            ret: int = function(start, end, walk)
             task.meet()
             flush_ns = task.broadcast_ns - broadcast_ns
             folio.end_ns = task.met_ns
@@ -149,12 +145,12 @@ class _Records:
         return remap
 
     def restore(self, function: Function) -> Function:
-        k, timeline = self._k, self._timeline
+        k = self._k
 
-        def restore(*args: Any) -> int:
-            task = timeline.current
+        def restore(start: int, end: int, nid: int, flags: int) -> int:
+            task = k.current
             begin_ns, broadcast_ns = task.met_ns, task.broadcast_ns
-            ret: int = function(*args)
+            ret: int = function(start, end, nid, flags)
             task.meet()
             folio = k.cache.folio
             flush_ns = task.broadcast_ns - broadcast_ns
@@ -166,40 +162,40 @@ class _Records:
         return restore
 
     def optimized(self, function: Function) -> Function:
-        timeline = self._timeline
+        k = self._k
 
         def optimize(h: Hstate, folio: Folio) -> None:
             function(h, folio)
-            task = timeline.current
+            task = k.current
             task.meet()
             folio.end_ns = task.met_ns
 
         return optimize
 
     def enqueued(self, function: Function) -> Function:
-        k, timeline, pooled = self._k, self._timeline, self._pooled
+        k, pooled = self._k, self._pooled
 
         def enqueue(h: Hstate, folio: Folio) -> None:
             function(h, folio)
-            pooled[timeline.current.cpu.number].append((folio, k.folio_status(folio)))
+            pooled[k.current.cpu.number].append((folio, k.folio_status(folio)))
 
         return enqueue
 
     def added_back(self, function: Function) -> Function:
-        timeline, pooled = self._timeline, self._pooled
+        k, pooled = self._k, self._pooled
 
         def add(h: Hstate, folio: Folio) -> None:
             function(h, folio)
-            pooled[timeline.current.cpu.number][-1] = (folio, "restore_failed")
+            pooled[k.current.cpu.number][-1] = (folio, "restore_failed")
 
         return add
 
     def in_pool(self, function: Function) -> Function:
-        timeline, pooled = self._timeline, self._pooled
+        k, pooled = self._k, self._pooled
 
-        def add(*args: Any) -> Any:
-            result = function(*args)
-            task = timeline.current
+        def add(h: Hstate, what: Any) -> Any:
+            result = function(h, what)
+            task = k.current
             folios = pooled[task.cpu.number]
             for folio, status in folios:
                 self._write(folio, task.met_ns, status)
@@ -209,22 +205,22 @@ class _Records:
         return add
 
     def surplus(self, function: Function) -> Function:
-        k, timeline = self._k, self._timeline
+        k = self._k
 
         def alloc(h: Hstate) -> Folio | None:
             folio: Folio | None = function(h)
             if folio is not None:
-                self._write(folio, timeline.current.met_ns, k.folio_status(folio))
+                self._write(folio, k.current.met_ns, k.folio_status(folio))
             return folio
 
         return alloc
 
     def freed(self, function: Function) -> Function:
-        timeline = self._timeline
+        k = self._k
 
         def free(h: Hstate, folio: Folio) -> None:
             function(h, folio)
-            folio.end_ns = timeline.current.met_ns
+            folio.end_ns = k.current.met_ns
             self._write(folio, folio.end_ns, "freed")
 
         return free
@@ -234,7 +230,7 @@ class _Records:
             (
                 folio.phase,
                 folio.number,
-                self._timeline.current.number,
+                self._k.current.number,
                 folio.pfn,
                 folio.start_ns,
                 folio.split_ns,

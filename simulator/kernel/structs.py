@@ -170,7 +170,8 @@ class Hstate:
 
 def pmd_addr_end(addr: int, end: int) -> int:
     """Return where the PMD of an address ends, or the range if that comes before."""
-    return min((addr + PMD_SIZE) & PMD_MASK, end)
+    boundary = (addr + PMD_SIZE) & PMD_MASK
+    return boundary if boundary < end else end
 
 
 @dataclass(slots=True)
@@ -213,10 +214,10 @@ class VmemmapRemapWalk:
     remap_pte: Callable[[int, int, VmemmapRemapWalk], None] | None
     vmemmap_pages: VmemmapPages
     reuse_addr: int = 0
-    reuse_page: int = 0
-    nr_walked: int = 0
     flags: int = 0
     reason: str = "remap"
+    reuse_page: int = 0
+    nr_walked: int = 0
 
 
 @dataclass(slots=True)

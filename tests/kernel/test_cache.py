@@ -172,7 +172,7 @@ def probed(cache, probe):
 
 
 def head_ns(k, cpu, folio):
-    k.engine.timeline.current = SimpleNamespace(cpu=SimpleNamespace(number=cpu))
+    k.resumes(SimpleNamespace(cpu=SimpleNamespace(number=cpu)))
     return k.head_ns(folio)
 
 

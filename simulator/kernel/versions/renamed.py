@@ -25,4 +25,5 @@ def calls(name: str) -> Callable[..., Any]:
     def function(k: KernelBase, *args: Any, **kwargs: Any) -> Any:
         return getattr(k, name)(*args, **kwargs)
 
+    function.calls = name  # type: ignore[attr-defined]
     return function

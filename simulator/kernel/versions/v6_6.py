@@ -45,7 +45,7 @@ class V6_6(V6_1):
         k, start: int, end: int, nid: int, vmemmap_pages: VmemmapPages, flags: int
     ) -> int:
         """Remap a range of the vmemmap to a new first page; 0 or -ENOMEM."""
-        walk = VmemmapRemapWalk(k.vmemmap_remap_pte, vmemmap_pages, reuse_addr=start, flags=flags)
+        walk = VmemmapRemapWalk(k.vmemmap_remap_pte, vmemmap_pages, start, flags)
         # Without a new page the present one is shared, as before v6.2.
         walk.reuse_page = k.alloc_pages_node(nid, "head_page")
         if walk.reuse_page:
