@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -121,6 +122,8 @@ class Task:
         """Run a body on a greenlet of its own: the SimPy process of the task."""
         timeline = self._timeline
         runner = self._runner = greenlet(body)
+        # As a function that is called: with the caller's numpy.errstate, for one.
+        runner.gr_context = copy_context()
         self._driver = getcurrent()
         timeline.resumes(self)
         event = runner.switch()
