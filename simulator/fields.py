@@ -15,12 +15,12 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator
 
 from simulator.errors import InputError, nearest
-from simulator.geometry import pmds_of_placement
+from simulator.geometry import pmds_of_placement, splits_of_placement
 from simulator.kernel import Kernel
 from simulator.machine import Machine, Noise
 
@@ -145,7 +145,7 @@ def _placement(value: object) -> object:
     if isinstance(value, list | tuple):
         return tuple(_whole(pfn) for pfn in value)
     if isinstance(value, str):
-        if value in ("aligned", "random") or pmds_of_placement(value):
+        if value in ("aligned", "random") or pmds_of_placement(value) or splits_of_placement(value):
             return value
         near = nearest(value, ("aligned", "random", "pmds=S"))
         raise InputError(f"{_shown(value)} is not aligned, random, pmds=S or PFNs{near}")
@@ -180,7 +180,7 @@ Seed = Annotated[int, BeforeValidator(Between(0, 2**63 - 1))]
 Replication = Annotated[int, BeforeValidator(Between(0, MAX_REPLICATION))]
 Int = Annotated[int, BeforeValidator(_whole)]
 Ordinals = Annotated[tuple[Int, ...], BeforeValidator(_tuple), AfterValidator(_ordinals)]
-Phases = Annotated[tuple[Literal["alloc", "free"], ...], BeforeValidator(_tuple)]
+Phases = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
 Faults = Annotated[Mapping[str, Ordinals], BeforeValidator(_mapping), AfterValidator(_faults)]
 Tunables = Annotated[Mapping[str, Int], BeforeValidator(_mapping), AfterValidator(FrozenMapping)]
 PlacementField = Annotated[str | tuple[int, ...], PlainValidator(_placement)]

@@ -36,6 +36,8 @@ __all__ = (
     "pmds_of_folio",
     "pmds_of_placement",
     "pmds_placement",
+    "splits_of_placement",
+    "splits_placement",
     "struct_page_bytes",
 )
 
@@ -56,6 +58,9 @@ NR_PFNS: Final[Mapping[str, int]] = MappingProxyType({"2M": PTRS_PER_PTE, "1G": 
 
 # So many PMDs for the first fill, and so many new ones for each later fill.
 _PMDS: Final = re.compile(r"pmds=([0-9]{1,18}(?:,[0-9]{1,18})*)")
+
+# So many PMDs split in each phase and, after a slash, so many huge pages there.
+_SPLITS: Final = re.compile(r"splits=([0-9]{1,9}(?:/[0-9]{1,9})?(?:,[0-9]{1,9}(?:/[0-9]{1,9})?)*)")
 
 
 def page_bytes(page_size: str) -> int:
@@ -127,3 +132,28 @@ def pmds_placement(nr_pmds: Sequence[int]) -> str:
     'pmds=4,0,2'
     """
     return f"pmds={','.join(map(str, nr_pmds))}"
+
+
+def splits_of_placement(placement: str) -> tuple[tuple[int, int | None], ...] | None:
+    """
+    Return the splits of each phase, and how many huge pages it finds; None of other texts.
+
+    >>> splits_of_placement("splits=3,0/2"), splits_of_placement("aligned")
+    (((3, None), (0, 2)), None)
+    """
+    found = _SPLITS.fullmatch(placement)
+    if found is None:
+        return None
+    parts = [part.partition("/") for part in found[1].split(",")]
+    return tuple((int(splits), int(pages) if pages else None) for splits, _, pages in parts)
+
+
+def splits_placement(phases: Sequence[tuple[int, int | None]]) -> str:
+    """
+    Return the text that :func:`splits_of_placement` reads.
+
+    >>> splits_placement(((3, None), (0, 2)))
+    'splits=3,0/2'
+    """
+    parts = (f"{splits}" if pages is None else f"{splits}/{pages}" for splits, pages in phases)
+    return f"splits={','.join(parts)}"

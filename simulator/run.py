@@ -9,7 +9,7 @@ phases one after another on one state, and returns the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -19,7 +19,8 @@ from simulator.errors import InputError
 from simulator.geometry import BASE_PAGE_BYTES
 from simulator.kernel import Kernel, KernelConfig
 from simulator.kernel.modules import Module
-from simulator.kernel.placement import HugeMemory, lay_out
+from simulator.kernel.phases import Phase
+from simulator.kernel.placement import CountedMemory, HugeMemory, lay_out
 from simulator.kernel.records import attach_records
 from simulator.kernel.requests import Requests
 from simulator.machine import Platform, lower
@@ -68,7 +69,7 @@ def simulate_module(scenario: Scenario, module: Module) -> Result:
     module's phases; it cannot give the IPIs of a flush.
     """
     engine, kernel, machine = _boot(scenario, None)
-    (cpu,) = _task_cpus(scenario, machine)[:1]
+    (cpu,) = _task_cpus(machine)[:1]
     now_ns = 0
     for label, body in module.phases(kernel).items():
         now_ns = _run_phase(engine, kernel, label, now_ns, {cpu: body})
@@ -99,13 +100,20 @@ def _run(
     if watch is not None:
         watch(partial(len, engine.recorder.folios))
     requests = Requests(kernel, scenario.path, scenario.pages, scenario.allocators)
-    task_cpus = _task_cpus(scenario, machine)
+    task_cpus = _task_cpus(machine)
     now_ns = 0
-    for label, phase in zip(scenario.phase_labels, scenario.phases, strict=True):
-        bodies = dict(zip(task_cpus, requests.bodies(phase), strict=False))
-        if phase == "alloc":
+    for phase in scenario.plan:
+        if phase.action == "hvo":
+            kernel.vmemmap_optimize_enabled = phase.hvo
+            continue
+        bodies = dict(
+            zip(_from_node(phase, task_cpus, machine), requests.bodies(phase), strict=False)
+        )
+        if phase.action == "alloc":
             kernel.memory.begin_fill(scenario.pages)
-        now_ns = _run_phase(engine, kernel, label, now_ns, bodies)
+        if isinstance(kernel.memory, CountedMemory):
+            kernel.memory.begin_phase()
+        now_ns = _run_phase(engine, kernel, phase.label, now_ns, bodies, phase.page_size)
     # What was attached holds the kernel, and so everything, in circles.
     kernel.detach()
     return engine, kernel, checked
@@ -130,14 +138,21 @@ def _boot(scenario: Scenario, ipis: IpiLog | None) -> tuple[Engine, Kernel, Plat
     )
     kernel = scenario.kernel_class(engine, machine, _memory(scenario, machine), config)
     attach_records(kernel)
+    if isinstance(kernel.memory, CountedMemory):
+        kernel.attach("pmd_leaf", partial(_counted_splits, kernel, kernel.memory))
     return engine, kernel, machine
 
 
 def _run_phase(
-    engine: Engine, kernel: Kernel, label: str, start_ns: int, bodies: Mapping[int, Body]
+    engine: Engine,
+    kernel: Kernel,
+    label: str,
+    start_ns: int,
+    bodies: Mapping[int, Body],
+    page_size: str | None = None,
 ) -> int:
     # Returns when the last task ended.
-    kernel.begin_phase(label, start_ns, bodies)
+    kernel.begin_phase(label, start_ns, bodies, page_size)
     tasks = engine.run(start_ns, bodies)
     end_ns = max(task.now_ns for task in tasks)
     kernel.end_phase(end_ns)
@@ -180,11 +195,27 @@ def _memory(scenario: Scenario, machine: Platform) -> HugeMemory:
     )
 
 
-def _task_cpus(scenario: Scenario, machine: Platform) -> list[int]:
+def _task_cpus(machine: Platform) -> list[int]:
     # Which CPUs the tasks run on is a keyed draw: the first of all CPUs by their draws.
     draws = stream(fold(machine.key, purpose_of("task CPU")), 0, machine.nr_cpus).tolist()
-    ranked = sorted(range(machine.nr_cpus), key=lambda cpu: (draws[cpu], cpu))
-    return ranked[: scenario.allocators]
+    return sorted(range(machine.nr_cpus), key=lambda cpu: (draws[cpu], cpu))
+
+
+# A process that maps pages of a node runs there.
+def _from_node(phase: Phase, task_cpus: Sequence[int], machine: Platform) -> list[int]:
+    there = [cpu for cpu in task_cpus if machine.node_of[cpu] == phase.node]
+    return there if phase.action == "map" and there else list(task_cpus)
+
+
+# Whether a PMD is a leaf, where only the number of those that are is known.
+def _counted_splits(
+    kernel: Kernel, memory: CountedMemory, function: Callable[[int], bool]
+) -> Callable[[int], bool]:
+    def pmd_leaf(pmd: int) -> bool:
+        memory.splits(pmd, kernel.split_pmds)
+        return function(pmd)
+
+    return pmd_leaf
 
 
 def _replay(scenario: Scenario, engine: Engine, log: IpiLog) -> None:

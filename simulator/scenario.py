@@ -50,8 +50,10 @@ from simulator.geometry import (
     page_bytes,
     pmds_of_folio,
     pmds_of_placement,
+    splits_of_placement,
 )
 from simulator.kernel import Kernel, load_kernel
+from simulator.kernel.phases import Phase, plan
 from simulator.machine import Machine, Noise, check_noise, load_machine, load_noise
 
 __all__ = ("Scenario",)
@@ -68,8 +70,11 @@ class Scenario(BaseModel):
     ``pages`` huge pages of ``page_size`` are asked for in every ``alloc`` of
     ``phases`` and given back in every ``free``, through ``path``, by
     ``allocators`` tasks, on the first ``cpus`` CPUs of the machine (None: all).
+    Other phases, such as ``write 100`` or ``demote 1``, say how many pages they are
+    about: see :mod:`simulator.kernel.phases`.
     ``placement`` says where the pages lie: ``aligned``, ``random``, ``pmds=S``
-    (or ``pmds=S,T``: in T new PMDs the second time) or a PFN for each.
+    (or ``pmds=S,T``: in T new PMDs the second time), a PFN for each, or
+    ``splits=S,T``: so that the phases split S and T PMDs.
     ``free_pages`` base pages are free for everything else (None: more than
     needed); ``faults`` names allocations that fail, counted from 1.
     ``tunables`` are parameters of the kernel.
@@ -146,10 +151,15 @@ class Scenario(BaseModel):
         >>> Scenario(pages=1, phases=("alloc", "free", "alloc")).phase_labels
         ('alloc', 'free', 'alloc2')
         """
-        return tuple(
-            phase if nth == 1 else f"{phase}{nth}"
-            for phase, nth in ((phase, i // 2 + 1) for i, phase in enumerate(self.phases))
-        )
+        return tuple(phase.label for phase in self.plan if phase.label)
+
+    @cached_property
+    def plan(self) -> tuple[Phase, ...]:
+        """The phases as they were meant, see :mod:`simulator.kernel.phases`."""
+        try:
+            return plan(self.phases, self.page_size, self.pages, self.machine_model.nr_nodes)
+        except InputError as error:
+            raise InputError(f"phases: {error}") from None
 
     @property
     def tunable_values(self) -> dict[str, int]:
@@ -192,15 +202,8 @@ class Scenario(BaseModel):
 
     @field_validator("phases")
     @classmethod
-    def _alternating(cls, phases: tuple[str, ...]) -> tuple[str, ...]:
-        if not phases:
-            raise InputError("is empty; the shortest is 'alloc'")
-        if phases[0] == "free":
-            raise InputError("'free' without an 'alloc' before it; start with 'alloc'")
-        for i, phase in enumerate(phases):
-            wanted = ("alloc", "free")[i % 2]
-            if phase != wanted:
-                raise InputError(f"{phase!r} twice in a row; phase {i + 1} must be {wanted!r}")
+    def _in_order(cls, phases: tuple[str, ...]) -> tuple[str, ...]:
+        plan(phases, "1G", 1)  # whatever the size and number of the pages
         return phases
 
     @model_validator(mode="after")
@@ -209,6 +212,7 @@ class Scenario(BaseModel):
         check_noise(self.machine_model, self.noise_model)
         self._check_cpus()
         self._check_memory()
+        self._check_phases()
         self._check_placement()
         self._check_tunables()
         if self.path == "surplus" and self.page_size == "1G":
@@ -238,10 +242,30 @@ class Scenario(BaseModel):
                 f" {self.machine_model.name}; {fit} fit"
             )
 
+    def _check_phases(self) -> None:
+        kernel = self.kernel_class
+        for phase, text in zip(self.plan, self.phases, strict=True):
+            if phase.action not in kernel.ACTIONS:
+                known = ", ".join(kernel.ACTIONS)
+                raise InputError(f"phases: {kernel.name} has no {text!r}; it has {known}")
+            if phase.action not in ("alloc", "free", "hvo") and self.path != "pool":
+                raise InputError(f"path: {text!r} has its own; use 'pool', not {self.path!r}")
+            if phase.threads is not None and phase.threads > self.nr_cpus:
+                raise InputError(
+                    f"phases: {text!r}: {phase.threads} threads are more than the"
+                    f" {self.nr_cpus} CPUs"
+                )
+
     def _check_placement(self) -> None:
         if isinstance(self.placement, tuple):
             self._check_pfns(self.placement)
             return
+        splits = splits_of_placement(self.placement)
+        if splits is not None and len(splits) != len(self.phase_labels):
+            raise InputError(
+                f"placement: splits of {len(splits)} phases for {len(self.phase_labels)}; give"
+                " one number for each"
+            )
         nr_pmds = pmds_of_placement(self.placement)
         if nr_pmds is not None:
             self._check_pmds(nr_pmds)

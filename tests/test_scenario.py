@@ -122,7 +122,7 @@ WRONG = [
     ({"phases": ("free",)}, "phases: 'free' without an 'alloc' before it"),
     ({"phases": ("alloc", "alloc")}, "phases: 'alloc' twice in a row; phase 2 must be 'free'"),
     ({"phases": ("alloc", "free", "free")}, "phase 3 must be 'alloc'"),
-    ({"phases": ("alloc", "fre")}, "phases[1]: 'fre' is not one of alloc, free"),
+    ({"phases": ("alloc", "fre")}, "phases: 'fre' is not one of alloc, free"),
     ({"phases": "alloc"}, "phases: must be a list, not 'alloc'"),
     # What does not go together.
     ({"page_size": "1G", "pages": 33}, "33 pages of 1G do not fit the memory of laptop-8; 32 fit"),

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from simulator.cli.output import json_text
+from simulator.errors import InputError
 
 if TYPE_CHECKING:
     from simulator.kernel import Kernel
@@ -27,6 +28,11 @@ EXAMPLE = "tlbsim kernels v6.6+6"
 def configure(parser: ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("name", metavar="NAME", nargs="?", help="a version, or a Python file")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="print the kernel as it runs: every function, and the version that it comes from",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -34,8 +40,12 @@ def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print."""
     from simulator.kernel import kernels, load_kernel, mutants, proposals
 
+    if args.all and args.name is None:
+        raise InputError(f"kernels: --all needs a NAME, such as {kernels()[-1]}")
     if args.name is not None:
         kernel = load_kernel(args.name)
+        if args.all:
+            return 0, json_text(_all(kernel)) if args.json else _listed(kernel)
         return 0, json_text(_details(kernel)) if args.json else _described(kernel)
     found = [_summary(load_kernel(name)) for name in (*kernels(), *proposals())]
     wrong = [_summary(load_kernel(name)) for name in mutants()]
@@ -111,6 +121,32 @@ def _described(kernel: type[Kernel]) -> str:
             blocks += [textwrap.dedent(source).strip() for source in sources]
     else:
         blocks.append("replaces nothing")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _all(kernel: type[Kernel]) -> dict[str, Any]:
+    from simulator.kernel.listing import listing
+
+    functions = {
+        listed.name: [{"version": d.version, "source": d.source} for d in listed.definitions]
+        for listed in listing(kernel)
+    }
+    return _summary(kernel) | {"functions": functions}
+
+
+def _listed(kernel: type[Kernel]) -> str:
+    from simulator.kernel.listing import listing
+    from simulator.report.text import underlined
+
+    blocks = [underlined(f"{kernel.name} as it runs: {kernel.summary}")]
+    group = ""
+    for listed in listing(kernel):
+        if listed.group != group:
+            group = listed.group
+            blocks.append(underlined(group))
+        for nth, definition in enumerate(listed.definitions):
+            below = " (what super() stands for above)" if nth else ""
+            blocks.append(f"# {definition.version}{below}\n{definition.source}")
     return "\n\n".join(blocks) + "\n"
 
 

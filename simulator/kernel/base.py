@@ -27,6 +27,7 @@ from simulator.engine import Engine, Task
 from simulator.engine.calls import Call
 from simulator.engine.locks import IrqSpinLock, Mutex, RwSemaphore, SpinLock
 from simulator.errors import KernelError
+from simulator.kernel.phases import ACTIONS
 from simulator.kernel.placement import HugeMemory
 from simulator.kernel.structs import Folio, Hstate, KernelConfig, StaticKey, WorkStruct
 
@@ -51,6 +52,8 @@ class KernelBase:
     #: The invariant that it breaks, of what was made to show that a check finds it.
     breaks: ClassVar[str] = ""
     own_file: ClassVar[str] = ""  # of a class from a user's file
+    #: The phases that it can go through, see :mod:`simulator.kernel.phases`.
+    ACTIONS: ClassVar[tuple[str, ...]] = tuple(ACTIONS)
     #: Functions that have another name since a version, old to new.
     RENAMED: ClassVar[dict[str, str]] = {}
     #: By name: default, lowest and highest value, what it is.
@@ -62,6 +65,7 @@ class KernelBase:
             "pages; a flush of more is a full flush (debugfs x86/tlb_single_page_flush_ceiling)",
         ),
         "static_key_sites": (1107, 0, 10**6, "code sites patched when HVO's static key flips"),
+        "static_key_modules": (0, 0, 125, "loaded modules with sites of that key"),
     }
 
     @classmethod
@@ -91,9 +95,11 @@ class KernelBase:
         k.hugetlb_lock = IrqSpinLock(timeline, platform, "hugetlb_lock")
         k.page_table_lock = SpinLock(timeline, platform, "page_table_lock")  # of init_mm
         k.mmap_lock = RwSemaphore(timeline, platform, "mmap_lock")  # of init_mm
-        k.resize_lock = Mutex(timeline, platform, "resize_lock")
         k.jump_label_mutex = Mutex(timeline, platform, "jump_label_mutex")
-        k.h = Hstate(config.page_size, platform.nr_nodes)
+        #: The pools by page size, and that of the scenario's pages.
+        k.hstates: dict[str, Hstate] = {}
+        k.h = k.hstate(config.page_size)
+        k.h_of_phase = k.h
         k.vmemmap_optimize_enabled = config.hvo
         k.hugetlb_optimize_vmemmap_key = StaticKey()
         k.split_pmds: set[int] = set()  # vmemmap PMDs that are no longer leaves
@@ -150,12 +156,31 @@ class KernelBase:
     def folio_begins(k, folio: Folio) -> None:
         """A folio is looked at for the first time in a phase; for records."""
 
+    def hstate(k, page_size: str) -> Hstate:
+        """size_to_hstate(): the pool of a page size."""
+        if page_size not in k.hstates:
+            k.hstates[page_size] = k.new_hstate(page_size)
+        return k.hstates[page_size]
+
+    def new_hstate(k, page_size: str) -> Hstate:
+        """Return an empty pool of a page size."""
+        lock = Mutex(k._timeline, k.platform, "resize_lock")
+        memory = k.memory.of_size(page_size)
+        return Hstate(page_size, k.platform.nr_nodes, memory, lock)
+
     # --- the simulation's side --------------------------------------------------------
 
-    def begin_phase(k, label: str, start_ns: int, initiators: Collection[int]) -> None:
-        """Start to record a phase; ``initiators`` are the CPUs with a task."""
+    def begin_phase(
+        k, label: str, start_ns: int, initiators: Collection[int], page_size: str | None = None
+    ) -> None:
+        """
+        Start to record a phase; ``initiators`` are the CPUs with a task.
+
+        Its pages are those of a size (None: the scenario's).
+        """
         k.phase += 1
-        if not k.h.nr_huge_pages:
+        k.h_of_phase = k.h if page_size is None else k.hstate(page_size)
+        if not any(h.nr_huge_pages for h in k.hstates.values()):
             k.nr_filled = 0  # a folio that could not be given back keeps its number
         k.nr_tasks = len(initiators)
         k.recorder.begin_phase(label, start_ns, initiators)
@@ -167,7 +192,7 @@ class KernelBase:
         """Record the state at the end of a phase."""
         k.recorder.end_phase(end_ns)
         k.recorder.phase.ptl_held_max_ns = k.page_table_lock.held_max_ns
-        k.counts["pages_got"] = k.h.nr_huge_pages
+        k.counts["pages_got"] = k.h_of_phase.nr_huge_pages
 
     def folio_status(k, folio: Folio) -> str:
         """Return what is recorded of a folio that goes into the pool."""

@@ -237,6 +237,11 @@ class Cache(KernelBase):
         cache.touched_bytes += nr_cold * LINE_BYTES
         return cache.runs[nid][nr_cold]
 
+    def copy_cached_page(k, to: int) -> None:
+        """Copy a page that all folios share, and that is cached, to ``to`` new pages."""
+        k.cache.folio.pages_at = k.cache.touched_bytes
+        k.copy_page(to, 0)
+
     def copy_page(k, to: int, _from: int) -> None:
         """Copy the page of vmemmap at an address to ``to`` pages on the folio's node."""
         cache = k.cache

@@ -86,9 +86,13 @@ class HugetlbVmemmap(Tlb, Pgtable, JumpLabel):
     def vmemmap_restore_pte(k, addr: int, nr: int, walk: VmemmapRemapWalk) -> None:
         """Copy the reuse page to pages of the list, and point PTEs at them."""
         pages = k.list_del_pages(nr, walk.vmemmap_pages)
-        k.copy_page(pages, walk.reuse_addr)
+        k.copy_reuse_page(pages, walk)
         k.smp_wmb(pages)  # the copies become visible before the PTEs
         k.set_ptes(addr, nr, "restore")
+
+    def copy_reuse_page(k, pages: int, walk: VmemmapRemapWalk) -> None:
+        """Fill pages that a folio gets back: with the page that it has."""
+        k.copy_page(pages, walk.reuse_addr)
 
     def vmemmap_pte_range(k, pmd: int, addr: int, end: int, walk: VmemmapRemapWalk) -> None:
         """Walk the PTEs of a range, as one run."""
@@ -165,6 +169,8 @@ class HugetlbVmemmap(Tlb, Pgtable, JumpLabel):
         """Move the vmemmap pages of a folio to a list; 0 or -ENOMEM."""
         if not k.vmemmap_should_optimize(h, folio):
             return 0
+        if not k.vmemmap_get_tail(h, folio):
+            return -ENOMEM
         k.static_branch_inc(k.hugetlb_optimize_vmemmap_key)
         k.remap_begins(folio, flags)
         vmemmap_start = folio.page
@@ -174,6 +180,10 @@ class HugetlbVmemmap(Tlb, Pgtable, JumpLabel):
             k.static_branch_dec(k.hugetlb_optimize_vmemmap_key)
         k.remap_ended(folio, ret)
         return ret
+
+    def vmemmap_get_tail(k, h: Hstate, folio: Folio) -> bool:
+        """Whether there is a page for tail PTEs: the folio's own."""
+        return True
 
     def remap_begins(k, folio: Folio, flags: int) -> None:
         """What comes before the remap of a folio: nothing yet."""
@@ -245,10 +255,14 @@ class HugetlbVmemmap(Tlb, Pgtable, JumpLabel):
         if k.alloc_vmemmap_page_list(start, end, nid, vmemmap_pages):
             return -ENOMEM
         walk = VmemmapRemapWalk(k.vmemmap_restore_pte, vmemmap_pages, start, flags, "restore")
+        k._vmemmap_remap_alloc(start, end, walk)
+        return 0
+
+    def _vmemmap_remap_alloc(k, start: int, end: int, walk: VmemmapRemapWalk) -> None:
+        """The walk of vmemmap_remap_alloc()."""
         k.remap_read_lock()
         k.vmemmap_remap_range(start, end, walk)
         k.remap_read_unlock()
-        return 0
 
     def alloc_vmemmap_page_list(
         k, start: int, end: int, nid: int, vmemmap_pages: VmemmapPages

@@ -5,12 +5,14 @@ kernel/jump_label.c and text_poke_bp_batch()
 
 Modelled: hugetlb_optimize_vmemmap_key.  The first increment and the last
 decrement patch code: in batches of 256 sites, each with three broadcasts of
-do_sync_core().  The number of sites is the tunable ``static_key_sites``.
+do_sync_core().  The number of sites is the tunable ``static_key_sites``; every loaded
+module that uses the key (``static_key_modules``) is a batch of its own.
 
 Not modelled: cpus_read_lock, text_mutex (nothing else patches code here).
 
 Sources: arch/x86/kernel/alternative.c (TP_VEC_MAX is 256); counted in Linux
-6.1.176 (1107 sites, 15 broadcasts) and 6.12.107 (687 sites, 9 broadcasts).
+6.1.176 (1107 sites, 15 broadcasts) and 6.12.107 (687 sites, 9 broadcasts; 12 with one
+module).
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from simulator.kernel.structs import StaticKey
 __all__ = ("JumpLabel",)
 
 _TP_VEC_MAX: Final = 256
+#: Sites of the key in a module, assumed; always a single batch of their own.
+_MODULE_SITES: Final = 8
 _STATIC_KEY = Categories("static_key", "static_key", "static_key", "static_key")
 
 
@@ -50,9 +54,11 @@ class JumpLabel(KernelBase):
             key.enabled -= 1
             return
         k.jump_label_mutex.lock()
-        key.enabled -= 1
-        if key.enabled == 0:
-            k.jump_label_update(key)
+        # Of a key that is 0 already the kernel only warns.
+        if key.enabled > 0:
+            key.enabled -= 1
+            if key.enabled == 0:
+                k.jump_label_update(key)
         k.jump_label_mutex.unlock()
 
     def jump_label_update(k, key: StaticKey) -> None:
@@ -62,6 +68,8 @@ class JumpLabel(KernelBase):
             nr_sites = min(left, _TP_VEC_MAX)
             k.text_poke_bp_batch(nr_sites)
             left -= nr_sites
+        for _ in range(k.config.tunables["static_key_modules"]):
+            k.text_poke_bp_batch(_MODULE_SITES)
 
     def text_poke_bp_batch(k, nr_sites: int) -> None:
         """Patch up to 256 sites: INT3, the rest, the first byte."""

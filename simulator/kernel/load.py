@@ -50,7 +50,13 @@ from simulator.kernel.versions.v5_14 import V5_14
 from simulator.kernel.versions.v6_1 import V6_1
 from simulator.kernel.versions.v6_6 import V6_6
 from simulator.kernel.versions.v6_7 import V6_7
+from simulator.kernel.versions.v6_11 import V6_11
 from simulator.kernel.versions.v6_12 import V6_12
+from simulator.kernel.versions.v6_12_117 import V6_12_117
+from simulator.kernel.versions.v6_15 import V6_15
+from simulator.kernel.versions.v6_18 import V6_18
+from simulator.kernel.versions.v7_1 import V7_1
+from simulator.kernel.versions.v7_3 import V7_3
 
 __all__ = ("kernel_named", "kernels", "load_kernel", "mutants", "proposals", "refuse_generators")
 
@@ -60,7 +66,7 @@ _VERSIONS: tuple[type[Kernel], ...] = (
     V6_6_5_V2, V6_6_5_V3, V6_6_5,
     V6_6_6_V1, V6_6_6_V2, V6_6_6_V3, V6_6_6_V8, V6_6_6,
     V6_6_7_V1, V6_6_7_V2, V6_6_7_V3, V6_6_7,
-    V6_6_8, V6_7, V6_12,
+    V6_6_8, V6_7, V6_11, V6_12, V6_12_117, V6_15, V6_18, V7_1, V7_3,
 )  # fmt: skip
 _PROPOSALS: tuple[type[Kernel], ...] = (EnomemAbort, EnomemIgnore, EnomemGoOn, EnomemRetry)
 _MUTANTS: tuple[type[Mutant], ...] = (

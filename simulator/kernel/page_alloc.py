@@ -26,6 +26,7 @@ __all__ = ("PageAlloc",)
 _COUNT_OF: Final = {
     "head_page": "vmemmap_head_pages_allocated",
     "restore_page": "vmemmap_pages_allocated_restore",
+    "tail_page": "shared_tail_pages_allocated",
 }
 
 
@@ -107,11 +108,10 @@ class PageAlloc(PageFlags):
         """Take a huge page of a node, its struct pages ready; None if there is none."""
         task = k.current
         task.meet()
-        pfn = k.memory.take(nid)
+        pfn = h.memory.take(nid)
         if pfn is None:
             return None
-        folio = Folio(k.nr_filled, pfn, nid)
-        k.nr_filled += 1
+        folio = k.new_folio(pfn, nid)
         ns = k.draw(h.alloc_cost, folio.number) + k.struct_pages_ns(folio, h.nr_pfns)
         task.work("huge_page_alloc", ns)
         k.counts["hugepage_allocs"] += 1
@@ -123,4 +123,37 @@ class PageAlloc(PageFlags):
         ns = k.draw(h.free_cost, folio.number) + k.struct_pages_ns(folio, h.nr_pfns)
         task.work("huge_page_free", ns)
         task.meet()
-        k.memory.give_back(folio.nid, folio.pfn)
+        h.memory.give_back(folio.nid, folio.pfn)
+
+    def memblock_alloc_huge_page(k, h: Hstate, nid: int) -> Folio | None:
+        """Reserve a huge page of a node at boot, its struct pages ready; None if there is none."""
+        task = k.current
+        task.meet()
+        pfn = h.memory.take(nid)
+        if pfn is None:
+            return None
+        folio = k.new_folio(pfn, nid)
+        task.work("huge_page_alloc", k.struct_pages_ns(folio, h.nr_pfns))
+        k.counts["hugepage_allocs"] += 1
+        return folio
+
+    def split_hugetlb_folio(k, src: Hstate, dst: Hstate, folio: Folio) -> list[Folio]:
+        """Make compound pages of a smaller size of one: prep_compound_page() for each."""
+        folios = []
+        for pfn in range(folio.pfn, folio.pfn + src.nr_pfns, dst.nr_pfns):
+            part = k.new_folio(pfn, folio.nid)
+            part.pte_mapped = folio.pte_mapped
+            k.current.work("bookkeeping", k.struct_pages_ns(part, dst.nr_pfns))
+            folios.append(part)
+        return folios
+
+    def copy_huge_page(k, h: Hstate, to: Folio, folio: Folio) -> None:
+        """Copy what a huge page holds."""
+        cost = "page_copy_near" if to.nid == folio.nid else "page_copy_far"
+        k.current.work("page_copy", k.draw(cost, to.number) * h.nr_pfns)
+
+    def new_folio(k, pfn: int, nid: int) -> Folio:
+        """Number a folio that was not there before."""
+        folio = Folio(k.nr_filled, pfn, nid)
+        k.nr_filled += 1
+        return folio

@@ -18,7 +18,15 @@ them back.  How the free ones lie is the *placement*:
     the second fill finds as many folios as it takes in T further PMDs, the others
     where earlier fills lay, and so on; 0 for every fill that is not named;
 a list of PFNs
-    these, in this order, whatever their node.
+    these, in this order, whatever their node;
+``splits=S/P,...``
+    for each phase: its folios lie so that S vmemmap PMDs are split, and after P pages
+    there are no more (without ``/P`` there are as many as asked for).  It is what is
+    known of a boot whose calls were counted.
+
+Where a scenario has pages of both sizes, pages of 1 GB are taken from the top of a node
+down, and pages of 2 MB of it from the bottom up; what was demoted and given back whole
+is a page of 1 GB again.
 
 Modelled: pages that were freed are handed out again before fresh ones.
 
@@ -29,13 +37,23 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, takewhile
 
-from simulator.geometry import NR_PFNS, PFNS_PER_PMD, folios_of_pmd, pmds_of_placement
+from simulator.geometry import (
+    NR_PFNS,
+    PFNS_PER_PMD,
+    folios_of_pmd,
+    pmds_of_placement,
+    splits_of_placement,
+)
+from simulator.kernel.structs import PageSource
 
-__all__ = ("HugeMemory", "aligned", "lay_out", "random_runs", "spread")
+__all__ = ("CountedMemory", "HugeMemory", "aligned", "lay_out", "random_runs", "spread")
 
 _FOLIOS_PER_PMD = folios_of_pmd("2M")
+_GIGANTIC = NR_PFNS["1G"]
+#: ZONE_DMA32 ends at 4 GB.
+_DMA32_PFNS = 1 << 20
 
 
 class HugeMemory:
@@ -43,17 +61,34 @@ class HugeMemory:
     Free huge pages by node; ``fresh`` has the ones never used so far.
 
     ``elsewhere`` has the PFNs, by node, that the second and each later fill finds
-    besides those that were freed.
+    besides those that were freed.  They are pages of ``nr_pfns`` base pages; a node has
+    ``node_pfns`` of these.
     """
 
     def __init__(
-        self, fresh: Sequence[Iterator[int]], elsewhere: Iterable[Sequence[Sequence[int]]] = ()
+        self,
+        fresh: Sequence[Iterator[int]],
+        elsewhere: Iterable[Sequence[Sequence[int]]] = (),
+        nr_pfns: int = NR_PFNS["2M"],
+        node_pfns: int = 0,
     ) -> None:
+        self._nr_pfns = nr_pfns
+        self._ends = [nid * node_pfns + node_pfns for nid in range(len(fresh))]
         self._fresh = list(fresh)
         self._freed: list[list[int]] = [[] for _ in self._fresh]
         self._elsewhere = iter(elsewhere)
         self._filled = False
         self._nr_reused: int | None = None  # freed pages left to this fill; None: all of them
+
+    def of_size(self, page_size: str) -> PageSource:
+        """Return where the pages of a size come from."""
+        if NR_PFNS[page_size] == self._nr_pfns:
+            return self
+        return _Gigantic(self) if self._nr_pfns < _GIGANTIC else _Pieces(self)
+
+    def zone_of(self, pfn: int) -> str:
+        """Return the name of the zone that a page is of."""
+        return "DMA32" if pfn < _DMA32_PFNS else "Normal"
 
     def begin_fill(self, nr_folios: int) -> None:
         """Begin a fill that will ask for so many pages."""
@@ -80,6 +115,145 @@ class HugeMemory:
     def give_back(self, nid: int, pfn: int) -> None:
         """Take back a huge page."""
         heapq.heappush(self._freed[nid], pfn)
+
+    def take_from_top(self, nid: int, nr_pfns: int) -> int | None:
+        """Return the PFN of a larger page above all that was taken; None if there is none."""
+        end = self._ends[nid] // nr_pfns * nr_pfns
+        lowest = next(self._fresh[nid], self._ends[nid])
+        if lowest > end - nr_pfns:
+            self._fresh[nid] = chain([lowest] * (lowest < self._ends[nid]), self._fresh[nid])
+            return None
+        self._ends[nid] = end - nr_pfns
+        self._fresh[nid] = takewhile(
+            lambda pfn: pfn < self._ends[nid], chain([lowest], self._fresh[nid])
+        )
+        return end - nr_pfns
+
+
+class _Gigantic:
+    # Pages of 1 GB where the placement has pages of 2 MB.
+
+    def __init__(self, memory: HugeMemory) -> None:
+        self._memory = memory
+        self._freed: dict[int, list[int]] = {}
+
+    def take(self, nid: int) -> int | None:
+        freed = self._freed.get(nid)
+        return heapq.heappop(freed) if freed else self._memory.take_from_top(nid, _GIGANTIC)
+
+    def give_back(self, nid: int, pfn: int) -> None:
+        heapq.heappush(self._freed.setdefault(nid, []), pfn)
+
+
+class _Pieces:
+    # Pages of 2 MB where the placement has pages of 1 GB.
+
+    def __init__(self, memory: HugeMemory) -> None:
+        self._memory = memory
+        self._freed: dict[int, list[int]] = {}
+        self._nr_freed: dict[int, int] = {}  # by the page of 1 GB that they are of
+
+    def take(self, nid: int) -> int | None:
+        freed = self._freed.setdefault(nid, [])
+        if not freed:
+            whole = self._memory.take(nid)
+            if whole is None:
+                return None
+            freed.extend(range(whole, whole + _GIGANTIC, NR_PFNS["2M"]))
+            self._nr_freed[whole] = len(freed)
+        pfn = heapq.heappop(freed)
+        self._nr_freed[pfn - pfn % _GIGANTIC] -= 1
+        return pfn
+
+    def give_back(self, nid: int, pfn: int) -> None:
+        freed = self._freed.setdefault(nid, [])
+        heapq.heappush(freed, pfn)
+        whole = pfn - pfn % _GIGANTIC
+        self._nr_freed[whole] = self._nr_freed.get(whole, 0) + 1
+        if self._nr_freed[whole] == _GIGANTIC // NR_PFNS["2M"]:
+            freed[:] = [pfn for pfn in freed if pfn - pfn % _GIGANTIC != whole]
+            heapq.heapify(freed)
+            del self._nr_freed[whole]
+            self._memory.give_back(nid, whole)
+
+
+class CountedMemory(HugeMemory):
+    """
+    Memory of which only the splits of each phase are known, and where there was too little.
+
+    Every page is one that was never taken before, and shares no PMD of vmemmap with
+    another: which of them is a leaf is for who asks (:meth:`splits`).  Of pages of 1 GB
+    in use at a time the first is of ZONE_NORMAL, the others of ZONE_DMA32, as counted in
+    guests of 4 GB.
+    """
+
+    def __init__(self, nr_nodes: int, phases: Iterable[tuple[int, int | None]]) -> None:
+        super().__init__([iter(()) for _ in range(nr_nodes)])
+        self._phases = iter(phases)
+        self._nr_splits = 0
+        self._seen: set[int] = set()
+        self._gigantic_zones: dict[int, str] = {}
+        self._nr_gigantic = 0
+        self.left: int | None = None  # pages that this phase finds; None: any number
+        self._sources: dict[str, PageSource] = {}
+
+    def begin_phase(self) -> None:
+        """Go on to the next phase."""
+        self._nr_splits, self.left = next(self._phases)
+
+    def splits(self, pmd: int, split_pmds: set[int]) -> None:
+        """Put a PMD among those that are split, unless this phase splits it."""
+        if pmd in self._seen or pmd in split_pmds:
+            return
+        self._seen.add(pmd)
+        if self._nr_splits:
+            self._nr_splits -= 1
+        else:
+            split_pmds.add(pmd)
+
+    def of_size(self, page_size: str) -> PageSource:
+        """Return where the pages of a size come from."""
+        return self._sources.setdefault(page_size, _Counted(self, page_size))
+
+    def zone_of(self, pfn: int) -> str:
+        """Return the name of the zone that a page is of."""
+        return self._gigantic_zones.get(pfn - pfn % _GIGANTIC, "Normal")
+
+    def take_gigantic(self, pfn: int) -> None:
+        """Choose the zone of a page of 1 GB."""
+        self._gigantic_zones[pfn] = "DMA32" if self._nr_gigantic else "Normal"
+        self._nr_gigantic += 1
+
+    def gigantic_freed(self) -> None:
+        """Count one page of 1 GB less."""
+        self._nr_gigantic -= 1
+
+
+class _Counted:
+    # Pages of one size of a CountedMemory.
+
+    def __init__(self, memory: CountedMemory, page_size: str) -> None:
+        self._memory = memory
+        self._gigantic = page_size == "1G"
+        self._step = max(PFNS_PER_PMD, NR_PFNS[page_size])
+        self._nr_taken = 0
+
+    def take(self, nid: int) -> int | None:
+        memory = self._memory
+        if memory.left is not None:
+            if not memory.left:
+                return None
+            memory.left -= 1
+        self._nr_taken += 1
+        # Pages of both sizes and of all nodes lie far apart.
+        pfn = ((2 * nid + self._gigantic + 1) << 36) + self._nr_taken * self._step
+        if self._gigantic:
+            memory.take_gigantic(pfn)
+        return pfn
+
+    def give_back(self, nid: int, pfn: int) -> None:
+        if self._gigantic:
+            self._memory.gigantic_freed()
 
 
 def aligned(first_pfn: int, nr_pfns: int, nr_folios: int) -> Iterator[int]:
@@ -132,7 +306,10 @@ def lay_out(
     ``node_pfns``; ``draws(nid)`` gives the random numbers of a node.
     """
     if not isinstance(placement, str):
-        return HugeMemory([iter(pfns) for pfns in _by_node(placement, node_pfns, nr_nodes)])
+        lists = _by_node(placement, node_pfns, nr_nodes)
+        return HugeMemory([iter(pfns) for pfns in lists], (), nr_pfns, node_pfns)
+    if (counted := splits_of_placement(placement)) is not None:
+        return CountedMemory(nr_nodes, counted)
     bases = range(0, nr_nodes * node_pfns, node_pfns)
     if asked := pmds_of_placement(placement):
         first, *later = asked
@@ -144,12 +321,18 @@ def lay_out(
         return HugeMemory(
             [iter(pfns) for pfns in _by_node(fresh, node_pfns, nr_nodes)],
             [_by_node(pfns, node_pfns, nr_nodes) for pfns in elsewhere],
+            nr_pfns,
+            node_pfns,
         )
     if placement == "random" and nr_pfns < PFNS_PER_PMD:
         return HugeMemory(
-            [random_runs(base, base + node_pfns, draws(nid)) for nid, base in enumerate(bases)]
+            [random_runs(base, base + node_pfns, draws(nid)) for nid, base in enumerate(bases)],
+            (),
+            nr_pfns,
+            node_pfns,
         )
-    return HugeMemory([aligned(base, nr_pfns, node_pfns // nr_pfns) for base in bases])
+    runs = [aligned(base, nr_pfns, node_pfns // nr_pfns) for base in bases]
+    return HugeMemory(runs, (), nr_pfns, node_pfns)
 
 
 # How many folios of a later fill lie in PMDs that are new: as few as can be.

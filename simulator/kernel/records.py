@@ -40,7 +40,9 @@ def attach_records(k: Hugetlb) -> None:
     """Record what the folios of a kernel take, from now on."""
     records = _Records(k)
     for around, names in (
-        (records.taken, ["alloc_buddy_hugetlb_folio"]),
+        (records.taken, ["alloc_buddy_hugetlb_folio", "memblock_alloc_huge_page"]),
+        (records.made, ["split_hugetlb_folio"]),
+        (records.demoted, ["folio_demoted"]),
         (records.begins, ["folio_begins"]),
         (records.split, ["split_vmemmap_huge_pmd", "vmemmap_pmd_entry"]),
         (records.pte_page, ["pte_alloc_one_kernel"]),
@@ -51,6 +53,7 @@ def attach_records(k: Hugetlb) -> None:
         (records.added_back, ["add_hugetlb_folio"]),
         (records.freed, ["free_huge_page"]),
         (records.surplus, ["alloc_surplus_hugetlb_folio"]),
+        (records.migrated, ["alloc_migrate_hugetlb_folio"]),
         (
             # They end with the release of hugetlb_lock; the last two for what is left over.
             records.in_pool,
@@ -58,7 +61,11 @@ def attach_records(k: Hugetlb) -> None:
                 "alloc_pool_huge_folio",
                 "prep_and_add_allocated_folios",
                 "restore_failed",
+                "prep_and_add_bootmem_folios",
+                "free_new_hugetlb_folio",
                 "set_max_huge_pages",
+                "nr_hugepages_store",
+                "demote_store",
                 "hugetlb_pages_alloc_boot_node",
             ],
         ),
@@ -89,6 +96,29 @@ class _Records:
             return folio
 
         return alloc
+
+    def made(self, function: Function) -> Function:
+        k = self._k
+
+        def split(src: Hstate, dst: Hstate, folio: Folio) -> list[Folio]:
+            k.current.meet()
+            start_ns = k.current.met_ns
+            folios: list[Folio] = function(src, dst, folio)
+            for part in folios:
+                _begin(part, k.phase, start_ns)
+            return folios
+
+        return split
+
+    def demoted(self, function: Function) -> Function:
+        k = self._k
+
+        def demoted(folio: Folio) -> None:
+            function(folio)
+            folio.end_ns = k.current.met_ns
+            self._write(folio, folio.end_ns, "demoted")
+
+        return demoted
 
     def begins(self, function: Function) -> Function:
         k = self._k
@@ -177,7 +207,9 @@ class _Records:
 
         def enqueue(h: Hstate, folio: Folio) -> None:
             function(h, folio)
-            pooled[k.current.cpu.number].append((folio, k.folio_status(folio)))
+            # A page that was in use comes back as it was, and is nobody's work.
+            if folio.phase == k.phase:
+                pooled[k.current.cpu.number].append((folio, k.folio_status(folio)))
 
         return enqueue
 
@@ -209,6 +241,17 @@ class _Records:
 
         def alloc(h: Hstate) -> Folio | None:
             folio: Folio | None = function(h)
+            if folio is not None:
+                self._write(folio, k.current.met_ns, k.folio_status(folio))
+            return folio
+
+        return alloc
+
+    def migrated(self, function: Function) -> Function:
+        k = self._k
+
+        def alloc(h: Hstate, nid: int) -> Folio | None:
+            folio: Folio | None = function(h, nid)
             if folio is not None:
                 self._write(folio, k.current.met_ns, k.folio_status(folio))
             return folio

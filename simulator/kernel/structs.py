@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from simulator.geometry import (
     BASE_PAGE_BYTES,
@@ -28,6 +28,9 @@ from simulator.geometry import (
     STRUCT_PAGE_BYTES,
     struct_page_bytes,
 )
+
+if TYPE_CHECKING:
+    from simulator.engine.locks import Mutex
 
 __all__ = (
     "ENOMEM",
@@ -41,6 +44,8 @@ __all__ = (
     "LocalFirst",
     "NodeRound",
     "Nodes",
+    "OneNode",
+    "PageSource",
     "StaticKey",
     "VmemmapPages",
     "VmemmapRemapWalk",
@@ -85,9 +90,9 @@ class Folio:
     """
 
     __slots__ = (
-        "cache", "end_ns", "flush_ns", "head_at", "hugetlb_vmemmap_optimized", "nid", "number",
-        "pages_at", "pfn", "phase", "pte_mapped", "remap_ns", "restore_ns", "split_ns",
-        "start_ns",
+        "cache", "end_ns", "flush_ns", "head_at", "hugetlb_temporary",
+        "hugetlb_vmemmap_optimized", "nid", "number", "pages_at", "pfn", "phase", "pte_mapped",
+        "remap_ns", "restore_ns", "split_ns", "start_ns",
     )  # fmt: skip
 
     def __init__(self, number: int, pfn: int, nid: int) -> None:
@@ -95,6 +100,7 @@ class Folio:
         self.pfn = pfn
         self.nid = nid
         self.hugetlb_vmemmap_optimized = False
+        self.hugetlb_temporary = False
         self.phase = -1
         self.start_ns = self.end_ns = 0
         self.split_ns = self.remap_ns = self.restore_ns = self.flush_ns = 0
@@ -124,6 +130,19 @@ class NodeRound:
         return islice(self._next_nids, self._nr_nodes)
 
 
+class OneNode:
+    """A node mask with one node in it: a file of that node was written to."""
+
+    __slots__ = ("nid",)
+
+    def __init__(self, nid: int) -> None:
+        self.nid = nid
+
+    def nodes(self) -> Iterator[int]:
+        """Return the node."""
+        return iter((self.nid,))
+
+
 class LocalFirst:
     """The nodes for a page fault under the default policy: its own, then the others."""
 
@@ -146,17 +165,40 @@ class Nodes(Protocol):
         ...
 
 
-class Hstate:
-    """The pool of huge pages of one size; ``page_size`` is ``2M`` or ``1G``."""
+class PageSource(Protocol):
+    """Where huge pages of one size come from; see :mod:`simulator.kernel.placement`."""
 
-    def __init__(self, page_size: str, nr_nodes: int) -> None:
+    def take(self, nid: int) -> int | None:
+        """Return the PFN of a free huge page of a node; None when it has none left."""
+        ...
+
+    def give_back(self, nid: int, pfn: int) -> None:
+        """Take back a huge page."""
+        ...
+
+
+class Hstate:
+    """
+    The pool of huge pages of one size; ``page_size`` is ``2M`` or ``1G``.
+
+    ``memory`` is where its pages come from; ``resize_lock`` is held by who writes to
+    nr_hugepages.
+    """
+
+    def __init__(
+        self, page_size: str, nr_nodes: int, memory: PageSource, resize_lock: Mutex
+    ) -> None:
         self.page_size = page_size
+        self.memory = memory
+        self.resize_lock = resize_lock
         self.alloc_cost = f"huge_alloc_{page_size.lower()}"
         self.free_cost = f"huge_free_{page_size.lower()}"
         self.nr_pfns = NR_PFNS[page_size]
         self.nr_vmemmap_pages = struct_page_bytes(page_size) // BASE_PAGE_BYTES
         self.nr_huge_pages = 0
         self.surplus_huge_pages = 0
+        self.nr_huge_pages_node = [0] * nr_nodes
+        self.surplus_huge_pages_node = [0] * nr_nodes
         self.round_to_alloc = NodeRound(nr_nodes)
         self.round_to_free = NodeRound(nr_nodes)
         # By node; the head of the kernel's list is the end of ours.
@@ -166,6 +208,21 @@ class Hstate:
     def persistent_huge_pages(self) -> int:
         """Huge pages of the pool that are not surplus."""
         return self.nr_huge_pages - self.surplus_huge_pages
+
+    @property
+    def free_huge_pages(self) -> int:
+        """Huge pages of the pool that nobody uses."""
+        return sum(map(len, self.hugepage_freelists))
+
+    def account(self, nid: int, nr: int) -> None:
+        """Count huge pages of a node in the pool, or no longer."""
+        self.nr_huge_pages += nr
+        self.nr_huge_pages_node[nid] += nr
+
+    def account_surplus(self, nid: int, nr: int) -> None:
+        """Count huge pages of a node as surplus, or no longer."""
+        self.surplus_huge_pages += nr
+        self.surplus_huge_pages_node[nid] += nr
 
 
 def pmd_addr_end(addr: int, end: int) -> int:

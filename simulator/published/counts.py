@@ -5,7 +5,8 @@ Counts of real kernels
 
 How often a real kernel called its flush functions, split a PMD, freed a vmemmap
 page, in each phase of a boot; and what a simulation counted instead.  The file
-``kernel_counts.csv`` is packaged; a file of one's own has the same columns.
+``kernel_counts.csv`` is packaged; a file of one's own has the same columns, or those of
+:mod:`simulator.published.action_counts`.
 
 Modelled: `6.1` as ``v6.1``, `6.12` as ``v6.12``, and likewise any kernel of that
 spelling.  Mode ``count`` is a write of nr_hugepages, ``surp`` are surplus pages.
@@ -22,24 +23,38 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.errors import InputError, nearest
+from simulator.inputs import read_text
 from simulator.kernel import kernels
 from simulator.published.table import Row, phase_order, read_table
 from simulator.trace.words import COUNTS
 
-__all__ = ("Boot", "CountedPhase", "read_counts")
+__all__ = ("AT_LEAST", "Boot", "CountedPhase", "kernel_of", "read_counts")
 
 _BOOT = ("kernel", "vcpus", "hvo", "page_kb", "n_pages", "mode", "run")
 _OPTIONAL = ("mode", "run")
+#: Counts of the whole machine, to which others than the phase may have added.
+AT_LEAST = ("csd_queued_sync_core",)
 _PATHS = {"count": "pool", "surp": "surplus"}
 
 
 @dataclass(frozen=True)
 class CountedPhase:
-    """What was counted in one phase: ``counts`` by column, without what was not measured."""
+    """
+    What was counted in one phase: ``counts`` by column, without what was not measured.
+
+    ``label`` is its name in a simulation, where that is another, and ``before`` that of an
+    uncounted phase that leads up to it.  ``given`` of the counts
+    say where pages were, and how many; ``unknown`` more were measured that no simulation of
+    the phase can know.
+    """
 
     row: Row
     phase: str
     counts: Mapping[str, int]
+    label: str = ""
+    before: str = ""
+    given: int = 0
+    unknown: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,7 +63,9 @@ class Boot:
     One boot of a real kernel, and its phases in the order in which they ran.
 
     ``kernel`` and ``page_size`` are by their names here; ``path`` is that of a
-    scenario.
+    scenario.  Where each row says what was done (:mod:`simulator.published.action_counts`),
+    ``script`` has the phases of the scenario and ``splits`` their placement, with and
+    without what was not measured; ``nodes`` is the number of nodes.
     """
 
     kernel: str
@@ -58,6 +75,11 @@ class Boot:
     pages: int
     path: str
     phases: tuple[CountedPhase, ...]
+    script: tuple[str, ...] = ()
+    splits: tuple[tuple[int, int | None], ...] = ()
+    other_splits: tuple[tuple[int, int | None], ...] = ()
+    nodes: int = 1
+    modules: int = 0
 
     @property
     def nr_phases(self) -> int:
@@ -78,6 +100,16 @@ def read_counts(path: Path | None = None) -> tuple[Boot, ...]:
     required = [name for name in _BOOT if name not in _OPTIONAL]
     optional = (*_OPTIONAL, *COUNTS)
     rows: dict[tuple[str, ...], list[Row]] = {}
+    if path is not None:
+        # Here, as that module has rows and kernels from this one.
+        from simulator.published.action_counts import read_actions, read_boots
+
+        header = read_text(path, f"counts: {path}").partition("\n")[0]
+        columns = {name.strip() for name in header.split(",")}
+        if "boot_params" in columns:
+            return read_boots(path)
+        if "action" in columns:
+            return read_actions(path)
     for row in read_table("counts", path, "kernel_counts.csv", [*required, "phase"], optional):
         rows.setdefault(tuple(row.fields.get(name, "") for name in _BOOT), []).append(row)
     if not rows:
@@ -98,7 +130,7 @@ def _boots(alike: Sequence[Row]) -> list[list[Row]]:
 def _boot(rows: Sequence[Row]) -> Boot:
     first = rows[0]
     return Boot(
-        kernel=_kernel(first),
+        kernel=kernel_of(first),
         vcpus=first.number("vcpus", 1),
         hvo=first.on_off("hvo"),
         page_size=first.page_size("page_kb"),
@@ -108,7 +140,11 @@ def _boot(rows: Sequence[Row]) -> Boot:
     )
 
 
-def _kernel(row: Row) -> str:
+def kernel_of(row: Row) -> str:
+    """Return the kernel of a row by its name here."""
+    stable = re.match(r"[0-9]+[.][0-9]+[.][0-9]+", row.fields.get("kernel_release", ""))
+    if stable and f"v{stable[0]}" in kernels():
+        return f"v{stable[0]}"
     text = row.text("kernel")
     name = f"v{text.removeprefix('v')}"
     if name in kernels():

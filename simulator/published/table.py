@@ -29,6 +29,7 @@ _PAGE_SIZES = {"2048": "2M", "1048576": "1G"}
 _REMARKS = ("note", "comment")
 _MINUTES = re.compile(r"([0-9]+)m([0-9]+(?:\.[0-9]+)?)s")  # as a shell's time prints it
 _INTEGER = re.compile(r"[0-9]+|-0*[1-9][0-9]*")
+_SIGNED = re.compile(r"-?[0-9]{1,18}")
 _MAX_DIGITS = 18
 _END_S = 10**9  # in nanoseconds that fits 64 bits
 
@@ -64,6 +65,13 @@ class Row:
             raise self.error(column, f"{_shown(value)} is not a whole number, {low} or more")
         if int(value) < low:
             raise self.error(column, f"{value} is below {low}")
+        return int(value)
+
+    def signed(self, column: str) -> int:
+        """Return a field that must be a whole number, with or without a minus."""
+        value = self.fields[column]
+        if not _SIGNED.fullmatch(value):
+            raise self.error(column, f"{_shown(value)} is not a whole number")
         return int(value)
 
     def on_off(self, column: str) -> bool:

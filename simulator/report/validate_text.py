@@ -45,6 +45,7 @@ __all__ = (
 
 # The cell was fitted, but not to this time.
 _OTHERWISE = "cell fitted"
+_OTHERS_GIVEN = ", the pages got where fewer were there, the threads of a boot"
 _PAGE_KB = {"2M": 2048, "1G": 1048576}
 
 
@@ -65,11 +66,21 @@ def counts_text(check: CountsCheck, source: str) -> str:
                 " lay, as its pmd_splits were not measured."
             )
         )
+    if check.unknown:
+        lines.append(
+            wrapped(
+                f"Not to be known: {_cells(check.unknown)} of the whole machine:"
+                " csd_queued_sync_core beyond the phase's own broadcasts, the division of memmap"
+                " deltas between pages of the boot and others (their sum is compared), the time"
+                " of a boot."
+            )
+        )
     if check.given:
         lines.append(
             wrapped(
                 f"Given: {_cells(check.given)}, the pmd_splits of fills, which say where the pages"
-                f" lay. Predicted: {_cells(check.cells - check.given)}."
+                f" lay{_OTHERS_GIVEN * bool(check.unknown)}. Predicted:"
+                f" {_cells(check.cells - check.given)}."
             )
         )
     lines.append(f"{check.rows} rows, {check.cells} cells, {len(check.mismatches)} mismatches")
@@ -87,6 +98,7 @@ def counts_json(check: CountsCheck) -> dict[str, Any]:
         "cells": check.cells,
         "given": check.given,
         "unplaced": check.unplaced,
+        "unknown": check.unknown,
         "mismatches": [dataclasses.asdict(mismatch) for mismatch in check.mismatches],
     }
 

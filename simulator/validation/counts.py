@@ -22,8 +22,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from simulator.analysis.frames import records
+from simulator.analysis.kernel_counts import AT_LEAST
 from simulator.errors import InputError
-from simulator.geometry import least_pmds, pmds_of_folio, pmds_placement
+from simulator.geometry import least_pmds, pmds_of_folio, pmds_placement, splits_placement
+from simulator.kernel import load_kernel
+from simulator.kernel.counted import counted
+from simulator.machine import load_machine
 from simulator.run import simulate
 from simulator.scenario import Scenario
 
@@ -45,6 +49,7 @@ _COUNT_COLUMNS = {
     "placement": "pmd_splits",
     "path": "mode",
     "kernel": "kernel",
+    "phases": "action",
 }
 
 
@@ -65,8 +70,9 @@ class CountsCheck:
     """
     Which kernels were simulated, how many rows and cells compared; what differs, by line.
 
-    ``given`` of the cells said where the pages lay; ``unplaced`` more were measured but not
-    compared, as they depend on that where it was not.
+    ``given`` of the cells said where the pages lay, how many there were, or how many tasks;
+    ``unplaced`` more were measured but not compared, as they depend on that where it was not;
+    ``unknown`` more tell of what a phase does not know.
     """
 
     kernels: tuple[str, ...]
@@ -74,6 +80,7 @@ class CountsCheck:
     cells: int
     given: int
     unplaced: int
+    unknown: int
     mismatches: tuple[Mismatch, ...]
 
 
@@ -88,13 +95,19 @@ def check_counts(
     ``progress`` is called after every boot.
     """
     found: list[Mismatch] = []
+    unknown = 0
     compared: list[Boot] = []
     for boot, scenario in zip(boots, scenarios, strict=True):
-        counts = simulate(scenario).counts
+        counts = _summed(boot, simulate(scenario).counts)
         other = _elsewhere(boot, scenario)
-        known = boot if other is None else _where_equal(boot, counts, simulate(other).counts)
+        known = (
+            boot
+            if other is None
+            else _where_equal(boot, counts, _summed(boot, simulate(other).counts))
+        )
         compared.append(known)
         found += mismatches(known, counts)
+        unknown += _nr_unknown(known, counts)
         if progress is not None:
             progress()
     cells = sum(map(_nr_cells, compared))
@@ -102,8 +115,9 @@ def check_counts(
         kernels=tuple(dict.fromkeys(boot.kernel for boot in boots)),
         rows=sum(len(boot.phases) for boot in boots),
         cells=cells,
-        given=sum(counted for boot in boots if boot.hvo for *_, counted in _fills(boot)),
+        given=sum(map(_nr_given, boots)),
         unplaced=sum(map(_nr_cells, boots)) - cells,
+        unknown=unknown,
         mismatches=tuple(sorted(found, key=lambda mismatch: mismatch.line)),
     )
 
@@ -121,6 +135,8 @@ def mismatches(boot: Boot, counts: pd.DataFrame) -> list[Mismatch]:
 
 def boot_scenario(boot: Boot, machine: str | Machine) -> Scenario:
     """Return the scenario of a boot on a machine; InputError if there can be none."""
+    if boot.script:
+        return _scripted(boot, machine)
     fields: dict[str, Any] = {
         "machine": machine,
         "kernel": boot.kernel,
@@ -157,18 +173,90 @@ def _fills(boot: Boot) -> Iterator[tuple[Row, int, bool]]:
         least = 0
 
 
+def _nr_unknown(boot: Boot, counts: pd.DataFrame) -> int:
+    simulated = {row["phase"]: row for row in records(counts)}
+    return sum(
+        phase.unknown
+        + sum(
+            phase.counts[name] > simulated[phase.label or phase.phase].get(name, 0)
+            for name in AT_LEAST
+            if name in phase.counts
+        )
+        for phase in boot.phases
+    )
+
+
+# What was done is known row by row.
+def _scripted(boot: Boot, machine: str | Machine) -> Scenario:
+    kernel = counted(load_kernel(boot.kernel))
+    modules = {"static_key_modules": boot.modules}
+    fields: dict[str, Any] = {
+        "machine": _with_nodes(
+            load_machine(machine) if isinstance(machine, str) else machine, boot.nodes
+        ),
+        "kernel": kernel,
+        "cpus": boot.vcpus,
+        "pages": boot.pages,
+        "hvo": boot.hvo,
+        "phases": boot.script,
+        "placement": splits_placement(boot.splits),
+        "tunables": {name: nr for name, nr in modules.items() if name in kernel.TUNABLES},
+    }
+    return _scenario(boot.phases[0].row, fields)
+
+
+def _with_nodes(machine: Machine, nr_nodes: int) -> Machine:
+    if machine.nr_nodes == nr_nodes:
+        return machine
+    nodes = machine.topology.nodes.model_copy(update={"value": nr_nodes})
+    topology = machine.topology.model_copy(update={"nodes": nodes})
+    return machine.model_copy(update={"topology": topology})
+
+
+# The counts of the phases that make up one row.
+def _summed(boot: Boot, counts: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = {row["phase"]: row for row in records(counts)}
+    found = []
+    for phase in boot.phases:
+        parts = [rows[label] for label in (phase.label or phase.phase).split(",")]
+        if phase.before:
+            parts[0]["pages_before"] = rows[phase.before]["pages_before"]
+        if len(parts) == 1:
+            found.append(parts[0])
+            continue
+        total = {name: sum(part[name] for part in parts) for name in parts[0] if name != "phase"}
+        for name in ("pool_2m", "pool_1g"):
+            total[name] = parts[-1][name]
+        for name in ("distinct_tasks", "threads_reported"):
+            total[name] = max(part[name] for part in parts)
+        found.append({"phase": phase.label} | total)
+    return pd.DataFrame(found)
+
+
+def _nr_given(boot: Boot) -> int:
+    if boot.script:
+        return sum(phase.given for phase in boot.phases)
+    return sum(counted for *_, counted in _fills(boot)) if boot.hvo else 0
+
+
 def _nr_cells(boot: Boot) -> int:
     return sum(len(phase.counts) for phase in boot.phases)
 
 
 # The same boot with more PMDs to split in each fill where they were not counted, if it can be.
 def _elsewhere(boot: Boot, scenario: Scenario) -> Scenario | None:
+    if boot.script:
+        if boot.splits == boot.other_splits:
+            return None
+        return scenario.replace(placement=splits_placement(boot.other_splits))
     more = pmds_of_folio(boot.page_size)
     fills = [(splits, counted) for _, splits, counted in _fills(boot)]
     nr_pmds = [splits for splits, _ in fills]
     found = None
-    for nth, (splits, counted) in enumerate(fills):
-        if boot.hvo and not counted:
+    for nth, (splits, measured) in enumerate(fills):
+        if boot.hvo and not measured:
             wanted = [*nr_pmds[:nth], splits + more, *nr_pmds[nth + 1 :]]
             with suppress(InputError):
                 found = scenario.replace(placement=pmds_placement(wanted))
@@ -186,7 +274,8 @@ def _where_equal(boot: Boot, counts: pd.DataFrame, others: pd.DataFrame) -> Boot
                 counts={
                     name: number
                     for name, number in counted.counts.items()
-                    if here[counted.phase][name] == there[counted.phase][name]
+                    if here[counted.label or counted.phase].get(name, 0)
+                    == there[counted.label or counted.phase].get(name, 0)
                 },
             )
             for counted in boot.phases

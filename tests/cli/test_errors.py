@@ -81,7 +81,7 @@ WRONG = [
     (("run", *LAPTOP, "--page-size", "1G", "--pages", "33"), "do not fit the memory of laptop-8"),
     (("run", "--phases", "free"), "phases: 'free' without an 'alloc' before it"),
     (("run", "--phases", "alloc,alloc"), "phases: 'alloc' twice in a row"),
-    (("run", "--phases", ""), "phases[0]: '' is not one of alloc, free"),
+    (("run", "--phases", ""), "phases: '' is not one of alloc, free"),
     (("run", "--placement", "pmds=3"), "placement: 256 pages of 2M cannot lie in 3 PMDs"),
     (("run", "--placement", "512,513", "--pages", "2"), "PFN 513 is no multiple of 512"),
     (("run", "--placement", "512,x", "--pages", "2"), "must be a whole number, not 'x'"),

@@ -16,7 +16,7 @@ from simulator.kernel import kernels, load_kernel
 from simulator.run import simulate
 from simulator.saved import load_result
 from simulator.scenario import Scenario
-from tests.kernel.helpers import MERGED, STILL, column, flushes_of, run
+from tests.kernel.helpers import MERGED, OF_TODAY, STILL, column, flushes_of, run
 
 PATCH = '''\
 """hugetlb: do not flush for nothing."""
@@ -150,6 +150,7 @@ def test_an_unknown_kernel_gets_the_nearest_name(typed, near):
 def test_the_kernels_are_named_in_order():
     patches = tuple(f"v6.6+{n}" for n in range(1, 9))
     assert ("v6.1", "v6.6", *patches, "v6.7", "v6.12") == MERGED
+    assert kernels()[-7:] == (*OF_TODAY[:1], "v6.12", *OF_TODAY[1:])
     for name in kernels():
         kernel = load_kernel(name)
         assert kernel.name == name

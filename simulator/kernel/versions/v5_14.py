@@ -26,11 +26,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from simulator.engine import Engine
-from simulator.kernel.placement import HugeMemory
-from simulator.kernel.structs import KernelConfig, StaticKey, VmemmapRemapWalk, pmd_addr_end
+from simulator.kernel.structs import Hstate, StaticKey, VmemmapRemapWalk, pmd_addr_end
 from simulator.kernel.versions.v6_1 import V6_1
-from simulator.machine import Platform
 
 __all__ = ("RESERVE_VMEMMAP_NR", "V5_14")
 
@@ -46,16 +43,20 @@ class V5_14(V6_1):
     subject = "mm: hugetlb: free the vmemmap pages associated with each HugeTLB page"
     commit = "f41f2ed43ca5"
     summary = "per folio: remap 6 PTEs, flush 6, free 6 pages; the vmemmap is mapped by PTEs"
+    # demote came with v5.16, the sysctl with v5.19, padata with v6.9.
+    ACTIONS: ClassVar[tuple[str, ...]] = tuple(
+        action for action in V6_1.ACTIONS if action not in ("demote", "hvo")
+    )
     TUNABLES: ClassVar[dict[str, tuple[int, int, int, str]]] = {
-        name: value for name, value in V6_1.TUNABLES.items() if name != "static_key_sites"
+        name: value for name, value in V6_1.TUNABLES.items() if not name.startswith("static_key_")
     }
 
-    def __init__(
-        k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig
-    ) -> None:
-        super().__init__(engine, platform, memory, config)
+    def new_hstate(k, page_size: str) -> Hstate:
+        """Return an empty pool of a page size."""
+        h = super().new_hstate(page_size)
         # A walk begins at the last page that is kept, which the others are going to share.
-        k.h.nr_vmemmap_pages -= RESERVE_VMEMMAP_NR - 1
+        h.nr_vmemmap_pages -= RESERVE_VMEMMAP_NR - 1
+        return h
 
     def pmd_leaf(k, pmd: int) -> bool:
         """No PMD of the vmemmap maps 2 MB."""

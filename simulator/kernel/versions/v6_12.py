@@ -3,126 +3,72 @@
 Linux v6.12
 -----------
 
-6.12.107, as its calls were counted.  Since v6.7: a grace period of RCU before
-the struct pages of a batch are remapped and before they are restored, and one
-for every folio that is worked on alone; mmap_lock is taken for each walk and
-released before the flush.
+6.12.107, as its calls were counted.  Since v6.11: pages of 1 GB are demoted as one
+batch for each node, with one list that is restored and one that is optimised.
 
-Modelled: a new head page that cannot be had is done without, as in v6.7.  Linux
-6.12.117 fails the folio with -ENOMEM instead; but there the restore of a single
-folio flushes 7 pages, and 8 were counted in 6.12.107, so that the later change
-of both is taken not to be in it.
+Modelled: a new head page that cannot be had is done without, as in v6.7; 6.12.117
+fails the folio with -ENOMEM instead, see :mod:`simulator.kernel.versions.v6_12_117`.
 
-Not modelled: GFP flags, and so the difference between __GFP_NORETRY (the head
-page) and __GFP_RETRY_MAYFAIL (the pages to restore); batched demotion; bootmem
-pages.
+Not modelled: split_page_owner() and what else the split of a huge page costs beside its
+struct pages.
 
-Sources: commit bd225530a4c7 ("mm/hugetlb_vmemmap: fix race with speculative PFN
-walkers") (in v6.11); 20231127084645.27017-1-songmuchun@bytedance.com, whose "mm:
-hugetlb_vmemmap: use walk_page_range_novma() to simplify the code" (in v6.8)
-moved the flush out of mmap_lock; counted in Linux 6.12.107.
+Sources: c0f398c3b2cf ("mm/hugetlb_vmemmap: batch HVO work when demoting") (in v6.12);
+mm/hugetlb.c of v6.12; counted in Linux 6.12.107.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from collections import deque
 
-from simulator.kernel.rcu import Rcu
-from simulator.kernel.structs import PMD_MASK, Folio, Hstate, VmemmapRemapWalk, pmd_addr_end
-from simulator.kernel.versions.batching.patch7 import VMEMMAP_REMAP_NO_TLB_FLUSH
-from simulator.kernel.versions.renamed import calls
-from simulator.kernel.versions.v6_7 import V6_7
+from simulator.kernel.structs import Folio, Hstate
+from simulator.kernel.versions.v6_11 import V6_11
 
-__all__ = ("VMEMMAP_SYNCHRONIZE_RCU", "V6_12")
-
-#: Wait for a grace period, so that nobody writes to struct pages by page_ref_add_unless().
-VMEMMAP_SYNCHRONIZE_RCU: Final = 1 << 2
+__all__ = ("V6_12",)
 
 
-class V6_12(V6_7, Rcu):
-    """v6.7 and synchronize_rcu(): once to a batch, once to a folio alone."""
+class V6_12(V6_11):
+    """Demotion in batches: two grace periods and three flushes to a node."""
 
     name = "v6.12"
     base = "v6.12"
     subject = "Linux 6.12"
     commit = "adc218676eef"
-    summary = "v6.7, and synchronize_rcu() before the remaps and restores of a batch"
-    # Counted in 6.12.107.
-    TUNABLES = V6_7.TUNABLES | {
-        "static_key_sites": (687, 0, 10**6, "code sites patched when HVO's static key flips")
-    }
-    FLAGS_ALONE: ClassVar[int] = VMEMMAP_SYNCHRONIZE_RCU
-    RENAMED: ClassVar[dict[str, str]] = V6_7.RENAMED | {
-        "split_vmemmap_huge_pmd": "vmemmap_pmd_entry",
-        "_split_vmemmap_huge_pmd": "vmemmap_split_pmd",
-        "vmemmap_pmd_range": "walk_page_range_novma",
-        "vmemmap_pte_range": "vmemmap_pte_entry",
-    }
+    summary = "v6.11, and pages are demoted as one batch for each node"
 
-    # --- the walk -------------------------------------------------------------------
+    def demote_pool_huge_page(k, src: Hstate, nid: int | None, nr_to_demote: int) -> int:
+        """Demote free pages, node by node; how many it were, or -ENOMEM if none was."""
+        nr_demoted = 0
+        ret = 0
+        for node in k.nodes_to_free(src, nid):
+            src_list: list[Folio] = []
+            while src.hugepage_freelists[node] and nr_demoted < nr_to_demote:
+                src_list.append(k.freelist_del(src, node))
+                src.account(node, -1)
+                nr_demoted += 1
+            src_list.reverse()  # list_add() puts each at the head
+            k.hugetlb_lock.unlock_irq()
+            ret = k.demote_free_hugetlb_folios(src, k.hstate("2M"), src_list)
+            k.hugetlb_lock.lock_irq()
+            for folio in src_list:
+                k.enqueue_hugetlb_folio(src, folio)
+                src.account(node, 1)
+                nr_demoted -= 1
+            if ret < 0 or nr_demoted == nr_to_demote:
+                break
+        return ret if ret < 0 and not nr_demoted else nr_demoted
 
-    vmemmap_split_pmd = V6_7._split_vmemmap_huge_pmd
-    _split_vmemmap_huge_pmd = calls("vmemmap_split_pmd")
-    vmemmap_pte_entry = V6_7.vmemmap_pte_range
-    vmemmap_pte_range = calls("vmemmap_pte_entry")
-
-    def vmemmap_pmd_entry(k, pmd: int, addr: int, walk: VmemmapRemapWalk) -> int:
-        """Split a PMD that is a leaf; 0 or -ENOMEM."""
-        k.page_table_lock.lock()
-        head = k.pmd_leaf(pmd)
-        k.page_table_lock.unlock()
-        if not head:
-            return 0
-        return k.vmemmap_split_pmd(pmd, addr & PMD_MASK, k.split_flushes(walk))
-
-    def walk_page_range_novma(k, start: int, end: int, walk: VmemmapRemapWalk) -> int:
-        """Go through PMDs and, unless the walk only splits, their PTEs; 0 or -ENOMEM."""
-        pmd, addr = k.pmd_offset(start), start
-        while addr != end:
-            next_addr = pmd_addr_end(addr, end)
-            ret = k.vmemmap_pmd_entry(pmd, addr, walk)
-            if ret:
-                return ret
-            if not k.only_splits(walk):
-                k.vmemmap_pte_entry(pmd, addr, next_addr, walk)
-            pmd, addr = pmd + 1, next_addr
-        return 0
-
-    def vmemmap_remap_range(k, start: int, end: int, walk: VmemmapRemapWalk) -> int:
-        """Walk a range of the vmemmap, then flush; 0 or -ENOMEM."""
-        k.mmap_lock.down_read()
-        ret = k.walk_page_range_novma(start, end, walk)
-        k.mmap_lock.up_read()
-        if ret:
-            return ret
-        if k.remap_flushes(walk):
-            k.flush_tlb_kernel_range(start, end, reason=walk.reason)
-        return 0
-
-    def remap_read_lock(k) -> None:
-        """mmap_lock is taken in vmemmap_remap_range(), for each walk."""
-
-    def remap_read_unlock(k) -> None:
-        """And released there."""
-
-    # --- optimise and restore ---------------------------------------------------------
-
-    def remap_begins(k, folio: Folio, flags: int) -> None:
-        """What comes before the remap of a folio."""
-        if flags & VMEMMAP_SYNCHRONIZE_RCU:
-            k.synchronize_rcu()
-        super().remap_begins(folio, flags)
-
-    def remap_flags(k, first: bool) -> int:
-        """The flags of the walks of a list: only synchronize_rcu() once for each batch."""
-        return VMEMMAP_REMAP_NO_TLB_FLUSH | (VMEMMAP_SYNCHRONIZE_RCU if first else 0)
-
-    def restore_flags(k, first: bool) -> int:
-        """The same for a list that is restored."""
-        return VMEMMAP_REMAP_NO_TLB_FLUSH | (VMEMMAP_SYNCHRONIZE_RCU if first else 0)
-
-    def _hugetlb_vmemmap_restore_folio(k, h: Hstate, folio: Folio, flags: int) -> int:
-        """Give a folio its vmemmap pages back; 0 or -ENOMEM."""
-        if k.folio_test_hugetlb_vmemmap_optimized(folio) and flags & VMEMMAP_SYNCHRONIZE_RCU:
-            k.synchronize_rcu()
-        return super()._hugetlb_vmemmap_restore_folio(h, folio, flags)
+    def demote_free_hugetlb_folios(k, src: Hstate, dst: Hstate, src_list: list[Folio]) -> int:
+        """Restore a list and make smaller pages of it; what could not be, stays on the list."""
+        src_folios = deque(src_list)
+        restored: list[Folio] = []
+        rc = k.hugetlb_vmemmap_restore_folios(src, src_folios, restored)
+        src_list[:] = src_folios
+        dst.resize_lock.lock()
+        dst_list: list[Folio] = []
+        for folio in reversed(restored):
+            k.folio_demoted(folio)
+            dst_list += k.split_hugetlb_folio(src, dst, folio)
+        dst_list.reverse()
+        k.prep_and_add_allocated_folios(dst, dst_list)
+        dst.resize_lock.unlock()
+        return min(rc, 0)

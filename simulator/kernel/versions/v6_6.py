@@ -16,6 +16,7 @@ dtor until allocating vmemmap") (in v6.6).
 from __future__ import annotations
 
 from simulator.kernel.structs import (
+    ENOMEM,
     Folio,
     Hstate,
     VmemmapPages,
@@ -51,7 +52,13 @@ class V6_6(V6_1):
         if walk.reuse_page:
             k.copy_page(walk.reuse_page, walk.reuse_addr)
             list_add(walk.reuse_page, vmemmap_pages)
+        elif k.head_page_needed():
+            return -ENOMEM
         return k._vmemmap_remap_free(start, end, walk)
+
+    def head_page_needed(k) -> bool:
+        """Whether a folio that gets no new head page stays as it is."""
+        return False
 
     def vmemmap_remap_pte(k, addr: int, nr: int, walk: VmemmapRemapWalk) -> None:
         """Point PTEs at the reuse page; the head's PTE at the new one."""

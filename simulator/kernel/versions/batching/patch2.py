@@ -23,13 +23,13 @@ class V6_6_2(V6_6_1):
     commit = "d67e32f26713"
     summary = "allocate to a list, add the list to the pool in one lock cycle"
 
-    def increase_pool(k, h: Hstate, count: int) -> bool:
+    def increase_pool(k, h: Hstate, count: int, nodes: Nodes) -> bool:
         """The first loop of set_max_huge_pages(), with hugetlb_lock."""
         page_list: list[Folio] = []
         while count > h.persistent_huge_pages + len(page_list):
             k.hugetlb_lock.unlock_irq()
             k.cond_resched()
-            folio = k.alloc_pool_huge_folio(h, h.round_to_alloc)
+            folio = k.alloc_pool_huge_folio(h, nodes)
             if folio is None:
                 page_list.reverse()
                 # Even an empty list is optimised and flushed.
@@ -44,6 +44,16 @@ class V6_6_2(V6_6_1):
             k.prep_and_add_allocated_folios(h, page_list)
             k.hugetlb_lock.lock_irq()
         return True
+
+    def gather_bootmem_prealloc_node(k, h: Hstate, folio_list: list[Folio]) -> None:
+        """Make huge pages of what memblock reserved on a node, as one list."""
+        if folio_list:
+            folio_list.reverse()
+            k.prep_and_add_bootmem_folios(h, folio_list)
+
+    def prep_and_add_bootmem_folios(k, h: Hstate, folio_list: list[Folio]) -> None:
+        """Optimise folios of memblock and add them to the pool."""
+        k.prep_and_add_allocated_folios(h, folio_list)
 
     def hugetlb_pages_alloc_boot_node(k, h: Hstate, nr: int) -> None:
         """One pinned thread's share of the allocation at boot."""
@@ -74,5 +84,5 @@ class V6_6_2(V6_6_1):
         k.hugetlb_lock.lock_irq()
         for folio in folio_list:
             k.enqueue_hugetlb_folio(h, folio)
-            h.nr_huge_pages += 1
+            h.account(folio.nid, 1)
         k.hugetlb_lock.unlock_irq()

@@ -75,6 +75,10 @@ class V6_6_6(V6_6_5):
             # No point in retrying: the remap pass splits with the memory that it gains.
             if ret == -ENOMEM:
                 break
+        k.split_ended(len(folio_list))
+
+    def split_ended(k, nr_folios: int) -> None:
+        """Flush after the splits of a list, even of an empty one."""
         k.flush_batch("batch_split")
 
     def flush_batch(k, reason: str) -> None:
