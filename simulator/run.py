@@ -113,7 +113,8 @@ def _run(
             kernel.memory.begin_fill(scenario.pages)
         if isinstance(kernel.memory, CountedMemory):
             kernel.memory.begin_phase()
-        now_ns = _run_phase(engine, kernel, phase.label, now_ns, bodies, phase.page_size)
+        kernel.h_of_phase = kernel.hstate(str(phase.page_size))
+        now_ns = _run_phase(engine, kernel, phase.label, now_ns, bodies)
     # What was attached holds the kernel, and so everything, in circles.
     kernel.detach()
     return engine, kernel, checked
@@ -144,15 +145,10 @@ def _boot(scenario: Scenario, ipis: IpiLog | None) -> tuple[Engine, Kernel, Plat
 
 
 def _run_phase(
-    engine: Engine,
-    kernel: Kernel,
-    label: str,
-    start_ns: int,
-    bodies: Mapping[int, Body],
-    page_size: str | None = None,
+    engine: Engine, kernel: Kernel, label: str, start_ns: int, bodies: Mapping[int, Body]
 ) -> int:
     # Returns when the last task ended.
-    kernel.begin_phase(label, start_ns, bodies, page_size)
+    kernel.begin_phase(label, start_ns, bodies)
     tasks = engine.run(start_ns, bodies)
     end_ns = max(task.now_ns for task in tasks)
     kernel.end_phase(end_ns)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.cli.parser import number
 from simulator.cli.scenario_options import (
     DEFAULT_PAGES,
+    PHASES_HELP,
     VARIED,
     add_option,
     faults_of,
@@ -45,7 +46,7 @@ def add_axis_options(parser: ArgumentParser) -> None:
     for field, convert, metavar, text in VARIED:
         split = _one(convert) if field in _WHOLE else _several(convert)
         add_option(group.add_argument, field, metavar, text, type=split, action="extend")
-    phases = "alloc,free,alloc,... (default alloc,free); repeat it for an axis"
+    phases = f"{PHASES_HELP}; repeat it for an axis"
     add_option(group.add_argument, "phases", "LIST", phases, action="append")
     fault = "let allocations fail; several kinds with +: pte_page=3,7+head_page=1; or none"
     add_option(group.add_argument, "fault", "KIND=N,N", fault, action="append")

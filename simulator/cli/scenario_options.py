@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "DEFAULT_PAGES",
+    "PHASES_HELP",
     "VARIED",
     "add_option",
     "add_scenario_options",
@@ -35,6 +36,11 @@ __all__ = (
 
 # A first try should take seconds, so the command line asks for fewer pages than a scenario.
 DEFAULT_PAGES = 256
+PHASES_HELP = (
+    "alloc,free,alloc,... (default alloc,free); also: write N, node0 write N, 1G write N,"
+    " demote K, map N, unmap N, node0 mbind N node1, exit, boot N, hvo on|off; = for a blank,"
+    " LABEL: before a phase"
+)
 _HEX = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
 
 
@@ -94,7 +100,12 @@ VARIED: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
     ("path", str, "pool|boot|surplus", "who asks: nr_hugepages, the boot, overcommit faults"),
     ("allocators", number, "K", "tasks that allocate at the same time (default 1)"),
     ("cpus", _number_or_all, "N|all", "only the first N CPUs of the machine (default all)"),
-    ("placement", _placement, "WHERE", "aligned, random, pmds=S[,T,...], or PFNs: 512,1024,..."),
+    (
+        "placement",
+        _placement,
+        "WHERE",
+        "aligned, random, pmds=S[,T,...], splits=S[/PAGES],..., or PFNs: 512,1024,...",
+    ),
     ("free_pages", number, "N", "free base pages (default: more than needed)"),
     ("noise", str, "NOISE", "a preset, a TOML file, or KEY=VALUE,... (see: tlbsim noises)"),
 )
@@ -108,7 +119,7 @@ def add_scenario_options(parser: ArgumentParser, repeatable: bool) -> None:
     for field, convert, metavar, text in VARIED:
         how = {"action": "append"} if repeatable else {}
         add_option(group.add_argument, field, metavar, text, type=convert, **how)
-    add_option(group.add_argument, "phases", "LIST", "alloc,free,alloc,... (default alloc,free)")
+    add_option(group.add_argument, "phases", "LIST", PHASES_HELP)
     fault = "let allocations fail: pte_page, head_page or restore_page, and which ones"
     add_option(group.add_argument, "fault", "KIND=N,N", fault, action="append", default=[])
     setting = (

@@ -96,7 +96,7 @@ class KernelBase:
         k.page_table_lock = SpinLock(timeline, platform, "page_table_lock")  # of init_mm
         k.mmap_lock = RwSemaphore(timeline, platform, "mmap_lock")  # of init_mm
         k.jump_label_mutex = Mutex(timeline, platform, "jump_label_mutex")
-        #: The pools by page size, and that of the scenario's pages.
+        #: The pools by page size, that of the scenario's pages, and that of the phase's.
         k.hstates: dict[str, Hstate] = {}
         k.h = k.hstate(config.page_size)
         k.h_of_phase = k.h
@@ -170,16 +170,9 @@ class KernelBase:
 
     # --- the simulation's side --------------------------------------------------------
 
-    def begin_phase(
-        k, label: str, start_ns: int, initiators: Collection[int], page_size: str | None = None
-    ) -> None:
-        """
-        Start to record a phase; ``initiators`` are the CPUs with a task.
-
-        Its pages are those of a size (None: the scenario's).
-        """
+    def begin_phase(k, label: str, start_ns: int, initiators: Collection[int]) -> None:
+        """Start to record a phase; ``initiators`` are the CPUs with a task."""
         k.phase += 1
-        k.h_of_phase = k.h if page_size is None else k.hstate(page_size)
         if not any(h.nr_huge_pages for h in k.hstates.values()):
             k.nr_filled = 0  # a folio that could not be given back keeps its number
         k.nr_tasks = len(initiators)

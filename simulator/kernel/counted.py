@@ -112,10 +112,8 @@ def counted(kernel: type[Hugetlb]) -> type[Hugetlb]:
             _attach(k, "set_ptes", partial(_count_ptes, k))
             engine.on_each_cpu = _count_calls(k, engine.on_each_cpu)  # type: ignore[method-assign]
 
-        def begin_phase(
-            k, label: str, start_ns: int, initiators: Collection[int], page_size: str | None = None
-        ) -> None:
-            super().begin_phase(label, start_ns, initiators, page_size)
+        def begin_phase(k, label: str, start_ns: int, initiators: Collection[int]) -> None:
+            super().begin_phase(label, start_ns, initiators)
             k.counts["pages_before"] = k.h_of_phase.nr_huge_pages
 
         def end_phase(k, end_ns: int) -> None:

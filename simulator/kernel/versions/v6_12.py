@@ -67,8 +67,8 @@ class V6_12(V6_11):
         dst_list: list[Folio] = []
         for folio in reversed(restored):
             k.folio_demoted(folio)
+            # The first part leads: where only it is optimised, one grace period was counted.
             dst_list += k.split_hugetlb_folio(src, dst, folio)
-        dst_list.reverse()
         k.prep_and_add_allocated_folios(dst, dst_list)
         dst.resize_lock.unlock()
         return min(rc, 0)
