@@ -204,7 +204,7 @@ def test_without_an_option_all_are_held_against_reality(tlbsim, monkeypatch, tim
     done = tlbsim("validate", "--replications", "1", "--json")
     assert done.status == 0
     assert done.json["counts"] == {
-        "rows": 96, "cells": 1248, "given": 48, "unplaced": 0, "mismatches": [],
+        "rows": 96, "cells": 1248, "given": 48, "unplaced": 0, "unknown": 0, "mismatches": [],
     }  # fmt: skip
     assert len(done.json["times"]) == 3
     assert {c["benchmark"] for c in done.json["benchmarks"]} == {
