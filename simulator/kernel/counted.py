@@ -6,7 +6,7 @@ Calls counted as kprobes count them
 :func:`counted` makes a kernel that behaves as another one, and counts besides what its
 counts have already: which functions were entered, flushes by length, cross-calls
 queued, PTEs rewritten, the pools at the end of a phase.  The names are those of the
-columns of a file of counts (:mod:`simulator.analysis.kernel_counts`).
+columns of a file of counts (:mod:`simulator.published.counts`).
 
 Modelled: a function is counted under the name that it has in this version.  One of
 those that restore a folio is entered only for a folio that is optimised, as in v6.7.

@@ -34,12 +34,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simulator.published.counts import Boot, CountedPhase, kernel_of
-from simulator.published.table import Row, read_table
 from simulator.errors import InputError
 from simulator.geometry import least_pmds
 from simulator.kernel.counted import BOOT_COUNTS, CALL_COUNTS
 from simulator.kernel.phases import parse
+from simulator.published.counts import Boot, CountedPhase, kernel_of
+from simulator.published.table import Row, read_table
 from simulator.trace.words import COUNTS
 
 __all__ = ("read_actions", "read_boots")

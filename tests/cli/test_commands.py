@@ -204,7 +204,19 @@ def test_a_kernel_prints_the_functions_that_its_patch_replaces(tlbsim):
 def test_a_kernel_that_differs_in_its_set_up_prints_that_too(tlbsim):
     assert "RESERVE_VMEMMAP_NR - 1" in tlbsim("kernels", "v5.14").out
     functions = tlbsim("kernels", "v5.14", "--json").json["functions"]
-    assert set(functions) >= {"__init__", "vmemmap_pmd_range", "static_branch_inc"}
+    assert set(functions) >= {"new_hstate", "vmemmap_pmd_range", "static_branch_inc"}
+    assert "k.vmemmap_tails" in tlbsim("kernels", "v7.1", "--json").json["functions"]["__init__"]
+
+
+def test_a_kernel_is_printed_as_it_runs(tlbsim):
+    text = tlbsim("kernels", "v6.12", "--all").out
+    assert text.count("\ndef vmemmap_pmd_entry(") == 1
+    assert "# v6.6+6\ndef split_folios(" in text
+    functions = tlbsim("kernels", "v6.12", "--all", "--json").json["functions"]
+    assert [d["version"] for d in functions["demote_pool_huge_page"]] == ["v6.12"]
+    done = tlbsim("kernels", "--all")
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("tlbsim: kernels: --all needs a NAME")
 
 
 def test_a_kernel_that_was_never_merged_says_where_it_was_proposed(tlbsim):

@@ -127,3 +127,10 @@ def test_every_function_is_listed_once_under_its_own_name(kernel):
         for definition in function.definitions:
             assert definition.source.startswith((f"def {function.name}(", "@property"))
             assert f"k.{min(other)}(" not in definition.source
+
+
+@pytest.mark.parametrize("kernel", ["v6.1", "v6.7", *TODAY])
+def test_demotion_and_migration_are_safe(kernel):
+    # The checker's invariants; 6.12.117 "restores" pages that were never remapped.
+    phases = ("1G write 2", "demote 1", "write 0", "1G write 0", "map 4", "unmap 4")
+    assert run(kernel, pages=1, cpus=2, phases=phases).violations.empty

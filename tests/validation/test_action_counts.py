@@ -14,14 +14,14 @@ from importlib import resources
 
 import pytest
 
-from simulator.analysis.kernel_counts import read_counts
 from simulator.errors import InputError
+from simulator.published.counts import read_counts
 from simulator.validation import boot_scenario, check_counts
 from tests.kernel.helpers import LAPTOP
 
 
 def packaged(name):
-    return resources.files("simulator.analysis") / name
+    return resources.files("simulator.published") / name
 
 
 def check(path):

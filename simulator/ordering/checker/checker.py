@@ -60,6 +60,7 @@ def _attached(
             (stores.stored, "set_ptes"),
             (stores.copied, "copy_page"),
             (stores.remap_ended, "vmemmap_remap_free"),
+            (stores.remap_ended, "vmemmap_remap_alloc"),
             (stores.listed, "list_add_pages"),
             (stores.unlisted, "list_del_pages"),
             (stores.list_freed, "free_page_list"),

@@ -114,7 +114,7 @@ class Stores:
         return copy
 
     def remap_ended(self, function: Function) -> Function:
-        """vmemmap_remap_free(): a copy that is not mapped by then never will be."""
+        """vmemmap_remap_free() and _alloc(): a head that was copied is not remapped later."""
         timeline, copied = self._timeline, self._copied
 
         def remap(*args: Any) -> Any:
