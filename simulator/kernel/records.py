@@ -52,6 +52,7 @@ def attach_records(k: Hugetlb) -> None:
         (records.enqueued, ["enqueue_hugetlb_folio"]),
         (records.added_back, ["add_hugetlb_folio"]),
         (records.freed, ["free_huge_page"]),
+        (records.stored_to, ["nr_hugepages_store", "demote_store"]),
         (records.surplus, ["alloc_surplus_hugetlb_folio"]),
         (records.migrated, ["alloc_migrate_hugetlb_folio"]),
         (
@@ -64,8 +65,6 @@ def attach_records(k: Hugetlb) -> None:
                 "prep_and_add_bootmem_folios",
                 "free_new_hugetlb_folio",
                 "set_max_huge_pages",
-                "nr_hugepages_store",
-                "demote_store",
                 "hugetlb_pages_alloc_boot_node",
             ],
         ),
@@ -223,18 +222,26 @@ class _Records:
         return add
 
     def in_pool(self, function: Function) -> Function:
-        k, pooled = self._k, self._pooled
-
         def add(h: Hstate, what: Any) -> Any:
             result = function(h, what)
-            task = k.current
-            folios = pooled[task.cpu.number]
-            for folio, status in folios:
-                self._write(folio, task.met_ns, status)
-            folios.clear()
+            self._write_pooled()
             return result
 
         return add
+
+    def stored_to(self, function: Function) -> Function:
+        def store(h: Hstate, number: int, nid: int | None = None) -> None:
+            function(h, number, nid)
+            self._write_pooled()
+
+        return store
+
+    def _write_pooled(self) -> None:
+        task = self._k.current
+        folios = self._pooled[task.cpu.number]
+        for folio, status in folios:
+            self._write(folio, task.met_ns, status)
+        folios.clear()
 
     def surplus(self, function: Function) -> Function:
         k = self._k
