@@ -9,6 +9,7 @@ user's file are there; to simulate it again, the file has to be given.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from functools import partial
@@ -94,6 +95,9 @@ def _absent(name: str, kernel: Mapping[str, Any], tunables: Mapping[str, int]) -
     def source() -> str:
         return str(text)
 
+    def digest() -> str:
+        return hashlib.sha256(text.encode()).hexdigest() if text else str(kernel.get("sha256", ""))
+
     def refuse(*_: object) -> NoReturn:
         raise InputError(
             f"kernel: {name} is not of this package; give the file that it was, such as"
@@ -109,6 +113,7 @@ def _absent(name: str, kernel: Mapping[str, Any], tunables: Mapping[str, int]) -
         "summary": "",
         "TUNABLES": known,
         "source": staticmethod(source),
+        "digest": staticmethod(digest),
         "__init__": refuse,
     }
     return type("AbsentKernel", (Kernel,), members)

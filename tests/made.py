@@ -8,6 +8,7 @@ can be looked at; none of them comes from the simulator.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import SimpleNamespace
@@ -66,7 +67,13 @@ class Scenario:
 
     @cached_property
     def kernel_class(self) -> Any:
-        return SimpleNamespace(name=self.kernel, commit="", subject="", proposed_in="")
+        return SimpleNamespace(
+            name=self.kernel,
+            commit="",
+            subject="",
+            proposed_in="",
+            digest=lambda: hashlib.sha256(self.kernel.encode()).hexdigest(),
+        )
 
     @property
     def nr_cpus(self) -> int:

@@ -29,7 +29,7 @@ from simulator.analysis.why import slowest_flushes, time_explained
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ("METRICS", "PERCENTILES", "Comparison", "compare_results", "described")
+__all__ = ("METRICS", "PERCENTILES", "Comparison", "compare_results", "described", "metrics_of")
 
 # Percentiles of a run's latencies: of what, and which fraction.
 PERCENTILES: Mapping[str, tuple[str, float]] = {
@@ -95,6 +95,8 @@ class Comparison:
     method: Method
     #: By label, what was held against it and what it broke.
     safety: Mapping[str, Safety]
+    #: The replications of each scenario, in the order of ``labels``.
+    runs: tuple[tuple[ResultTotals, ...], ...]
 
     @property
     def unsafe(self) -> bool:
@@ -130,11 +132,11 @@ def compare_results(
     for i, of in enumerate(against):
         _check_pairs([results[of], results[i]])
     named = [described(runs[0]) for runs in results]
-    if sources:
+    if sources and len({tuple(of.items()) for of in named}) < len(named):
         named = [of | {"from": source} for of, source in zip(named, sources, strict=True)]
     labels, common = _labels(named)
     safety = {label: safety_of(runs) for label, runs in zip(labels, results, strict=True)}
-    values = [[_by_phase(run) for run in runs] for runs in results]
+    values = [[metrics_of(run) for run in runs] for runs in results]
     rows = [
         {"scenario": labels[i], "baseline": labels[of], "phase": phase, "metric": metric}
         | _numbers(metric, phase, values[i], values[of], level, method, is_baseline=i == of)
@@ -166,6 +168,7 @@ def compare_results(
         level=level,
         method=method,
         safety=safety,
+        runs=tuple(map(tuple, results)),
     )
 
 
@@ -209,7 +212,9 @@ def _labels(named: Sequence[Mapping[str, str]]) -> tuple[tuple[str, ...], dict[s
     differing = [name for name in names if len({fields[name] for fields in named}) > 1]
     labels: list[str] = []
     for fields in named:
-        label = " ".join(_field_text(name, fields[name]) for name in differing) or "same"
+        label = " ".join(_field_text(name, fields[name]) for name in differing)
+        # What differs in nothing is called what it is.
+        label = label or fields["kernel"]
         if label in labels:
             # The same scenario twice, or two machines of one name: still two columns.
             label += f" #{len(labels) + 1}"
@@ -222,7 +227,8 @@ def _field_text(name: str, text: str) -> str:
     return text if name in ("kernel", "machine") else f"{name}={text}"
 
 
-def _by_phase(run: ResultTotals) -> dict[str, dict[str, float]]:
+def metrics_of(run: ResultTotals) -> dict[str, dict[str, float]]:
+    """Return the value of each metric in each phase of a run; NaN where it has none."""
     table, phases = run.summary, phases_of(run)
     found = {
         metric: dict(zip(phases, map(float, table[metric]), strict=True))

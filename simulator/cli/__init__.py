@@ -10,6 +10,7 @@ output empty: one line on standard error, exit status 2.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ from simulator.cli import (
     litmus,
     machines,
     noises,
+    report,
     run,
     study,
     sweep,
@@ -40,6 +42,7 @@ _COMMANDS = (
     run,
     compare,
     sweep,
+    report,
     export,
     study,
     trace,
@@ -72,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0, _START
         try:
             args = _parser().parse(given)
+            args.typed = shlex.join(["tlbsim", *given])
         except SystemExit:
             # --help and --version, which argparse has printed.
             return 0, ""

@@ -20,6 +20,7 @@ from simulator.cli.experiment_options import (
     swept,
     wanted_of,
 )
+from simulator.cli.format_option import add_format_option, check_format, formatted
 from simulator.cli.output import STRICT, json_text
 from simulator.cli.process import FAILED
 from simulator.errors import InputError
@@ -48,6 +49,7 @@ def configure(parser: ArgumentParser) -> None:
         "--plot", metavar="FILE", type=Path, help="with a trace: distributions, as PNG"
     )
     parser.add_argument("--json", action="store_true", help="print JSON, an object per row")
+    add_format_option(parser)
     parser.add_argument("--strict", action="store_true", help=STRICT)
     add_axis_options(parser)
     add_experiment_options(parser)
@@ -55,6 +57,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print; what was finished counts, even if interrupted."""
+    check_format(args)
     # A trace is a file, what was saved a folder.
     if any(path.is_file() for path in args.saved):
         return compare_traces(args)
@@ -64,6 +67,8 @@ def run(args: Namespace) -> tuple[int, str]:
         from simulator.experiment.saved import compare_saved
 
         comparison = compare_saved(args.saved)
+        if args.format is not None:
+            return _status(comparison, args), formatted(args, comparison)
         return _status(comparison, args), _text(comparison, args)
     what = plan_of(args)
     if len(what.points) < 2:
@@ -79,8 +84,10 @@ def run(args: Namespace) -> tuple[int, str]:
     status, found = swept(what, wanted, options, args.uncertainty)
     if found.comparison is None:
         return status, ""
-    text = _text(found.comparison, args)
     status = status or _status(found.comparison, args)
+    if args.format is not None:
+        return status, formatted(args, found)
+    text = _text(found.comparison, args)
     return status, text if args.json else text + evidence_text(args, found, options)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from simulator.cli.format_option import add_format_option, check_format, formatted
 from simulator.cli.output import STRICT, complain, json_text, watched
 from simulator.cli.process import FAILED, INTERRUPTED
 from simulator.cli.scenario_options import add_scenario_options, scenarios
@@ -25,6 +26,7 @@ EXAMPLE = "tlbsim run --machine laptop-8 --kernel v6.6 --pages 64 --seed 1"
 def configure(parser: ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--json", action="store_true", help="print JSON, an object per phase")
+    add_format_option(parser)
     parser.add_argument("--out", metavar="DIR", type=Path, help="also save the result there")
     parser.add_argument(
         "--ipis", metavar="FILE", type=Path, help="also write every IPI there, as Parquet"
@@ -40,6 +42,7 @@ def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print; what cannot be saved after all is printed."""
     (scenario,) = scenarios(args)
     _check_outputs(args)
+    check_format(args)
     if args.strict and args.no_check:
         raise InputError("no-check: --strict needs what must hold to be checked")
 
@@ -49,7 +52,10 @@ def run(args: Namespace) -> tuple[int, str]:
     with watched(scenario.pages * len(scenario.phases), "folios") as watch:
         result = simulate(scenario, watch, None if args.no_check else ALL_CHECKS)
     status = FAILED if args.strict and result.rows("violations") else 0
-    text = json_text(summary_json(result)) if args.json else run_report(result)
+    if args.format is not None:
+        text = formatted(args, result)
+    else:
+        text = json_text(summary_json(result)) if args.json else run_report(result)
     try:
         if args.out is not None:
             result.save(args.out)

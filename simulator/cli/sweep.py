@@ -17,6 +17,7 @@ from simulator.cli.experiment_options import (
     swept,
     wanted_of,
 )
+from simulator.cli.format_option import add_format_option, check_format, formatted
 from simulator.cli.output import STRICT, json_text
 from simulator.cli.process import FAILED
 
@@ -33,6 +34,7 @@ EXAMPLE = (
 def configure(parser: ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--json", action="store_true", help="print JSON, an object per row")
+    add_format_option(parser)
     parser.add_argument("--strict", action="store_true", help=STRICT)
     add_axis_options(parser)
     add_experiment_options(parser)
@@ -40,6 +42,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print."""
+    check_format(args)
     what = plan_of(args)
     wanted = wanted_of(args)
     options = options_of(args)
@@ -52,6 +55,8 @@ def run(args: Namespace) -> tuple[int, str]:
     status, found = swept(what, wanted, options, args.uncertainty)
     if args.strict and found.comparison is not None and found.comparison.unsafe:
         status = status or FAILED
+    if args.format is not None and found.comparison is not None:
+        return status, formatted(args, found)
     if args.json:
         return status, json_text(records(found.frame))
     text = sweep_text(found, wanted.metrics)

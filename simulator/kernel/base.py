@@ -16,6 +16,7 @@ attaches to its functions by name (:meth:`KernelBase.attach`).
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from array import array
 from collections import defaultdict, deque
@@ -78,6 +79,11 @@ class KernelBase:
         """Return the Python source of the class and of all the classes it builds on."""
         files = {c.file_of(): None for c in cls.__mro__ if issubclass(c, KernelBase)}
         return "\n".join(Path(file).read_text(encoding="utf-8") for file in files)
+
+    @classmethod
+    def digest(cls) -> str:
+        """Return the SHA-256 of the source; empty where a result does not have it."""
+        return hashlib.sha256(cls.source().encode()).hexdigest()
 
     def __init__(
         k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig

@@ -18,13 +18,12 @@ from simulator.analysis.compare import METRICS, Comparison
 from simulator.analysis.safety import UNSAFE
 from simulator.analysis.stats import UNCERTAINTY
 from simulator.report.header import trust_text, version_text
+from simulator.report.metric_words import TITLES, format_metric
 from simulator.report.text import (
     MAIL_WIDTH,
-    format_count,
     format_interval,
     format_ns,
     format_ratio,
-    format_share,
     format_table,
     underlined,
     wrapped,
@@ -34,22 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ("comparison_text", "why_blocks")
-
-_TITLES = {
-    "elapsed_s": "elapsed",
-    "flushes": "flushes (broadcasts)",
-    "ipis": "IPIs for flushes",
-    "flush_share": "share of time in flushes",
-    "victim_lost_median_ns": "other CPUs lost, median",
-    "victim_lost_max_ns": "other CPUs lost, worst",
-    "peak_held_pages": "pages held for a flush, peak",
-    "ptl_held_max_ns": "page_table_lock held, longest",
-    "irqs_off_max_ns": "interrupts off, longest",
-    "folio_p50_ns": "a folio until it is ready, median",
-    "folio_p99_ns": "a folio until it is ready, 99 of 100",
-    "flush_p50_ns": "a flush, median",
-    "flush_p99_ns": "a flush, 99 of 100",
-}
 
 _LONGEST_NAME = 16
 _GAP = 2
@@ -169,7 +152,7 @@ def _rows(
         found = of_phase[of_phase["metric"] == metric].to_dict("records")
         if all(record["verdict"] == "no value" for record in found):
             continue
-        rows.append((_TITLES[metric],))
+        rows.append((TITLES[metric],))
         for record in sorted(found, key=lambda r: (order[r["baseline"]], order[r["scenario"]])):
             cells = _cells({str(k): v for k, v in record.items()}, many)
             if comparison.safety[str(record["scenario"])].unsafe:
@@ -246,7 +229,7 @@ def _cells(record: Mapping[str, Any], many: bool) -> tuple[str, ...]:
     metric = str(record["metric"])
 
     def show(value: float) -> str:
-        return _format(metric, value)
+        return format_metric(metric, value)
 
     mean, ratio = show(record["mean"]), _verdict(record)
     if not many:
@@ -264,11 +247,3 @@ def _verdict(record: Mapping[str, Any]) -> str:
     if record["verdict"] in ("equal", "not significant"):
         return str(record["verdict"])
     return format_ratio(record["ratio"])
-
-
-def _format(metric: str, value: float) -> str:
-    if metric == "elapsed_s":
-        return format_ns(value * 1e9)
-    if metric.endswith("_ns"):
-        return format_ns(value)
-    return format_share(value) if metric == "flush_share" else format_count(value, width=9)

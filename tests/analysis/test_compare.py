@@ -180,7 +180,7 @@ def test_frame_has_a_row_per_phase_metric_and_scenario(run):
         ([{}, {"kernel": "v6.7"}], ("v6.6", "v6.7")),
         ([{}, {"hvo": False}], ("hvo=on", "hvo=off")),
         ([{"cpus": 2}, {"cpus": 8, "kernel": "v6.7"}], ("v6.6 cpus=2", "v6.7 cpus=8")),
-        ([{}, {}], ("same", "same #2")),
+        ([{}, {}], ("v6.6", "v6.6 #2")),
         (
             [{}, {"machine": SimpleNamespace(name="epyc-7j13-vm252", costs={})}],
             ("laptop-8", "epyc-7j13-vm252"),

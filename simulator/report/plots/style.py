@@ -12,11 +12,14 @@ Sources: Okabe and Ito (2008), "Color Universal Design".
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -27,6 +30,8 @@ from simulator.report.text import TIME_UNITS, format_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from simulator.analysis.compare import Comparison
 
 __all__ = (
     "GREY",
@@ -39,6 +44,10 @@ __all__ = (
     "new_figure",
     "one_machine",
     "save",
+    "svg_text",
+    "marks",
+    "label_lines",
+    "replications_text",
     "time_unit",
     "write_caption",
 )
@@ -118,10 +127,30 @@ def write_caption(figure: Figure, facts: Sequence[str], how_to_read: str) -> Non
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write a figure as PNG and return where."""
+    """Write a figure as PNG, or as SVG where the name ends so, and return where; equal bytes."""
     target = Path(path)
-    figure.savefig(target, format="png", dpi=_DPI)
+    if target.suffix == ".svg":
+        target.write_text(svg_text(figure), encoding="utf-8")
+    else:
+        figure.savefig(target, format="png", dpi=_DPI, metadata={"Software": None})
     return target
+
+
+def svg_text(figure: Figure) -> str:
+    """Return a figure as SVG: no date in it, and the same names of its parts every time."""
+    text = io.StringIO()
+    # Several may stand in one page: what they name differs by their title.
+    with mpl.rc_context({"svg.hashsalt": figure.get_suptitle()}):
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    return text.getvalue()
+
+
+def replications_text(comparison: Comparison) -> str:
+    """Return how many replications a figure shows, and what one means."""
+    most = int(comparison.frame["n"].max())
+    if most == 1:
+        return "n=1: one run each, so there is no spread to show."
+    return f"n={most}."
 
 
 def distinct(values: Iterable[str]) -> list[str]:
@@ -156,6 +185,58 @@ def line_styles(names: Sequence[str]) -> dict[str, Line]:
         name: (_COLORS[i % len(_COLORS)], _THINNEST + step * (len(different) - 1 - i))
         for i, name in enumerate(different)
     }
+
+
+#: How a scenario is told from the others without colour: marker, line style.
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_DASHES: tuple[Any, ...] = (
+    "-", (0, (6, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (10, 3)),
+    (0, (3, 3)), (0, (1, 3)),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How one scenario is drawn: colour, marker and line style, each enough by itself."""
+
+    color: str
+    marker: str
+    dashes: Any
+
+
+def marks(names: Sequence[str]) -> dict[str, Mark]:
+    """Return how each name is drawn; what is drawn repeats after 8 of them."""
+    return {
+        name: Mark(_COLORS[i % 8], _MARKERS[i % 8], _DASHES[i % 8])
+        for i, name in enumerate(distinct(names))
+    }
+
+
+def label_lines(
+    ax: Axes, ends: Sequence[tuple[float, float, str, str]], room: float = 0.055
+) -> None:
+    """
+    Write names at the ends of lines (x, y, name, colour), moved apart where they would collide.
+
+    ``room`` is the height of a name as a part of the axis.
+    """
+    to_axes = (ax.transData + ax.transAxes.inverted()).transform
+    places = sorted((*to_axes((x, y)), name, color) for x, y, name, color in ends)
+    places.sort(key=lambda place: place[1])
+    heights: list[float] = []
+    for _x, y, *_ in places:
+        heights.append(max(y, heights[-1] + room) if heights else y)
+    # What was pushed above the top goes down again, and takes those below along.
+    over = max(0.0, (heights[-1] if heights else 0.0) - 1.0)
+    for i in range(len(heights) - 1, -1, -1):
+        above = heights[i + 1] - room if i + 1 < len(heights) else 1.0
+        heights[i] = min(heights[i], above) if over else heights[i]
+    right = max((x for x, *_ in places), default=1.0)
+    for (_x, _y, name, color), height in zip(places, heights, strict=True):
+        ax.annotate(
+            name, (right, height), (6, 0), xycoords="axes fraction", textcoords="offset points",
+            va="center", fontsize=8, color=color, annotation_clip=False,
+        )  # fmt: skip
 
 
 def time_unit(longest_ns: float) -> tuple[str, int]:

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""
+Histograms as bpftrace prints them
+----------------------------------
+
+Of each scenario and phase: how long a folio, a flush, an acknowledgement and a
+handler took, over all replications.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from simulator.analysis.histogram import Histogram
+from simulator.report.formats.material import Material, fact_lines
+from simulator.report.histogram_text import histogram_text
+from simulator.report.text import underlined
+from simulator.trace.words import LATENCIES
+
+__all__ = ("render",)
+
+
+def render(material: Material) -> str:
+    """Return the histograms."""
+    blocks = ["\n".join(fact_lines(material))]
+    for label in material.comparison.labels:
+        runs = material.runs(label)
+        safety = material.comparison.safety[label]
+        mark = f" {safety.label}" if safety.unsafe else ""
+        blocks.append(underlined(f"{label}{mark} (simulated)"))
+        for phase in material.phases:
+            for what in LATENCIES:
+                parts = [Histogram.of_frame(run.latency, phase, what) for run in runs]
+                whole = reduce(Histogram.merge, parts)
+                if whole.total:
+                    blocks.append(histogram_text(f"{phase}_{what}", whole))
+    return "\n\n".join(blocks) + "\n"
