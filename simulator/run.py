@@ -84,9 +84,13 @@ def simulate_module(scenario: Scenario, module: Module) -> Result:
     )
 
 
-def replay(scenario: Scenario, log: IpiLog) -> None:
-    """Run a scenario once more, for the IPIs that a log asks for."""
-    _run(scenario, log, None, None)
+def replay(scenario: Scenario, log: IpiLog, attach: Callable[[Kernel], None] | None = None) -> None:
+    """
+    Run a scenario once more, for the IPIs that a log asks for.
+
+    ``attach`` is called with the kernel before it runs, and may attach to its functions.
+    """
+    _run(scenario, log, None, None, attach)
 
 
 def _run(
@@ -94,9 +98,12 @@ def _run(
     ipis: IpiLog | None,
     watch: Callable[[Callable[[], int]], object] | None,
     checks: Checks | None,
+    attach: Callable[[Kernel], None] | None = None,
 ) -> tuple[Engine, Kernel, tuple[str, ...]]:
     engine, kernel, machine = _boot(scenario, ipis)
     checked = () if checks is None else attach_checker(kernel, checks)
+    if attach is not None:
+        attach(kernel)
     if watch is not None:
         watch(partial(len, engine.recorder.folios))
     requests = Requests(kernel, scenario.path, scenario.pages, scenario.allocators)

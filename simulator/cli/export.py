@@ -10,8 +10,13 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulator.cli.timeline_options import (
+    add_timeline_options,
+    check_timelines,
+    longest_of,
+    write_timelines,
+)
 from simulator.errors import InputError
-from simulator.inputs import number
 from simulator.outputs import check, check_new_folder, filling, writing
 from simulator.trace.exchange.chrome import CHROME, write_chrome
 from simulator.trace.words import LATENCIES
@@ -25,7 +30,6 @@ __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 NAME = "export"
 HELP = "Write a saved result, or a trace of a real machine, in formats that others read."
 EXAMPLE = "tlbsim export tests/data/ftrace/trace-7.3-4cpu-alloc16-default.txt.gz --histogram flush"
-_LONGEST = 100
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -37,28 +41,24 @@ def configure(parser: ArgumentParser) -> None:
         "--chrome", metavar="FILE", type=Path, help="a timeline, as Chrome and Perfetto open it"
     )
     parser.add_argument(
-        "--longest",
-        metavar="N",
-        type=number,
-        default=_LONGEST,
-        help=f"flushes whose interrupts are in the timeline (default: {_LONGEST})",
-    )
-    parser.add_argument(
         "--histogram", choices=LATENCIES, help="print times as bpftrace does, by phase"
     )
+    add_timeline_options(parser)
 
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print."""
     folders = {form: getattr(args, form) for form in ("csv", "parquet") if getattr(args, form)}
-    if not (folders or args.chrome or args.histogram):
-        raise InputError("export: name a format: --csv, --parquet, --chrome or --histogram")
-    if not isinstance(args.longest, int) or args.longest < 0:
-        raise InputError(f"longest: {args.longest} is not a whole number from 0 on")
+    if not (folders or args.chrome or args.histogram or args.perfetto):
+        raise InputError(
+            "export: name a format: --csv, --parquet, --chrome, --perfetto or --histogram"
+        )
+    longest = longest_of(args)
     for form, folder in folders.items():
         check_new_folder(form, folder)
     if args.chrome:
         check("chrome", args.chrome, CHROME)
+    check_timelines(args, {"result": args.result})
 
     from simulator.saved import open_result
     from simulator.trace.exchange.tabular import write_frames
@@ -73,8 +73,9 @@ def run(args: Namespace) -> tuple[int, str]:
             writing("chrome", args.chrome, CHROME) as whole,
             whole.open("w", encoding="utf-8") as stream,
         ):
-            write_chrome(result, stream, args.longest)
+            write_chrome(result, stream, len(result.flushes) if longest is None else longest)
         lines.append(str(args.chrome))
+    lines += map(str, write_timelines(args, result))
     if args.histogram:
         lines.append(_histograms(result, args.histogram))
     return 0, "\n".join(lines) + "\n"

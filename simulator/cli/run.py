@@ -7,12 +7,18 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from pathlib import Path
 
 from simulator.cli.format_option import add_format_option, check_format, formatted
 from simulator.cli.output import STRICT, complain, json_text, watched
 from simulator.cli.process import FAILED, INTERRUPTED
 from simulator.cli.scenario_options import add_scenario_options, scenarios
+from simulator.cli.timeline_options import (
+    add_timeline_options,
+    check_timelines,
+    write_timelines,
+)
 from simulator.errors import InputError
 from simulator.outputs import check_new_folder
 
@@ -35,6 +41,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--no-check", action="store_true", help="do not check what must hold (a little faster)"
     )
+    add_timeline_options(parser)
     add_scenario_options(parser, repeatable=False)
 
 
@@ -61,6 +68,7 @@ def run(args: Namespace) -> tuple[int, str]:
             result.save(args.out)
         if args.ipis is not None:
             result.write_ipis(args.ipis)
+        write_timelines(args, result)
     except InputError as error:
         complain(str(error))
         status = FAILED
@@ -73,13 +81,22 @@ def run(args: Namespace) -> tuple[int, str]:
 def _check_outputs(args: Namespace) -> None:
     if args.out is not None:
         check_new_folder("out", args.out)
-    if args.ipis is None:
-        return
-    from simulator.trace.parquet import check_ipis
-
     inputs = {"machine": args.machine, "kernel": args.kernel, "noise": args.noise}
-    check_ipis(args.ipis, inputs)
-    if args.out is not None:
-        out, ipis = args.out.resolve(), args.ipis.resolve()
-        if out == ipis or ipis in out.parents:
-            raise InputError(f"ipis: {args.ipis} is where --out makes a folder; name another file")
+    check_timelines(args, inputs)
+    if args.ipis is not None:
+        from simulator.trace.parquet import check_ipis
+
+        check_ipis(args.ipis, inputs)
+    files = {option: getattr(args, option) for option in ("ipis", "perfetto")}
+    _check_apart({option: file.resolve() for option, file in files.items() if file}, args.out)
+
+
+def _check_apart(files: Mapping[str, Path], out: Path | None) -> None:
+    # No two outputs may be one file.
+    there: dict[Path, str] = {}
+    for option, file in files.items():
+        if out is not None and (file == out.resolve() or file in out.resolve().parents):
+            raise InputError(f"{option}: {file} is where --out makes a folder; name another file")
+        if file in there:
+            raise InputError(f"{option}: {file} is what --{there[file]} writes; name another file")
+        there[file] = option

@@ -116,6 +116,11 @@ class Task:
             raise RuntimeError("a task must meet before it records a time")
         return self.met_ns
 
+    @property
+    def known_ns(self) -> int:
+        """The task's time as far as is known: a handler may still come before."""
+        return self.planned_ns + self.cpu.stolen_ns - self._stolen_ns
+
     # --- the greenlet -----------------------------------------------------------------
 
     def process(self, body: Callable[[], object]) -> Generator[Event, Any, None]:

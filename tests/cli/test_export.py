@@ -58,7 +58,7 @@ def test_what_cannot_be_is_one_line_and_changes_nothing(tlbsim, saved, tmp_path)
         ([saved, "--chrome", mine], "holds something else"),
         ([saved, "--chrome", "/dev/null"], "is a device or a pipe"),
         ([saved, "--csv", full], "is not empty"),
-        ([saved, "--chrome", tmp_path / "x", "--longest", "-1"], "longest: -1 is not"),
+        ([saved, "--chrome", tmp_path / "x", "--longest", "-1"], "longest: -1 is neither"),
         ([tmp_path / "none", "--histogram", "flush"], "none"),
     ):
         done = tlbsim("export", *args)

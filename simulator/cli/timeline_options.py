@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""
+Options of what is written event by event
+-----------------------------------------
+"""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from simulator.errors import InputError
+from simulator.inputs import number
+from simulator.outputs import check, writing
+from simulator.trace.exchange.perfetto import PERFETTO, PerfettoWriter
+
+if TYPE_CHECKING:
+    from simulator.trace.exchange.ftrace import Ftrace
+    from simulator.trace.result import Result
+
+__all__ = ("add_timeline_options", "check_timelines", "longest_of", "window_of", "write_timelines")
+
+# Flushes whose interrupts are shown, if nothing is said.
+_LONGEST: Final = 100
+_UNITS: Final = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
+_TIME = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s)")
+
+
+def add_timeline_options(parser: ArgumentParser) -> None:
+    """Add the options."""
+    group = parser.add_argument_group("what happens, event by event")
+    group.add_argument("--perfetto", metavar="FILE", type=Path, help="as ui.perfetto.dev opens it")
+    group.add_argument(
+        "--longest",
+        metavar="N|all",
+        type=lambda text: text if text == "all" else number(text),
+        help=f"flushes whose interrupts are there (default: {_LONGEST}; in a window: all)",
+    )
+    group.add_argument(
+        "--window", metavar="FROM:TO", help="only this time of the run, such as 1.5ms:2ms"
+    )
+    group.add_argument(
+        "--function",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="only these functions of the kernel, * for any letters; may be repeated",
+    )
+
+
+def check_timelines(args: Namespace, inputs: Mapping[str, str | Path | None]) -> None:
+    """Raise InputError unless what is asked for can be written."""
+    longest_of(args)
+    if args.perfetto is not None:
+        check("perfetto", args.perfetto, PERFETTO, inputs)
+        # That it is missing must come out before the work.
+        PerfettoWriter.check()
+
+
+def write_timelines(args: Namespace, result: Result | Ftrace) -> list[Path]:
+    """Write what is asked for; return the files."""
+    from simulator.traced import trace_events
+
+    longest, window = longest_of(args), window_of(args.window)
+    wanted = partial(_wanted, tuple(args.function) or ("*",))
+    written = []
+    if args.perfetto is not None:
+        with writing("perfetto", args.perfetto, PERFETTO) as whole, whole.open("wb") as stream:
+            writer = PerfettoWriter(stream)
+            trace_events(result, writer.take, longest=longest, window=window, wanted=wanted)
+        written.append(args.perfetto)
+    return written
+
+
+def window_of(text: str | None) -> tuple[int, int] | None:
+    """
+    Return a window of time in nanoseconds.
+
+    >>> window_of("1.5ms:2ms")
+    (1500000, 2000000)
+    """
+    if text is None:
+        return None
+    times = [_TIME.fullmatch(part) for part in text.split(":")]
+    if len(times) == 2 and all(times):
+        start_ns, end_ns = (round(float(t[1]) * _UNITS[t[2]]) for t in times if t)
+        if start_ns < end_ns:
+            return start_ns, end_ns
+    raise InputError(f"window: {text!r} is not a time and a later one, such as 1.5ms:2ms")
+
+
+def longest_of(args: Namespace) -> int | None:
+    """Return how many flushes are shown with their interrupts; None: all."""
+    longest = args.longest
+    if longest is None:
+        longest = _LONGEST if window_of(args.window) is None else "all"
+    if longest == "all":
+        return None
+    if not isinstance(longest, int) or longest < 0:
+        raise InputError(f"longest: {longest} is neither a whole number from 0 on nor all")
+    return longest
+
+
+def _wanted(patterns: tuple[str, ...], name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
