@@ -24,7 +24,7 @@ from simulator.kernel.placement import CountedMemory, HugeMemory, lay_out
 from simulator.kernel.records import attach_records
 from simulator.kernel.requests import Requests
 from simulator.machine import Platform, lower
-from simulator.ordering.checker import Checks, attach_checker
+from simulator.ordering.checker import Checker, Checks
 from simulator.provenance import provenance
 from simulator.scenario import Scenario
 from simulator.trace.frames import columns_of
@@ -101,7 +101,7 @@ def _run(
     attach: Callable[[Kernel], None] | None = None,
 ) -> tuple[Engine, Kernel, tuple[str, ...]]:
     engine, kernel, machine = _boot(scenario, ipis)
-    checked = () if checks is None else attach_checker(kernel, checks)
+    checker = None if checks is None else Checker(kernel, checks, scenario.machine_model.isa)
     if attach is not None:
         attach(kernel)
     if watch is not None:
@@ -124,7 +124,10 @@ def _run(
         now_ns = _run_phase(engine, kernel, phase.label, now_ns, bodies)
     # What was attached holds the kernel, and so everything, in circles.
     kernel.detach()
-    return engine, kernel, checked
+    if checker is None:
+        return engine, kernel, ()
+    checker.detach()
+    return engine, kernel, checker.checked
 
 
 def _boot(scenario: Scenario, ipis: IpiLog | None) -> tuple[Engine, Kernel, Platform]:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from simulator.engine.keys import MAX_NS, TOO_LONG
+from simulator.engine.locks import taken_text
 from simulator.errors import InputError, KernelError
 from simulator.trace.words import check_work
 
@@ -69,7 +70,9 @@ def _check(timeline: Timeline, tasks: Sequence[Task]) -> None:
         raise KernelError("\n".join(["deadlock: nothing is left that could happen", *lines]))
     for lock in timeline.locks:
         if lock.owner is not None:
-            raise KernelError(f"{lock.name}: still held by {_name(lock.owner)} when it ended")
+            raise KernelError(
+                f"{lock.name}: still held by {lock.owner} when it ended{taken_text(lock)}"
+            )
 
 
 def _waits(task: Task) -> list[str]:
@@ -79,12 +82,8 @@ def _waits(task: Task) -> list[str]:
     elif lock.owner is None:
         what = f"waits for {lock.name}, which nobody has"
     else:
-        what = f"waits for {lock.name}, held by {_name(lock.owner)}"
-    return [f"  {_name(task)} {what}", f"    in {_functions(task)}"]
-
-
-def _name(task: Task) -> str:
-    return f"task {task.number} on CPU {task.cpu.number}"
+        what = f"waits for {lock.name}, held by {lock.owner}{taken_text(lock)}"
+    return [f"  {task} {what}", f"    in {_functions(task)}"]
 
 
 def _functions(task: Task) -> str:

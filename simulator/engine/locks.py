@@ -25,10 +25,10 @@ from simulator.errors import KernelError
 
 if TYPE_CHECKING:
     from simulator.engine.platform import Platform
-    from simulator.engine.task import Lock, Task
+    from simulator.engine.task import Lock, Place, Task
     from simulator.engine.timeline import Timeline
 
-__all__ = ("IrqSpinLock", "Mutex", "RwSemaphore", "SpinLock")
+__all__ = ("IrqSpinLock", "Mutex", "RwSemaphore", "SpinLock", "taken_text")
 
 
 class _Line:
@@ -71,6 +71,7 @@ class SpinLock:
         self.name = name
         self.owner: Task | None = None
         self.held_max_ns = 0
+        self.taken: Place | None = None
         timeline.locks.append(self)
 
     def lock(self) -> None:
@@ -168,6 +169,7 @@ class Mutex:
         self._waiters: deque[tuple[Task, Event]] = deque()
         self.name = name
         self.owner: Task | None = None
+        self.taken: Place | None = None
         timeline.locks.append(self)
 
     def lock(self) -> None:
@@ -209,14 +211,12 @@ class RwSemaphore:
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
         self._timeline = timeline
         self._line = _Line(platform)
-        self._readers: list[Task] = []
+        self.readers: list[Task] = []
+        #: The first of the readers that are in.
+        self.owner: Task | None = None
         self.name = name
+        self.taken: Place | None = None
         timeline.locks.append(self)
-
-    @property
-    def owner(self) -> Task | None:
-        """The first of the readers that are in."""
-        return self._readers[0] if self._readers else None
 
     def down_read(self) -> None:
         """Enter as a reader."""
@@ -224,26 +224,33 @@ class RwSemaphore:
         task.meet()
         line, cpu = self._line, task.cpu.number
         task.work(self.name, line.atomic_ns if line.cpu == cpu else line.take(cpu))
-        self._readers.append(task)
+        self.readers.append(task)
+        self.owner = self.readers[0]
 
     def up_read(self) -> None:
         """Leave, which costs nothing more."""
         task = self._timeline.current
         try:
-            self._readers.remove(task)
+            self.readers.remove(task)
         except ValueError:
             raise _not_held(self, task) from None
+        self.owner = self.readers[0] if self.readers else None
 
 
 def _not_held(lock: Lock, task: Task) -> KernelError:
     owner = lock.owner
-    whose = "nobody" if owner is None else f"task {owner.number} on CPU {owner.cpu.number}"
-    return KernelError(
-        f"{lock.name}: released by task {task.number} on CPU {task.cpu.number}; {whose} has it"
-    )
+    whose = "nobody has it" if owner is None else f"{owner} has it{taken_text(lock)}"
+    return KernelError(f"{lock.name}: released by {task}; {whose}")
 
 
 def _held_already(lock: Lock, task: Task) -> KernelError:
-    return KernelError(
-        f"{lock.name}: task {task.number} on CPU {task.cpu.number} takes it and has it already"
-    )
+    return KernelError(f"{lock.name}: {task} takes it and has it already{taken_text(lock)}")
+
+
+def taken_text(lock: Lock) -> str:
+    """Return where a lock was taken last, to be appended; empty if that is not known."""
+    if lock.taken is None:
+        return ""
+    code, at = lock.taken
+    line = next(line for start, end, line in code.co_lines() if start <= at < end)
+    return f" (taken in {code.co_name}() line {line})"

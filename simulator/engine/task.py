@@ -25,7 +25,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
-from types import FrameType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from greenlet import getcurrent, greenlet
@@ -37,10 +37,14 @@ if TYPE_CHECKING:
 
     from simulator.engine.timeline import Timeline
 
-__all__ = ("Account", "Body", "Lock", "LoneTask", "Task", "TaskCpu")
+__all__ = ("Account", "Body", "Lock", "LoneTask", "Place", "Task", "TaskCpu")
 
 #: How often a task that is abandoned may swallow what ends it.
 _MAX_THROWS = 100
+
+
+#: Kernel code, and the instruction that it was at.
+Place = tuple[CodeType, int]
 
 
 class TaskCpu(Protocol):
@@ -60,9 +64,10 @@ class TaskCpu(Protocol):
 
 
 class Lock(Protocol):
-    """A lock, by its name, and the task that has it."""
+    """A lock, by its name, and the task that has it; where it was taken, if that is known."""
 
     name: str
+    taken: Place | None
 
     @property
     def owner(self) -> Task | None: ...
@@ -108,6 +113,9 @@ class Task:
         self._off_since_ns = 0
         self._start_ns = 0
         self._meeting = Order.MEETING | cpu.number
+
+    def __str__(self) -> str:
+        return f"task {self.number} on CPU {self.cpu.number}"
 
     @property
     def now_ns(self) -> int:

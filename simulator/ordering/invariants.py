@@ -79,6 +79,36 @@ _ALL = (
         "Kernel code on a CPU whose flush was deferred uses no translation from before it.",
         "Documentation/core-api/cachetlb.rst",
     ),
+    Invariant(
+        "lock-not-held",
+        "What a lock protects is touched with the lock held.",
+        "lockdep_assert_held(&hugetlb_lock) in mm/hugetlb.c",
+    ),
+    Invariant(
+        "lock-order",
+        "Two locks are always taken in one order.",
+        "Documentation/locking/lockdep-design.rst",
+    ),
+    Invariant(
+        "lock-held-at-end",
+        "A task that ends holds no lock.",
+        "Documentation/locking/lockdep-design.rst",
+    ),
+    Invariant(
+        "sleep-in-atomic",
+        "Nobody sleeps, or may have to, with a spinlock.",
+        "Documentation/kernel-hacking/locking.rst",
+    ),
+    Invariant(
+        "irqs-off-flush",
+        "Nobody asks other CPUs for a flush with interrupts off.",
+        "kernel/smp.c: smp_call_function_many_cond()",
+    ),
+    Invariant(
+        "pages-lost",
+        "Every page that is taken is given back, pooled or in use.",
+        "Documentation/core-api/memory-allocation.rst",
+    ),
     Invariant("deadlock", "Every execution can come to its end.", "-"),
 )
 INVARIANTS = {invariant.name: invariant for invariant in _ALL}

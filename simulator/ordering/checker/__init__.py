@@ -3,16 +3,19 @@
 A checker on every run
 ----------------------
 
-:func:`attach_checker` wraps functions of one kernel object by name, as
+:class:`Checker` wraps functions of one kernel object by name, as
 :mod:`simulator.kernel.records` does, and tells the run's recorder what breaks an invariant of
 :mod:`simulator.ordering.invariants`.  It costs no simulated time and changes nothing.
 
 =====================================  ====================================================
-:mod:`~.translations`                  what other CPUs may still hold in their TLBs
-:mod:`~.stores`                        splits, remaps, restores, flushes: against those
-:mod:`~.held_locks`                    which locks are held where, and in which order
-:mod:`~.accounting`                    pages and folios: taken, given back
-:mod:`~.report`                        from a violation to a row, with function and line
+``translations``                       what other CPUs may still hold in their TLBs
+``stores``                             splits, remaps, restores and frees against flushes
+``barriers``                           the two places of smp_wmb()
+``live_entries``                       break-before-make
+``held_locks``                         which locks are held where, and in which order
+``accounting``                         pages: taken, given back
+``other_writers``                      somebody else who writes the head struct page
+``report``                             from a violation to a row, with function and line
 =====================================  ====================================================
 
 Modelled: page-table stores as runs, with an epoch per PMD; a TLB may hold any translation that
@@ -24,6 +27,6 @@ itself, and the writer that ``Checks.head_writer`` stands for.
 
 from __future__ import annotations
 
-from simulator.ordering.checker.checker import Checks, attach_checker
+from simulator.ordering.checker.checker import Checker, Checks
 
-__all__ = ("Checks", "attach_checker")
+__all__ = ("Checker", "Checks")

@@ -10,17 +10,31 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from simulator.ordering.checker.accounting import Accounting
 from simulator.ordering.checker.barriers import Barriers
+from simulator.ordering.checker.held_locks import HeldLocks
+from simulator.ordering.checker.live_entries import LiveEntries
+from simulator.ordering.checker.other_writers import HeadWriter
 from simulator.ordering.checker.report import Reporter
 from simulator.ordering.checker.stores import Stores
 
 if TYPE_CHECKING:
     from simulator.kernel.hugetlb import Hugetlb
 
-__all__ = ("Checks", "attach_checker")
+__all__ = ("Checker", "Checks")
 
 Function = Callable[..., Any]
 Around = Callable[[Function], Function]
+#: Names of invariants, and what looks after them by the function that it is put around.
+Part = tuple[list[str], list[tuple[Around, str]]]
+
+_TOTAL_STORE_ORDER = {"x86-64"}
+_NEEDS_BREAK_BEFORE_MAKE = {"arm64"}
+#: Functions that may sleep: GFP_KERNEL, might_sleep().
+_SLEEPING = (
+    "alloc_pages_node", "pte_alloc_one_kernel", "alloc_buddy_hugetlb_folio", "synchronize_rcu",
+    "cond_resched",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,48 +42,59 @@ class Checks:
     """
     What a run is held against; see :mod:`simulator.ordering.invariants`.
 
-    ``weakly_ordered``: stores of a CPU become visible in any order, as on arm64; the barriers
-    are checked.
+    ``isa``: that of a machine, whose memory model and page tables these are (None: that of the
+    scenario's).  Stores of a CPU become visible in their order on x86-64 alone; elsewhere barriers
+    are checked.  ``head_writer``: another CPU may write the head struct page of any folio.
     """
 
-    weakly_ordered: bool = False
+    isa: str | None = None
+    head_writer: bool = False
 
 
-def attach_checker(k: Hugetlb, checks: Checks) -> tuple[str, ...]:
-    """Check a kernel from now on; return the invariants that it is held against."""
-    report = Reporter(k)
-    checked = []
-    for names, attached in _attached(k, report, checks):
-        checked += names
-        for around, name in attached:
-            k.attach(name, around)
-    return tuple(checked)
+class Checker:
+    """What holds a kernel against invariants until it is detached, and their names."""
+
+    def __init__(self, k: Hugetlb, checks: Checks, isa: str) -> None:
+        report = Reporter(k)
+        self._locks = HeldLocks(k, report)
+        checked: list[str] = []
+        for names, attached in (
+            *_page_tables(k, report, self._locks, isa if checks.isa is None else checks.isa),
+            _locks(k, self._locks),
+            *([_head_writer(k, report)] if checks.head_writer else []),
+        ):
+            checked += names
+            for around, name in attached:
+                if hasattr(k, name):  # versions have functions of their own
+                    k.attach(name, around)
+        self.checked = tuple(checked)
+
+    def detach(self) -> None:
+        """Put back the functions of locks; those of the kernel are for the kernel to put back."""
+        self._locks.detach()
 
 
-def _attached(
-    k: Hugetlb, report: Reporter, checks: Checks
-) -> Iterator[tuple[list[str], list[tuple[Around, str]]]]:
-    stores = Stores(k, report)
+def _page_tables(k: Hugetlb, report: Reporter, locks: HeldLocks, isa: str) -> Iterator[Part]:
+    stores = Stores(k, report, locks.check_flush)
     yield (
         [
             "freed-while-held", "size-and-frame", "flag-before-copy", "used-while-stale",
-            "lost-split",
+            "lost-split", "pages-lost",
         ],
         [
             (stores.populated, "pmd_populate_kernel"),
             (stores.stored, "set_ptes"),
             (stores.copied, "copy_page"),
-            (stores.remap_ended, "vmemmap_remap_free"),
-            (stores.remap_ended, "vmemmap_remap_alloc"),
             (stores.listed, "list_add_pages"),
             (stores.unlisted, "list_del_pages"),
             (stores.list_freed, "free_page_list"),
             (stores.flagged, "folio_set_hugetlb_vmemmap_optimized"),
             (stores.returned, "free_huge_page"),
             (stores.flushed, "on_each_cpu"),
+            (Accounting(k, stores, report).phase_ended, "end_phase"),
         ],
     )  # fmt: skip
-    if checks.weakly_ordered:
+    if isa not in _TOTAL_STORE_ORDER:
         barriers = Barriers(k, report)
         yield (
             ["pte-before-pmd", "contents-before-pte"],
@@ -81,3 +106,32 @@ def _attached(
                 (barriers.stored, "set_ptes"),
             ],
         )
+    if isa in _NEEDS_BREAK_BEFORE_MAKE:
+        yield ["needs-bbm"], [(LiveEntries(k, report).stored, "set_ptes")]
+
+
+def _locks(k: Hugetlb, locks: HeldLocks) -> Part:
+    return (
+        [
+            "lock-not-held", "lock-order", "lock-held-at-end", "sleep-in-atomic", "irqs-off-flush",
+        ],
+        [
+            *(
+                (locks.needs(k.hugetlb_lock, name), name)
+                for name in ("freelist_add", "freelist_del", "unlink_folio", "clear_hugetlb_flags")
+            ),
+            *((locks.sleeps(name), name) for name in _SLEEPING),
+        ],
+    )  # fmt: skip
+
+
+def _head_writer(k: Hugetlb, report: Reporter) -> Part:
+    writer = HeadWriter(k, report)
+    return (
+        ["write-lost"],
+        [
+            (writer.taken, "alloc_buddy_hugetlb_folio"),
+            (writer.waited, "synchronize_rcu"),
+            (writer.stored, "set_ptes"),
+        ],
+    )

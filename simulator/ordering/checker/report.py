@@ -9,13 +9,15 @@ that is none of a primitive's own.
 
 from __future__ import annotations
 
-from inspect import currentframe
+import sys
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING
 
+from simulator.engine.locks import taken_text
 from simulator.trace.recorder import Violation
 
 if TYPE_CHECKING:
+    from simulator.engine.task import Lock
     from simulator.kernel.hugetlb import Hugetlb
 
 __all__ = ("Reporter", "caller", "place_of")
@@ -28,7 +30,8 @@ _PRIMITIVES = {
 
 def caller() -> FrameType | None:
     """Return the frame of the kernel code that runs; None if there is none."""
-    frame = currentframe()
+    # Not this function's own, which would hold itself.
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as inspect does
     while frame is not None:
         code = frame.f_code
         if code.co_varnames[:1] == ("k",) and frame.f_globals["__name__"] not in _PRIMITIVES:
@@ -67,3 +70,12 @@ class Reporter:
                 line=line,
             )
         )
+
+    def without(self, lock: Lock, what: str) -> None:
+        """Record that something was done without a lock that it needs."""
+        owner = lock.owner
+        whose = "nobody" if owner is None else f"{owner}{taken_text(lock)}"
+        self(
+            "lock-not-held", lock.name, f"{what}() without it, which {whose} has",
+            f"{lock.name} held around it",
+        )  # fmt: skip

@@ -36,7 +36,8 @@ class Stores:
     Each method takes a function of the kernel and returns one that also checks.
     """
 
-    def __init__(self, k: Hugetlb, report: Reporter) -> None:
+    def __init__(self, k: Hugetlb, report: Reporter, check_flush: Callable[[Call], None]) -> None:
+        self._check_flush = check_flush
         self._k = k
         self._report = report
         self._timeline = k.engine.timeline
@@ -49,22 +50,31 @@ class Stores:
         self._taken_from: dict[int, Masks] = {}
         # Which PTEs mapped the pages of a list. The list itself keeps its id from being reused.
         self._lists: dict[int, tuple[VmemmapPages, Masks]] = {}
-        self._copied: dict[int, int] = {}  # by CPU, the head that was copied and not remapped
+        # By CPU, the Optimized flag of the folio whose head was copied last, as it was then.
+        self._flag_at_copy: dict[int, bool] = {}
+        #: Pages that PTEs map now and did not before, less those that they mapped before only.
+        self.nr_mapped = 0
+        self.nr_tables = 0
+        self.nr_returned = 0  # folios
 
     # --- splits -----------------------------------------------------------------------
 
     def populated(self, function: Function) -> Function:
         """pmd_populate_kernel()."""
-        k = self._k
+        k, timeline = self._k, self._timeline
+        page_table_lock = k.page_table_lock
 
         def populate(pmd: int, pgtable: int) -> None:
+            if page_table_lock.owner is not timeline.current:
+                self._report.without(page_table_lock, "pmd_populate_kernel")
             if pmd in k.split_pmds:
                 self._report(
                     "lost-split", f"PMD {pmd}", "a page table stored over another one",
                     "pmd_leaf() tested again under page_table_lock",
                 )  # fmt: skip
             function(pmd, pgtable)
-            self._splits.add(pmd, self._epoch)
+            self._splits[pmd] = self._epoch
+            self.nr_tables += 1
 
         return populate
 
@@ -72,30 +82,51 @@ class Stores:
 
     def stored(self, function: Function) -> Function:
         """set_ptes()."""
-        timeline = self._timeline
+        k, timeline = self._k, self._timeline
+        remapped, restored, splits = self._remapped, self._restored, self._splits
+        readers, caches = k.mmap_lock.readers, k.caches
+        unlisted, flag_at_copy = self._unlisted, self._flag_at_copy
 
         def store(addr: int, nr: int, category: str) -> None:
             function(addr, nr, category)
-            cpu = timeline.current.cpu.number
-            masks = masks_of(addr, addr + nr * BASE_PAGE_BYTES)
-            for pmd, mask in masks:
-                if self._splits.take(pmd):
-                    self._report(
-                        "size-and-frame", f"PMD {pmd}", "split, and PTEs of it stored",
-                        "a flush of the PMD between",
-                    )  # fmt: skip
-                if category == "restore":
-                    self._restored.add(pmd, mask, self._epoch)
-                else:
-                    self._remapped.add(pmd, mask, self._epoch)
-            if category == "restore":
-                self._back_from_list(cpu, masks)
+            task = timeline.current
+            if task not in readers:
+                self._report.without(k.mmap_lock, "set_ptes")
+            pmd, at = divmod(addr // BASE_PAGE_BYTES, PTRS_PER_PTE)
+            if at + nr <= PTRS_PER_PTE:
+                masks = [(pmd, ((1 << nr) - 1) << at)]
             else:
-                self._unlisted[cpu] += masks
-                if self._copied.get(cpu) == addr:
-                    del self._copied[cpu]
+                masks = masks_of(addr, addr + nr * BASE_PAGE_BYTES)
+            if splits:
+                self._check_splits(masks)
+            cpu = task.cpu.number
+            if category == "restore":
+                self.nr_mapped += nr
+                for pmd, mask in masks:
+                    restored.add(pmd, mask, self._epoch)
+                if self._taken_from:
+                    self._back_from_list(cpu, masks)
+                return
+            self.nr_mapped -= nr
+            for pmd, mask in masks:
+                remapped.add(pmd, mask, self._epoch)
+            unlisted[cpu] += masks
+            folio = caches[cpu].folio
+            if addr == folio.page:
+                # A new page is mapped, which was copied before.
+                self.nr_mapped += 1
+                if folio.hugetlb_vmemmap_optimized and not flag_at_copy.get(cpu, True):
+                    self._flag_lost(folio, "copied")
 
         return store
+
+    def _check_splits(self, masks: list[tuple[int, int]]) -> None:
+        for pmd, _ in masks:
+            if self._splits.pop(pmd, None) is not None:
+                self._report(
+                    "size-and-frame", f"PMD {pmd}", "split, and PTEs of it stored",
+                    "a flush of the PMD between",
+                )  # fmt: skip
 
     def _back_from_list(self, cpu: int, masks: list[tuple[int, int]]) -> None:
         of_list = self._taken_from.pop(cpu, None)
@@ -105,24 +136,14 @@ class Stores:
 
     def copied(self, function: Function) -> Function:
         """copy_page()."""
-        timeline, copied = self._timeline, self._copied
+        timeline, flag, caches = self._timeline, self._flag_at_copy, self._k.caches
 
         def copy(to: int, _from: int) -> None:
             function(to, _from)
-            copied[timeline.current.cpu.number] = _from
+            cpu = timeline.current.cpu.number
+            flag[cpu] = caches[cpu].folio.hugetlb_vmemmap_optimized
 
         return copy
-
-    def remap_ended(self, function: Function) -> Function:
-        """vmemmap_remap_free() and _alloc(): a head that was copied is not remapped later."""
-        timeline, copied = self._timeline, self._copied
-
-        def remap(*args: Any) -> Any:
-            ret = function(*args)
-            copied.pop(timeline.current.cpu.number, None)
-            return ret
-
-        return remap
 
     # --- lists of pages ----------------------------------------------------------------
 
@@ -197,32 +218,32 @@ class Stores:
 
     def flagged(self, function: Function) -> Function:
         """folio_set_hugetlb_vmemmap_optimized()."""
-        timeline = self._timeline
+        remapped = self._remapped
 
         def flag(folio: Folio) -> None:
             function(folio)
-            head = folio.page
-            ((pmd, mask),) = masks_of(head, head + BASE_PAGE_BYTES)
-            if self._copied.get(timeline.current.cpu.number) == head:
-                after = "its head page was copied before"
-            elif self._remapped.stale(pmd, mask):
-                after = "its head page was remapped before"
-            else:
-                return
-            self._report(
-                "flag-before-copy", f"folio of pfn {folio.pfn}", f"the flag was set; {after}",
-                "the flag set before the copy, or a flush between",
-            )  # fmt: skip
+            pmd, at = divmod(folio.page // BASE_PAGE_BYTES, PTRS_PER_PTE)
+            if pmd in remapped and remapped.stale(pmd, 1 << at):
+                self._flag_lost(folio, "remapped")
 
         return flag
 
+    def _flag_lost(self, folio: Folio, after: str) -> None:
+        self._report(
+            "flag-before-copy", f"folio of pfn {folio.pfn}",
+            f"the flag was set after its head page had been {after}",
+            "the flag set before the copy, or a flush between",
+        )  # fmt: skip
+
     def returned(self, function: Function) -> Function:
         """free_huge_page(), which writes all struct pages of a folio."""
+        restored = self._restored
 
         def free(h: Hstate, folio: Folio) -> None:
+            self.nr_returned += 1
             end = folio.page + h.nr_pfns * STRUCT_PAGE_BYTES
-            for pmd, mask in masks_of(folio.page, end):
-                if self._restored.stale(pmd, mask):
+            for pmd, mask in masks_of(folio.page, end) if restored else ():
+                if restored.stale(pmd, mask):
                     self._report(
                         "used-while-stale", f"folio of pfn {folio.pfn}",
                         "its struct pages were written, as it goes back",
@@ -238,20 +259,24 @@ class Stores:
     def flushed(self, function: Function) -> Function:
         """on_each_cpu(), for a flush of a range of addresses."""
         timeline = self._timeline
+        splits, remapped, restored = self._splits, self._remapped, self._restored
 
         def flush(call: Call, start: int, end: int) -> None:
+            self._check_flush(call)
             timeline.current.meet()  # as it does itself: what came before came before the flush
             self._epoch += 1
             epoch = self._epoch
             function(call, start, end)
             if call.kind == "all":
-                self._splits.forget_all(epoch)
-                self._remapped.forget_all(epoch)
-                self._restored.forget_all(epoch)
-            elif end > start:
-                self._splits.forget(start // _PMD_BYTES, (end - 1) // _PMD_BYTES, epoch)
+                for stale in (splits, remapped, restored):
+                    if stale:
+                        stale.forget_all(epoch)
+                return
+            if splits and end > start:
+                splits.forget(start // _PMD_BYTES, (end - 1) // _PMD_BYTES, epoch)
+            if remapped or restored:
                 for pmd, mask in masks_of(start, end):
-                    self._remapped.forget(pmd, mask, epoch)
-                    self._restored.forget(pmd, mask, epoch)
+                    remapped.forget(pmd, mask, epoch)
+                    restored.forget(pmd, mask, epoch)
 
         return flush

@@ -27,6 +27,9 @@ def masks_of(start: int, end: int) -> list[tuple[int, int]]:
     [(0, 24)]
     """
     first, last = start // BASE_PAGE_BYTES, -(-end // BASE_PAGE_BYTES)
+    pmd, at = divmod(first, PTRS_PER_PTE)
+    if at + last - first <= PTRS_PER_PTE and last > first:
+        return [(pmd, ((1 << last - first) - 1) << at)]
     found = []
     while first < last:
         pmd, at = divmod(first, PTRS_PER_PTE)
@@ -36,33 +39,27 @@ def masks_of(start: int, end: int) -> list[tuple[int, int]]:
     return found
 
 
-class StaleRanges:
+class StaleRanges(dict[int, dict[int, int]]):
     """PTEs whose former translation a CPU may hold, by PMD: the epoch of a store, and its bits."""
-
-    def __init__(self) -> None:
-        self._of: dict[int, dict[int, int]] = {}
 
     def add(self, pmd: int, mask: int, epoch: int) -> None:
         """Note that PTEs were changed."""
-        of = self._of.get(pmd)
+        of = self.get(pmd)
         if of is None:
-            self._of[pmd] = {epoch: mask}
+            self[pmd] = {epoch: mask}
         else:
             of[epoch] = of.get(epoch, 0) | mask
 
     def stale(self, pmd: int, mask: int) -> int:
         """Return which of some PTEs are stale."""
-        of = self._of.get(pmd)
-        if of is None:
-            return 0
         bits = 0
-        for some in of.values():
+        for some in self.get(pmd, {}).values():
             bits |= some
         return bits & mask
 
     def forget(self, pmd: int, mask: int, before: int) -> None:
         """Drop PTEs of stores that came before an epoch."""
-        of = self._of.get(pmd)
+        of = self.get(pmd)
         if of is None:
             return
         for epoch in [epoch for epoch in of if epoch < before]:
@@ -70,41 +67,25 @@ class StaleRanges:
             if left:
                 of[epoch] = left
         if not of:
-            del self._of[pmd]
+            del self[pmd]
 
     def forget_all(self, before: int) -> None:
         """Drop all stores that came before an epoch."""
-        if self._of:
-            kept = (
-                (pmd, {e: m for e, m in of.items() if e >= before}) for pmd, of in self._of.items()
-            )
-            self._of = {pmd: of for pmd, of in kept if of}
+        for pmd in list(self):
+            self.forget(pmd, -1, before)
 
 
-class Splits:
+class Splits(dict[int, int]):
     """PMDs that were split and not flushed since, with the epoch of the split."""
-
-    def __init__(self) -> None:
-        self._epoch_of: dict[int, int] = {}
-
-    def add(self, pmd: int, epoch: int) -> None:
-        """Note a split."""
-        self._epoch_of[pmd] = epoch
-
-    def take(self, pmd: int) -> bool:
-        """Return whether a PMD's split was not flushed; it counts once."""
-        return self._epoch_of.pop(pmd, None) is not None
 
     def forget(self, first: int, last: int, before: int) -> None:
         """Drop the splits of PMDs, both included, that came before an epoch."""
-        epoch_of = self._epoch_of
-        if not epoch_of:
-            return
-        for pmd in range(first, last + 1) if last - first < len(epoch_of) else list(epoch_of):
-            if first <= pmd <= last and epoch_of.get(pmd, before) < before:
-                del epoch_of[pmd]
+        few = last - first < len(self)
+        for pmd in range(first, last + 1) if few else list(self):
+            if first <= pmd <= last and self.get(pmd, before) < before:
+                del self[pmd]
 
     def forget_all(self, before: int) -> None:
         """Drop all that came before an epoch."""
-        if self._epoch_of:
-            self._epoch_of = {pmd: e for pmd, e in self._epoch_of.items() if e >= before}
+        for pmd in [pmd for pmd, epoch in self.items() if epoch < before]:
+            del self[pmd]
