@@ -4,8 +4,8 @@ Pages: taken and given back
 ---------------------------
 
 At the end of a phase every base page that was taken maps something: it is the page table of a
-PMD that was split, or the vmemmap of a folio.  Every huge page is in the pool, or in use and
-counted.
+PMD that was split, or the vmemmap of a folio, or one that all folios share.  Every huge page is
+in a pool, or in use and counted.
 
 Modelled: a remap that begins at the head of a folio maps one new page, any other none.
 
@@ -22,6 +22,7 @@ from simulator.ordering.checker.stores import Stores
 
 if TYPE_CHECKING:
     from simulator.kernel.hugetlb import Hugetlb
+    from simulator.kernel.structs import Folio, Hstate
 
 __all__ = ("Accounting",)
 
@@ -36,9 +37,20 @@ class Accounting:
         self._stores = stores
         self._report = report
         self._at_first = k.nr_free_pages
-        self._nr_taken = 0  # folios, over all phases
+        self._nr_pfns = 0  # of huge pages that were taken
         # Lost so far: each page is told once.
         self._lost_pages = self._lost_folios = 0
+
+    def taken(self, function: Function) -> Function:
+        """alloc_buddy_hugetlb_folio() and memblock_alloc_huge_page()."""
+
+        def alloc(h: Hstate, nid: int) -> Folio | None:
+            folio: Folio | None = function(h, nid)
+            if folio is not None:
+                self._nr_pfns += h.nr_pfns
+            return folio
+
+        return alloc
 
     def phase_ended(self, function: Function) -> Function:
         """end_phase()."""
@@ -46,11 +58,16 @@ class Accounting:
 
         def end(end_ns: int) -> None:
             function(end_ns)
-            lost = self._at_first - stores.nr_tables - stores.nr_mapped - k.nr_free_pages
+            # zone->vmemmap_tails[], which there are since v7.1.
+            shared = len(getattr(k, "vmemmap_tails", ()))
+            used = stores.nr_tables + stores.nr_mapped + shared
+            lost = self._at_first - used - k.nr_free_pages
             self._tell(lost - self._lost_pages, "base page")
             self._lost_pages = lost
-            self._nr_taken += k.counts["hugepage_allocs"]
-            folios = self._nr_taken - stores.nr_returned - k.h.nr_huge_pages
+            pools = k.hstates.values()
+            pooled = sum(h.nr_huge_pages * h.nr_pfns for h in pools)
+            smallest = min(h.nr_pfns for h in pools)
+            folios = (self._nr_pfns - stores.nr_pfns_returned - pooled) // smallest
             self._tell(folios - self._lost_folios, "huge page")
             self._lost_folios = folios
 

@@ -76,6 +76,7 @@ class Checker:
 
 def _page_tables(k: Hugetlb, report: Reporter, locks: HeldLocks, isa: str) -> Iterator[Part]:
     stores = Stores(k, report, locks.check_flush)
+    accounting = Accounting(k, stores, report)
     yield (
         [
             "freed-while-held", "size-and-frame", "flag-before-copy", "used-while-stale",
@@ -91,7 +92,9 @@ def _page_tables(k: Hugetlb, report: Reporter, locks: HeldLocks, isa: str) -> It
             (stores.flagged, "folio_set_hugetlb_vmemmap_optimized"),
             (stores.returned, "free_huge_page"),
             (stores.flushed, "on_each_cpu"),
-            (Accounting(k, stores, report).phase_ended, "end_phase"),
+            (accounting.taken, "alloc_buddy_hugetlb_folio"),
+            (accounting.taken, "memblock_alloc_huge_page"),
+            (accounting.phase_ended, "end_phase"),
         ],
     )  # fmt: skip
     if isa not in _TOTAL_STORE_ORDER:

@@ -55,7 +55,7 @@ class Stores:
         #: Pages that PTEs map now and did not before, less those that they mapped before only.
         self.nr_mapped = 0
         self.nr_tables = 0
-        self.nr_returned = 0  # folios
+        self.nr_pfns_returned = 0  # of huge pages
 
     # --- splits -----------------------------------------------------------------------
 
@@ -240,7 +240,7 @@ class Stores:
         restored = self._restored
 
         def free(h: Hstate, folio: Folio) -> None:
-            self.nr_returned += 1
+            self.nr_pfns_returned += h.nr_pfns
             end = folio.page + h.nr_pfns * STRUCT_PAGE_BYTES
             for pmd, mask in masks_of(folio.page, end) if restored else ():
                 if restored.stale(pmd, mask):

@@ -227,7 +227,7 @@ class Keeps(V6_7):
     name = "v6.7+keeps"
 
     def set_max_huge_pages(k, h, nr_more):
-        k.resize_lock.lock()
+        h.resize_lock.lock()
 
 
 class Twice(V6_7):
