@@ -46,9 +46,9 @@ def is_interrupted(k):
 
 
 def deadlocks(k):
-    k.resize_lock.lock()
+    k.h.resize_lock.lock()
     k.jump_label_mutex.lock()  # of the task that comes first to the first of them
-    k.resize_lock.unlock()
+    k.h.resize_lock.unlock()
 
 
 @pytest.mark.parametrize("engine", ["events", "compiled"])
