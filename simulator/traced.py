@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from simulator.kernel import Kernel
     from simulator.trace.tables import Int64s
 
-__all__ = ("Window", "trace_events")
+__all__ = ("Window", "nr_cpus_of", "trace_events")
 
 #: From when to when, in nanoseconds of simulated time.
 Window = tuple[int, int]
@@ -80,6 +80,13 @@ def trace_events(
         _from_replay(result, out, flushes, chosen, start_ns, end_ns, wanted)
     out.release(MAX_NS + 1)
     within.finish()
+
+
+def nr_cpus_of(result: Result | Ftrace) -> int:
+    """Return how many CPUs a result has."""
+    if isinstance(result, Ftrace):
+        return result.nr_cpus
+    return 1 + int(np.asarray(result.columns("cpus")["cpu"]).max())
 
 
 class _EnoughError(Exception):
@@ -129,7 +136,16 @@ class _Flushes:
     ) -> Broadcast:  # fmt: skip
         numbers = {
             name: int(self._columns[name][flush])
-            for name in ("task", "cpu", "pages", "start_ns", "send_end_ns", "last_ack_ns", "end_ns")
+            for name in (
+                "task",
+                "cpu",
+                "pages",
+                "targets",
+                "start_ns",
+                "send_end_ns",
+                "last_ack_ns",
+                "end_ns",
+            )
         }
         return Broadcast(
             flush=flush, phase=self.word("phase", flush), reason=self.word("reason", flush),
@@ -187,7 +203,7 @@ def _from_replay(
                 raise InputError("result: it cannot be simulated again from its scenario alone")
             if flushes.start_ns[flush] > end_ns:
                 raise _EnoughError
-            caller = _caller(call.function, flushes.word("kind", flush))
+            caller = _caller(call.function, call.pages)
             found = flushes.broadcast(
                 flush, call.function, caller, call.run_ns, alone, log.take(flush)
             )
@@ -229,9 +245,9 @@ def _known(result: Result) -> Scenario:
     return scenario
 
 
-def _caller(function: str, kind: str) -> str:
+def _caller(function: str, pages: int) -> str:
     # A range above the ceiling is flushed as everything, by the same function.
-    if function == "do_flush_tlb_all" and kind == "range":
+    if function == "do_flush_tlb_all" and pages:
         return "flush_tlb_kernel_range"
     return CALLBACKS.get(function, function)
 

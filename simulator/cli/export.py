@@ -49,9 +49,9 @@ def configure(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print."""
     folders = {form: getattr(args, form) for form in ("csv", "parquet") if getattr(args, form)}
-    if not (folders or args.chrome or args.histogram or args.perfetto):
+    if not (folders or args.chrome or args.histogram or args.perfetto or args.ftrace):
         raise InputError(
-            "export: name a format: --csv, --parquet, --chrome, --perfetto or --histogram"
+            "export: name a format: --csv, --parquet, --chrome, --perfetto, --ftrace or --histogram"
         )
     longest = longest_of(args)
     for form, folder in folders.items():

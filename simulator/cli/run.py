@@ -87,7 +87,7 @@ def _check_outputs(args: Namespace) -> None:
         from simulator.trace.parquet import check_ipis
 
         check_ipis(args.ipis, inputs)
-    files = {option: getattr(args, option) for option in ("ipis", "perfetto")}
+    files = {option: getattr(args, option) for option in ("ipis", "perfetto", "ftrace")}
     _check_apart({option: file.resolve() for option, file in files.items() if file}, args.out)
 
 

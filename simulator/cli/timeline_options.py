@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from simulator.errors import InputError
 from simulator.inputs import number
 from simulator.outputs import check, writing
+from simulator.trace.exchange.ftracetext import FTRACE, TRACERS, FtraceWriter
 from simulator.trace.exchange.perfetto import PERFETTO, PerfettoWriter
 
 if TYPE_CHECKING:
@@ -36,10 +37,20 @@ def add_timeline_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("what happens, event by event")
     group.add_argument("--perfetto", metavar="FILE", type=Path, help="as ui.perfetto.dev opens it")
     group.add_argument(
+        "--ftrace", metavar="FILE", type=Path, help="as text, as the kernel prints its trace"
+    )
+    group.add_argument(
+        "--tracer", choices=TRACERS, default=TRACERS[0], help="of --ftrace (default: nop: events)"
+    )
+    group.add_argument(
+        "--no-irq-info", action="store_true", help="no flags in --ftrace, for tools that know none"
+    )
+    group.add_argument(
         "--longest",
         metavar="N|all",
         type=lambda text: text if text == "all" else number(text),
-        help=f"flushes whose interrupts are there (default: {_LONGEST}; in a window: all)",
+        help=f"flushes whose interrupts are there (default: all; of a timeline {_LONGEST}, if"
+        " there is no --window)",
     )
     group.add_argument(
         "--window", metavar="FROM:TO", help="only this time of the run, such as 1.5ms:2ms"
@@ -60,11 +71,13 @@ def check_timelines(args: Namespace, inputs: Mapping[str, str | Path | None]) ->
         check("perfetto", args.perfetto, PERFETTO, inputs)
         # That it is missing must come out before the work.
         PerfettoWriter.check()
+    if args.ftrace is not None:
+        check("ftrace", args.ftrace, FTRACE, inputs)
 
 
 def write_timelines(args: Namespace, result: Result | Ftrace) -> list[Path]:
     """Write what is asked for; return the files."""
-    from simulator.traced import trace_events
+    from simulator.traced import nr_cpus_of, trace_events
 
     longest, window = longest_of(args), window_of(args.window)
     wanted = partial(_wanted, tuple(args.function) or ("*",))
@@ -74,6 +87,14 @@ def write_timelines(args: Namespace, result: Result | Ftrace) -> list[Path]:
             writer = PerfettoWriter(stream)
             trace_events(result, writer.take, longest=longest, window=window, wanted=wanted)
         written.append(args.perfetto)
+    if args.ftrace is not None:
+        with writing("ftrace", args.ftrace, FTRACE) as whole, whole.open("wb") as stream:
+            nr_cpus = nr_cpus_of(result)
+            text = FtraceWriter(stream, nr_cpus, args.tracer, irq_info=not args.no_irq_info)
+            every = None if args.longest is None else longest
+            trace_events(result, text.take, longest=every, window=window, wanted=wanted)
+            text.finish()
+        written.append(args.ftrace)
     return written
 
 

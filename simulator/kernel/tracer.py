@@ -134,7 +134,9 @@ class Tracer:
             self._tasks.clear()
             self._attach_locks()
             function(label, start_ns, initiators)
-            self._out.put(Event(start_ns, "begin", "phase", _RUN, label))
+            # Of its tasks, the first.
+            cpu = next(iter(initiators))
+            self._out.put(Event(start_ns, "begin", "phase", _RUN, label, cpu, 0))
             self._count(start_ns)
 
         return begin

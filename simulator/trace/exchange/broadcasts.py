@@ -67,6 +67,7 @@ class Broadcast:
     function: str
     caller: str
     pages: int
+    targets: int
     start_ns: int
     send_end_ns: int
     last_ack_ns: int
@@ -190,7 +191,7 @@ class Broadcasts:
             told: dict[str, Value] = {"cpu": csd.cpu, "func": found.function, "flush": found.flush}
             put(Event(ns, "instant", kind, track, kind, cpu, task, told, self._flow(found, csd),
                       kind == "csd_ack"))  # fmt: skip
-        put(Event(end_ns, "end", what, track, name, cpu, task))
+        put(Event(end_ns, "end", what, track, name, cpu, task, args))
 
     def _flow(self, found: Broadcast, csd: Interrupt) -> int:
         return 1 + found.flush * self._nr_cpus + csd.cpu
@@ -264,5 +265,7 @@ def _about(found: Broadcast) -> Mapping[str, Value]:
         "flush": found.flush,
         "reason": found.reason,
         "function": found.function,
+        "caller": found.caller,
         "pages": found.pages,
+        "targets": found.targets,
     }

@@ -62,9 +62,9 @@ class Event(NamedTuple):
     """
     One event; times are nanoseconds of simulated time.
 
-    ``flow`` (-1: none) joins events; ``flow_ends`` marks the last one.  ``cpu`` and
-    ``task`` are where it happens (-1: nowhere, or not known).  Of a counter, ``args``
-    has the one value.
+    ``flow`` (-1: none) joins events; ``flow_ends`` marks the last one; ``cut`` one that
+    begins or ends only because a window of time does.  ``cpu`` and ``task`` are where it
+    happens (-1: nowhere, or not known).  Of a counter, ``args`` has the one value.
     """
 
     ns: int
@@ -77,6 +77,7 @@ class Event(NamedTuple):
     args: Mapping[str, Value] = NOTHING
     flow: int = -1
     flow_ends: bool = False
+    cut: bool = False
 
 
 Take = Callable[[Event], None]
@@ -132,6 +133,7 @@ class Within:
         self._open: dict[Track, list[Event]] = {}
         self._counters: dict[Track, Event] = {}
         self._started = False
+        self._ended = False
         self._last_ns = start_ns
 
     def take(self, event: Event) -> None:
@@ -141,6 +143,7 @@ class Within:
             return
         self._start()
         if event.ns > self._end_ns:
+            self._ended = True
             return
         self._remember(event)
         self._last_ns = event.ns
@@ -149,14 +152,10 @@ class Within:
     def finish(self) -> None:
         """End the slices that are still open where the window does, or with the last event."""
         self._start()
-        end_ns = self._end_ns if self._any_later else self._last_ns
+        end_ns = self._end_ns if self._ended else self._last_ns
         for stack in self._open.values():
             while stack:
-                self._take(stack.pop()._replace(kind="end", ns=end_ns, flow=-1))
-
-    @property
-    def _any_later(self) -> bool:
-        return any(self._open.values())
+                self._take(stack.pop()._replace(kind="end", ns=end_ns, flow=-1, cut=True))
 
     def _remember(self, event: Event) -> None:
         if event.kind == "begin":
@@ -173,6 +172,6 @@ class Within:
         start_ns = self._start_ns
         for stack in self._open.values():
             for event in stack:
-                self._take(event._replace(ns=start_ns, flow=-1))
+                self._take(event._replace(ns=start_ns, flow=-1, cut=True))
         for event in self._counters.values():
             self._take(event._replace(ns=start_ns))

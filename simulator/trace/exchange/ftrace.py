@@ -114,6 +114,7 @@ class Ftrace:
         self._labels = _labels(pairing)
         self._flushes, self._targets = _sorted_rows(pairing)
         self._with_csds = bool(pairing.queued or pairing.executed)
+        self._with_sends = any(pairing.events[f"ipi_send_{to}"] for to in ("cpu", "cpumask"))
         self.start_ns, self.end_ns = self._ns(
             np.array([pairing.first, pairing.last], dtype=np.int64)
         ).tolist()
@@ -159,7 +160,7 @@ class Ftrace:
             "end_ns": ns["end"],
             "exit_ns": ns["exit"],
             "state": Category(np.where(rows["idle"] < 0, 2, rows["idle"]), _STATES),
-            "sent": rows["sent"] != 0,
+            "sent": self._sent(),
         }
         frame = to_frame(columns)
         if flushes is None:
@@ -220,7 +221,13 @@ class Ftrace:
         rows = self._flushes
         functions = rows["function"]
         kinds = np.array([_KINDS.index(f.kind) for f in FLUSHES.values()])[functions]
+        # A range above the ceiling of single pages is flushed as everything.
+        above = (rows["everything"] != 0) & (kinds == _KINDS.index("range"))
+        kinds = np.where(above, _KINDS.index("all"), kinds)
         ipis = rows["ipis"]
+        if self._with_sends:
+            # None was sent: a queue was not empty, or its CPU polled.
+            ipis = np.where((ipis < 0) & self._whole(), 0, ipis)
         return {
             "phase": self._phase_column(rows["phase"]),
             "flush": np.arange(len(functions), dtype=np.int64),
@@ -243,6 +250,12 @@ class Ftrace:
             "returned": rows["returned"] != 0,
             "complete": self._whole(),
         }
+
+    def _sent(self) -> npt.NDArray[np.bool_]:
+        rows = self._targets
+        told = self._with_sends & self._whole()[rows["flush"]]
+        sent: npt.NDArray[np.bool_] = np.where(told, rows["sent"] == 1, rows["sent"] != 0)
+        return sent
 
     # function_graph prints durations, with or without a clock.
     def _elapsed(self) -> Int64s:
@@ -469,7 +482,8 @@ def _labels(pairing: Pairing) -> tuple[str, ...]:
 def _sorted_rows(pairing: Pairing) -> tuple[dict[str, Int64s], dict[str, Int64s]]:
     flushes = {name: np.array(values, dtype=np.int64) for name, values in pairing.flushes.items()}
     targets = {name: np.array(values, dtype=np.int64) for name, values in pairing.targets.items()}
-    order = np.argsort(flushes["start"], kind="stable")
+    # Several may begin in one microsecond.
+    order = np.lexsort((flushes["begun"], flushes["start"]))
     number = np.empty(len(order), dtype=np.int64)
     number[order] = np.arange(len(order))
     targets["flush"] = number[targets["flush"]]

@@ -50,17 +50,20 @@ from simulator.trace.exchange.tracepoints import (
 
 __all__ = ("FLUSH_COLUMNS", "TARGET_COLUMNS", "Pairing", "Phase")
 
-#: Times are as in the trace, durations (of function_graph) in nanoseconds; -1 is what it does not
-#: tell.
+#: ``begun`` is in the order of the file; ``everything``: by the function that ran, whatever was
+#: asked for.  Times are as in the trace, durations (of function_graph) in nanoseconds; -1 is
+#: what it does not tell.
 FLUSH_COLUMNS: Final = (
     "phase", "task", "cpu", "function", "pages", "start", "send_end", "last_ack", "end",
-    "elapsed", "duration", "targets", "ipis", "slowest_cpu", "returned", "complete",
+    "elapsed", "duration", "targets", "ipis", "slowest_cpu", "returned", "complete", "begun",
+    "everything",
 )  # fmt: skip
 TARGET_COLUMNS: Final = (
     "flush", "cpu", "enqueue", "send", "entry", "start", "end", "exit", "sent", "idle",
 )  # fmt: skip
 
 _TRACED: Final = frozenset((FUNCTION, GRAPH_ENTRY, GRAPH_LEAF, GRAPH_EXIT))
+_FLUSHES_ALL = "do_flush_tlb_all"
 _JIFFY_NS = 10_000_000  # of USER_HZ, which trace_clock uptime counts in
 _PAGE_SHIFT = 12
 _FUNCTIONS: Final = tuple(FLUSHES)
@@ -72,6 +75,7 @@ _PHASES: Final = {
     "hugetlb_vmemmap_optimize_folio": "alloc",
     "__hugetlb_vmemmap_optimize_folio": "alloc",
     "hugetlb_vmemmap_optimize": "alloc",
+    "hugetlb_vmemmap_restore_folios": "free",
     "hugetlb_vmemmap_restore_folio": "free",
     "__hugetlb_vmemmap_restore_folio": "free",
     "hugetlb_vmemmap_restore": "free",
@@ -101,7 +105,7 @@ class Phase:
 
 class _Target:
     __slots__ = ("cpu", "done", "end", "enqueue", "entry", "exit", "flush", "idle", "send", "sent",
-                 "start")  # fmt: skip
+                 "start", "turn")  # fmt: skip
 
     def __init__(self, flush: _Flush, cpu: int, enqueue: int) -> None:
         self.flush = flush
@@ -109,6 +113,7 @@ class _Target:
         self.enqueue = enqueue
         self.send = self.entry = self.start = self.end = self.exit = self.sent = self.idle = -1
         self.done = False
+        self.turn = 0  # among those of its flush that were released
 
     def run(self, entry: int, start: int, pid: int) -> None:
         self.entry = entry
@@ -118,14 +123,23 @@ class _Target:
     def release(self, time: int) -> None:
         self.end = time
         self.done = True
+        self.flush.released += 1
+        self.turn = self.flush.released
 
 
 class _Flush:
-    __slots__ = ("calling", "complete", "cpu", "end", "function", "local", "local_done", "ns",
-                 "pages", "phase", "returned", "send_end", "start", "targets", "task")  # fmt: skip
+    __slots__ = (
+        "begun", "calling", "complete", "cpu", "end", "everything", "function", "local",
+        "local_done", "ns", "pages", "phase", "released", "returned", "send_end", "start",
+        "targets", "task",
+    )  # fmt: skip
 
-    def __init__(self, function: str, phase: int, task: int, cpu: int, start: int) -> None:
+    def __init__(
+        self, function: str, phase: int, task: int, cpu: int, start: int, begun: int
+    ) -> None:
         self.function = function
+        self.begun = begun
+        self.everything = False
         self.phase = phase
         self.task = task
         self.cpu = cpu
@@ -136,6 +150,7 @@ class _Flush:
         self.returned = False
         self.complete = True
         self.calling = True  # no IPI was sent yet
+        self.released = 0  # csds
         self.local = False  # the initiator's own part has begun
 
 
@@ -164,7 +179,7 @@ class Pairing:
         self.phases = [Phase()]
         self.flushes = {name: array("q") for name in FLUSH_COLUMNS}
         self.targets = {name: array("q") for name in TARGET_COLUMNS}
-        self._nr_flushes = 0
+        self._nr_flushes = self._begun = 0
         self._phase = 0
         self._open: dict[int, _Flush] = {}  # by task, or by ~CPU where it is not known
         self._pending: dict[object, _Target] = {}  # csds queued and not seen running
@@ -322,7 +337,8 @@ class Pairing:
         before = self._open.get(key)
         if before is not None:
             self._close(before)
-        flush = self._open[key] = _Flush(function, self._phase, pid, cpu, time)
+        flush = self._open[key] = _Flush(function, self._phase, pid, cpu, time, self._begun)
+        self._begun += 1
         return flush
 
     # A callback that had a probe on it. Where csd events were recorded they say it all.
@@ -363,6 +379,7 @@ class Pairing:
             caller = symbol(callsite)
             known = caller in FLUSHES and function in FLUSHES[caller].callbacks
             flush = self._begin(caller if known else CALLBACKS[function], cpu, pid, time)
+        flush.everything |= function == _FLUSHES_ALL
         target = _Target(flush, target_cpu, time)
         flush.targets.append(target)
         self._pending[_csd_key(csd, function, target_cpu)] = target
@@ -466,7 +483,7 @@ class Pairing:
     # --- rows -----------------------------------------------------------------------------------
 
     def _close(self, flush: _Flush) -> None:
-        slowest = max(flush.targets, key=lambda target: target.end, default=None)
+        slowest = max(flush.targets, key=lambda target: (target.end, target.turn), default=None)
         last_ack = -1 if slowest is None else slowest.end
         end = flush.end if flush.returned else max(last_ack, flush.local_done)
         known = any(target.sent >= 0 for target in flush.targets)
@@ -477,6 +494,7 @@ class Pairing:
             flush.start, flush.send_end, last_ack, end, elapsed, flush.ns, len(flush.targets),
             sum(target.sent == 1 for target in flush.targets) if known else -1,
             -1 if last_ack < 0 or slowest is None else slowest.cpu, flush.returned, whole,
+            flush.begun, flush.everything,
         )  # fmt: skip
         for name, value in zip(FLUSH_COLUMNS, row, strict=True):
             self.flushes[name].append(value)
@@ -503,7 +521,7 @@ def _csd_key(csd: str, function: str, cpu: int) -> object:
 
 
 def _pages(function: str, text: str) -> int:
-    if function == "flush_tlb_all":
+    if FLUSHES[function].kind in ("all", "none"):
         return 0
     match = _RANGE.search(text)
     return int(match[2], 0) - int(match[1], 0) >> _PAGE_SHIFT if match else -1
