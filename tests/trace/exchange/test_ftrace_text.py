@@ -112,6 +112,7 @@ def test_the_graph_prints_durations_to_a_nanosecond(tmp_path):
     assert found.flushes["elapsed_ns"].tolist() == took.tolist()
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")
 def test_trappy_reads_every_event(result, tmp_path):
     """ARM's TRAPpy, of the time before the fifth flag: it wants none."""
     trappy = pytest.importorskip("trappy")
