@@ -18,6 +18,7 @@ from simulator.engine import Body, Engine, EventsEngine
 from simulator.errors import InputError
 from simulator.geometry import BASE_PAGE_BYTES
 from simulator.kernel import Kernel, KernelConfig
+from simulator.kernel.blame import of_kernel
 from simulator.kernel.modules import Module
 from simulator.kernel.phases import Phase
 from simulator.kernel.placement import CountedMemory, HugeMemory, lay_out
@@ -147,8 +148,10 @@ def _boot(scenario: Scenario, ipis: IpiLog | None) -> tuple[Engine, Kernel, Plat
         tunables=scenario.tunable_values,
         node_of=machine.node_of,
     )
-    kernel = scenario.kernel_class(engine, machine, _memory(scenario, machine), config)
-    attach_records(kernel)
+    memory = _memory(scenario, machine)
+    with of_kernel(scenario.kernel_class.own_file):
+        kernel = scenario.kernel_class(engine, machine, memory, config)
+        attach_records(kernel)
     if isinstance(kernel.memory, CountedMemory):
         kernel.attach("pmd_leaf", partial(_counted_splits, kernel, kernel.memory))
     return engine, kernel, machine
@@ -158,10 +161,11 @@ def _run_phase(
     engine: Engine, kernel: Kernel, label: str, start_ns: int, bodies: Mapping[int, Body]
 ) -> int:
     # Returns when the last task ended.
-    kernel.begin_phase(label, start_ns, bodies)
-    tasks = engine.run(start_ns, bodies)
-    end_ns = max(task.now_ns for task in tasks)
-    kernel.end_phase(end_ns)
+    with of_kernel(kernel.own_file):
+        kernel.begin_phase(label, start_ns, bodies)
+        tasks = engine.run(start_ns, bodies)
+        end_ns = max(task.now_ns for task in tasks)
+        kernel.end_phase(end_ns)
     accounts = [account for task in tasks for account in task.accounts()]
     for account in sorted(accounts, key=lambda account: account.number):
         engine.recorder.task_ended(account.end_ns, account.time_by, account.irqs_off_max_ns)

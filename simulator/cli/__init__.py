@@ -13,6 +13,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 
 from simulator import __version__
 from simulator.cli import (
@@ -79,7 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         except SystemExit:
             # --help and --version, which argparse has printed.
             return 0, ""
-        status, text = args.run(args)
+        # What a user's kernel prints is no part of a report, or of JSON.
+        with redirect_stdout(sys.stderr):
+            status, text = args.run(args)
         return status, text
 
     return exit_status(command, traceback="--traceback" in given)

@@ -45,21 +45,15 @@ def exit_status(command: Callable[[], tuple[int, str]], *, traceback: bool = Fal
         status, text = command()
         return _write(status, text)
     except InputError as error:
-        complain(str(error))
+        blamed = _blamed(error)
+        complain(str(error) if blamed is None else f"kernel: {blamed.splitlines()[0]}")
         return _WRONG_INPUT
     except BaseException as error:  # noqa: BLE001 - kernel code raises anything
         return _ended_by(error, traceback=traceback)
 
 
 def _ended_by(error: BaseException, *, traceback: bool) -> int:
-    # What ends a run from outside has no statement that raised it.
-    blamed = None
-    # Only what has run a kernel has loaded it.
-    if "simulator.kernel.blame" in sys.modules:
-        from simulator.kernel.blame import blame, raised_on_purpose
-
-        if not isinstance(error, KeyboardInterrupt) or raised_on_purpose(error):
-            blamed = blame(error)
+    blamed = _blamed(error)
     # What a kernel may not do is told in lines of its own.
     told = str(error).splitlines() if isinstance(error, KernelError) else []
     if blamed is None and isinstance(error, KeyboardInterrupt):
@@ -74,6 +68,18 @@ def _ended_by(error: BaseException, *, traceback: bool) -> int:
     if sys.stderr is not None:
         sys.stderr.writelines(f"{one_line(line)}\n" for line in rest)
     return FAILED
+
+
+def _blamed(error: BaseException) -> str | None:
+    # Only what has run a kernel has loaded it.
+    if "simulator.kernel.blame" not in sys.modules:
+        return None
+    from simulator.kernel.blame import blame, raised_on_purpose
+
+    # What ends a run from outside has no statement that raised it.
+    if isinstance(error, KeyboardInterrupt) and not raised_on_purpose(error):
+        return None
+    return blame(error)
 
 
 def _write(status: int, text: str) -> int:

@@ -4,14 +4,15 @@ How tasks end
 -------------
 
 :func:`ending` runs the tasks of a phase to their end: none is left unfinished, whatever
-happens meanwhile, and kernel code that can never go on, or that ends with a lock, is
-told so with the locks and the functions that it is in.
+happens meanwhile, and kernel code that can never go on, or that ends with a lock or
+with interrupts off, is told so with the locks and the functions that it is in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from simulator.engine.keys import MAX_NS, TOO_LONG
@@ -73,6 +74,9 @@ def _check(timeline: Timeline, tasks: Sequence[Task]) -> None:
             raise KernelError(
                 f"{lock.name}: still held by {lock.owner} when it ended{taken_text(lock)}"
             )
+    for task in tasks:
+        if task.cpu.irqs_off:
+            raise KernelError(f"interrupts: still off when {task} ended")
 
 
 def _waits(task: Task) -> list[str]:
@@ -92,6 +96,7 @@ def _functions(task: Task) -> str:
     frame = task.frame()
     while frame is not None:
         if frame.f_code.co_varnames[:1] == ("k",):
-            names.append(f"{frame.f_code.co_name}() line {frame.f_lineno}")
+            file = PurePath(frame.f_code.co_filename).name
+            names.append(f"{frame.f_code.co_name}() at {file}:{frame.f_lineno}")
         frame = frame.f_back
     return ", ".join(names[:_MAX_FUNCTIONS]) or "its own code"

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 from simulator.engine.keys import KEY_BITS, Order
 
@@ -144,6 +144,9 @@ class Task:
             value = yield event
             timeline.resumes(self)
             event = runner.switch(value)
+        # Raised by kernel code, this would be no error to greenlet, but a way to end well.
+        if isinstance(event, GreenletExit):
+            raise event
 
     def wait(self, event: Event) -> Any:
         """Let others go on until an event has happened; return its value."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
@@ -127,6 +128,8 @@ def process_pool(number: int) -> Iterator[Executor]:
 
 
 def _follow(leash: Connection) -> None:
+    # What a user's kernel prints must not stand in the middle of a report.
+    sys.stdout = sys.stderr
     threading.Thread(target=_exit_after, args=(leash,), daemon=True).start()
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import linecache
 from array import array
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from simulator.engine import Engine, Task
 from simulator.engine.calls import Call
 from simulator.engine.locks import IrqSpinLock, Mutex, RwSemaphore, SpinLock
-from simulator.errors import KernelError
+from simulator.errors import InputError, KernelError
 from simulator.kernel.phases import ACTIONS
 from simulator.kernel.placement import HugeMemory
 from simulator.kernel.structs import Folio, Hstate, KernelConfig, StaticKey, WorkStruct
@@ -71,14 +72,24 @@ class KernelBase:
 
     @classmethod
     def file_of(cls) -> str:
-        """Return the path of the file that defines the class."""
-        return cls.__dict__.get("own_file") or inspect.getfile(cls)
+        """Return the path of the file that defines the class, or the name of a notebook's cell."""
+        if cls.__dict__.get("own_file"):
+            return cls.own_file
+        try:
+            return inspect.getfile(cls)
+        except (OSError, TypeError):  # typed in: only its functions know where
+            codes = (getattr(value, "__code__", None) for value in vars(cls).values())
+            return next((code.co_filename for code in codes if code is not None), "")
 
     @classmethod
     def source(cls) -> str:
-        """Return the Python source of the class and of all the classes it builds on."""
-        files = {c.file_of(): None for c in cls.__mro__ if issubclass(c, KernelBase)}
-        return "\n".join(Path(file).read_text(encoding="utf-8") for file in files)
+        """
+        Return the Python source of the class and of all the classes it builds on.
+
+        Raises InputError for a class that was typed in where nobody keeps the text.
+        """
+        files = {c.file_of(): c for c in cls.__mro__ if issubclass(c, KernelBase)}
+        return "\n".join(_text(file, c.__name__) for file, c in files.items())
 
     @classmethod
     def digest(cls) -> str:
@@ -219,3 +230,15 @@ class KernelBase:
         phase = k.recorder.phase
         if k.nr_held_pages > phase.peak_held_pages:  # noqa: PLR1730 - max() is slower
             phase.peak_held_pages = k.nr_held_pages
+
+
+def _text(file: str, class_name: str) -> str:
+    if Path(file).is_file():
+        return Path(file).read_text(encoding="utf-8")
+    # A cell of a notebook is no file, but Python knows its text.
+    if lines := linecache.getlines(file):
+        return "".join(lines)
+    raise InputError(
+        f"kernel: the source of {class_name} is not to be found; put the class into a file and give"
+        " its path"
+    )

@@ -13,38 +13,65 @@ from __future__ import annotations
 import dis
 import linecache
 from collections.abc import Iterator
+from contextlib import contextmanager
 from traceback import walk_tb
 
-__all__ = ("MARK", "blame", "raised_on_purpose")
+from simulator.errors import InputError, KernelError
+
+__all__ = ("MARK", "blame", "of_kernel", "raised_on_purpose")
 
 #: A global of modules that are users' kernel files.
 MARK = "__tlbsim_kernel_file__"
+_NOTE = "in the kernel of "
 _RAISE = dis.opmap["RAISE_VARARGS"]
+
+
+@contextmanager
+def of_kernel(file: str) -> Iterator[None]:
+    """Note on whatever is raised that the kernel of a user's file ran; none if it is empty."""
+    try:
+        yield
+    except BaseException as error:
+        if file:
+            error.add_note(_NOTE + file)
+        raise
 
 
 def blame(error: BaseException) -> str | None:
     """
     Return where in a user's kernel file an error arose, and what it is.
 
-    The first line names file, line, function and error, the second is the line itself;
-    None if no user's file had a part in it.
+    The first line names file, line, function and error, the second is the line itself.
+    Where none of the file's functions was running, the first line names the file and the
+    second what was; None if no user's file had a part in it.
     """
     # What ends a SimPy process is raised anew, from what it was.
-    own = [
-        (frame, line)
-        for cause in _causes(error)
-        for frame, line in walk_tb(cause.__traceback__)
-        if MARK in frame.f_globals
+    frames = [
+        (frame, line) for cause in _causes(error) for frame, line in walk_tb(cause.__traceback__)
     ]
-    if not own:
+    own = [(frame, line) for frame, line in frames if MARK in frame.f_globals]
+    if own:
+        frame, line = own[-1]
+        code = frame.f_code
+        where = f"{code.co_filename}, line {line}, in {code.co_name}()"
+        source = linecache.getline(code.co_filename, line).strip()
+        return f"{where}: {_what(error)}" + (f"\n    {source}" if source else "")
+    notes = [n for n in getattr(error, "__notes__", ()) if n.startswith(_NOTE)]
+    if not notes:
         return None
-    frame, line = own[-1]
+    first = f"{notes[0].removeprefix(_NOTE)}: {_what(error)}"
+    if isinstance(error, InputError | KernelError):
+        return first
+    frame, line = frames[-1]
     code = frame.f_code
-    first = next(iter(str(error).splitlines()), "")
-    what = type(error).__name__ + (f": {first}" if first else "")
-    where = f"{code.co_filename}, line {line}, in {code.co_name}()"
-    source = linecache.getline(code.co_filename, line).strip()
-    return f"{where}: {what}" + (f"\n    {source}" if source else "")
+    return f"{first}\n    in {code.co_name}(), {code.co_filename}, line {line}"
+
+
+def _what(error: BaseException) -> str:
+    text = next(iter(str(error).splitlines()), "")
+    if isinstance(error, InputError | KernelError):
+        return text.removeprefix("kernel: ")
+    return type(error).__name__ + (f": {text}" if text else "")
 
 
 def raised_on_purpose(error: BaseException) -> bool:

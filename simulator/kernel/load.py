@@ -8,7 +8,9 @@ The versions in their order, and kernels from users' files.
 
 from __future__ import annotations
 
-import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +18,7 @@ from simulator.errors import InputError, nearest
 from simulator.inputs import read_text, user_path, what_was_raised
 from simulator.kernel.blame import MARK, raised_on_purpose
 from simulator.kernel.hugetlb import Hugetlb as Kernel
+from simulator.kernel.replaced import check_functions
 from simulator.kernel.versions.batching.enomem import (
     EnomemAbort,
     EnomemGoOn,
@@ -58,7 +61,7 @@ from simulator.kernel.versions.v6_18 import V6_18
 from simulator.kernel.versions.v7_1 import V7_1
 from simulator.kernel.versions.v7_3 import V7_3
 
-__all__ = ("kernel_named", "kernels", "load_kernel", "mutants", "proposals", "refuse_generators")
+__all__ = ("kernel_named", "kernels", "load_kernel", "mutants", "proposals")
 
 # A form that was posted (@vN) stands before the one that was merged in its stead.
 _VERSIONS: tuple[type[Kernel], ...] = (
@@ -134,9 +137,10 @@ def load_kernel(kernel: str | Path | type[Kernel]) -> type[Kernel]:
     Return what a user gave as a kernel: a name, a Python file, which is run, or a class.
 
     Raises InputError, with one line, for an unknown name or a file without
-    exactly one kernel.
+    exactly one kernel, and for functions that would not do what they seem to.
     """
     if isinstance(kernel, type):
+        check_functions(kernel)
         return kernel
     if isinstance(kernel, str) and not kernel.endswith(".py"):
         return kernel_named(kernel)
@@ -147,28 +151,47 @@ def _from_file(path: Path) -> type[Kernel]:
     # Importing by hand: the file is no module of any package, and its class must find
     # its own source again.
     source = read_text(path, f"kernel: {path}")
-    module = ModuleType(path.stem)
-    module.__file__ = str(path)
-    vars(module)[MARK] = True
+    module = _new_module(path)
     try:
-        exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 - a user's own kernel code is run, as asked
+        with _importable(module):
+            exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 - a user's own kernel code is run, as asked
     except BaseException as error:  # a user's code raises anything
         if isinstance(error, KeyboardInterrupt) and not raised_on_purpose(error):
             raise
         raise InputError(f"kernel: {path}{what_was_raised(error, path)}") from None
-    found = [
+    own = [
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Kernel) and value not in _ALL
+        if isinstance(value, type)
+        and issubclass(value, Kernel)
+        and value.__module__ == module.__name__
     ]
-    own = [c for c in found if c.__module__ == path.stem]
     if len(own) != 1:
         raise InputError(f"kernel: {path} must define one kernel class, not {len(own)}")
     _check(path, own[0])
     # inspect finds no file for a class of a module that is not imported.
     own[0].own_file = str(path)
-    refuse_generators(own[0])
+    check_functions(own[0])
     return own[0]
+
+
+def _new_module(path: Path) -> ModuleType:
+    module = ModuleType(path.stem)
+    # Whatever the file is called, this is not a module that there is already.
+    module.__name__ = f"{path.stem}@{id(module):x}"
+    module.__file__ = str(path)
+    vars(module)[MARK] = True
+    return module
+
+
+@contextmanager
+def _importable(module: ModuleType) -> Iterator[None]:
+    # Dataclasses look for the module of their class.
+    sys.modules[module.__name__] = module
+    try:
+        yield
+    finally:
+        del sys.modules[module.__name__]
 
 
 # What reports print of it, and options set, has to be what they expect.
@@ -188,6 +211,11 @@ def _check(path: Path, kernel: type[Kernel]) -> None:
         )
     if not isinstance(kernel.TUNABLES, dict):
         raise InputError(f"kernel: {path}: TUNABLES must be a dict, not {kernel.TUNABLES!r}")
+    for name in Kernel.TUNABLES.keys() - kernel.TUNABLES.keys():
+        raise InputError(
+            f"kernel: {path}: TUNABLES has no {name!r}; add to those of the parent:"
+            " TUNABLES = Parent.TUNABLES | {...}"
+        )
     for name, value in kernel.TUNABLES.items():
         match value:
             case (int(default), int(low), int(high), str()) if isinstance(name, str):
@@ -197,21 +225,3 @@ def _check(path: Path, kernel: type[Kernel]) -> None:
             f"kernel: {path}: TUNABLES[{name!r}] must be (default, lowest, highest, text), such as"
             f" (33, 0, 1000, 'pages'), not {value!r}"
         )
-
-
-def refuse_generators(kernel: type[Kernel]) -> None:
-    """
-    Raise InputError if a function of a user's kernel is a generator, as they once all were.
-
-    Called as a plain function, it would do nothing at all.
-    """
-    for owner in kernel.__mro__:
-        path = vars(owner).get("own_file")
-        for name, value in vars(owner).items() if path else ():
-            function = inspect.unwrap(getattr(value, "__func__", value))
-            if inspect.isgeneratorfunction(function):
-                line = function.__code__.co_firstlineno
-                raise InputError(
-                    f"kernel: {path}, line {line}: {name}() is a generator: kernel code is plain"
-                    ' functions now; delete "yield from" (and the task parameter)'
-                )

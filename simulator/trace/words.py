@@ -87,6 +87,7 @@ ROLES: Final = ("initiator", "target")
 #: What the ``latency`` frame has histograms of.
 LATENCIES: Final = ("folio", "flush", "ack", "handler")
 
+_MOST: Final = 2**63 - 1  # in a column of a frame
 _LONGEST: Final = 40  # as wide as a report can show
 
 
@@ -135,12 +136,14 @@ def check_work(category: str, ns: object) -> None:
 
 
 def check_count(name: str, value: object, taken: Collection[str]) -> None:
-    """Raise InputError unless a count has a name, of its own, and an integer value."""
+    """Raise InputError unless a count has a name, of its own, and a whole number as value."""
     _check_name("count", name)
     if name in taken:
         raise InputError(f"kernel: {name!r} as count: a column has that name already")
-    if type(value) is not int:
-        raise InputError(f"kernel: {_short(value)} as count {name!r} is not an integer")
+    if type(value) is not int or not 0 <= value <= _MOST:
+        raise InputError(
+            f"kernel: {_short(value)} as count {name!r} is not a whole number from 0 to 2^63 - 1"
+        )
 
 
 def _check_name(what: str, name: object) -> None:

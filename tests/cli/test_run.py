@@ -8,6 +8,7 @@ Oracle: the exit status, what is printed where, and the files before and after.
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
@@ -52,6 +53,19 @@ def one_line(done, message):
 )  # fmt: skip
 def test_an_option_of_run_twice_is_an_error(tlbsim, unsimulated, twice):
     one_line(tlbsim("run", *twice, *twice), f"{twice[0]} is there twice; give it once")
+
+
+def test_what_kernel_code_prints_is_no_part_of_the_json(tlbsim, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from simulator.kernel.versions.v6_7 import V6_7\nprint('loaded')\n\n"
+        "class Mine(V6_7):\n    name = 'mine'\n\n"
+        "    def split_folios(k, h, folio_list):\n        print('called')\n",
+        encoding="utf-8",
+    )
+    done = tlbsim(*SMALL, "--kernel", str(path), "--engine", "events", "--json")
+    assert json.loads(done.out)
+    assert {"loaded", "called"} <= set(done.err.split())
 
 
 def test_a_key_that_is_set_twice_is_not_dropped(tlbsim):

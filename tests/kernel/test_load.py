@@ -8,15 +8,15 @@ Oracle: the text of the file.
 
 from __future__ import annotations
 
+import linecache
 import os
 import signal
 
 import pytest
 
-from simulator.errors import InputError
+from simulator.errors import InputError, KernelError
 from simulator.kernel import kernel_named, load_kernel
 from simulator.kernel.blame import blame
-from simulator.kernel.load import refuse_generators
 from simulator.run import simulate
 from simulator.scenario import Scenario
 
@@ -43,15 +43,31 @@ def file(tmp_path):
         ("subject = 'no name of its own'", "'v6.7' is a kernel of the package"),
         ("name = 'mine'; summary = 3", "summary must be text, not 3"),
         ("name = 'mine'; TUNABLES = 3", "TUNABLES must be a dict, not 3"),
-        ("name = 'mine'; TUNABLES = {'a': 3}", "TUNABLES['a'] must be (default, lowest, highest"),
-        ("name = 'mine'; TUNABLES = {'a': (1, 0, 2)}", "TUNABLES['a'] must be (default"),
-        ("name = 'mine'; TUNABLES = {'a': (3, 0, 2, 'x')}", "TUNABLES['a'] must be (default"),
-        ("name = 'mine'; TUNABLES = {'a': (1.0, 0, 2, 'x')}", "TUNABLES['a'] must be (default"),
-        ("name = 'mine'; TUNABLES = {3: (1, 0, 2, 'x')}", "TUNABLES[3] must be (default"),
+        (
+            "name = 'mine'; TUNABLES = OLD | {'a': 3}",
+            "TUNABLES['a'] must be (default, lowest, highest",
+        ),
+        (
+            "name = 'mine'; TUNABLES = OLD | {'a': (1, 0, 2)}",
+            "TUNABLES['a'] must be (default",
+        ),
+        (
+            "name = 'mine'; TUNABLES = OLD | {'a': (3, 0, 2, 'x')}",
+            "TUNABLES['a'] must be (default",
+        ),
+        (
+            "name = 'mine'; TUNABLES = OLD | {'a': (1.0, 0, 2, 'x')}",
+            "TUNABLES['a'] must be (default",
+        ),
+        ("name = 'mine'; TUNABLES = {}", "add to those of the parent: TUNABLES = Parent.TUN"),
+        (
+            "name = 'mine'; TUNABLES = OLD | {3: (1, 0, 2, 'x')}",
+            "TUNABLES[3] must be (default",
+        ),
     ],
 )
 def test_what_reports_and_options_could_not_use_is_one_line(file, body, message):
-    path = file(f"{HEAD}    {body}\n")
+    path = file(f"OLD = {kernel_named('v6.7').TUNABLES}\n{HEAD}    {body}\n")
     with pytest.raises(InputError) as error:
         load_kernel(path)
     assert str(error.value).startswith(f"kernel: {path}: ")
@@ -84,44 +100,88 @@ def test_a_name_in_data_is_never_a_file(file, name, monkeypatch, tmp_path):
 # --- generators ---------------------------------------------------------------------------
 
 
-class Plain:
-    """What a kernel is to refuse_generators(): a class, and perhaps a user's file."""
-
-    def helper(self):
-        yield 1
-
-
-class Old(Plain):
-    own_file = "my_patch.py"
-
-    def fine(self):
-        return [2 * x for x in (1, 2)]
-
-    @classmethod
-    def split_folios(cls):
-        yield from ()
-
-
-class New(Plain):
-    own_file = "my_patch.py"
-
-    def split_folios(self):
-        return sum(x for x in (1, 2))
-
-
-def test_a_generator_is_refused_with_what_to_delete():
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            "def split_folios(k, h, folio_list):\n        yield from ()",
+            'split_folios() is a generator: kernel code is plain functions now; delete "yield from"'
+            " (and the task parameter)",
+        ),
+        ("@staticmethod\n    def own():\n        yield", "own() is a generator: "),
+        ("split_folios = lambda k, h, folio_list: (yield)", "split_folios() is a generator: "),
+        ("async def split_folios(k, h, folio_list): pass", "split_folios() is a coroutine: "),
+        ("async def split_folios(k, h, folio_list): yield", "split_folios() is a coroutine: "),
+        (
+            "def split_folios(k, task, h, folio_list): pass",
+            "split_folios(k, task, h, folio_list) must take what it is called with: (k, h,"
+            " folio_list)",
+        ),
+        ("def split_folios(k, h): pass", "split_folios(k, h) must take what it is called with"),
+        (
+            "def hugetlb_vmemmap_optimize(k, h, folio): pass",
+            "hugetlb_vmemmap_optimize() is hugetlb_vmemmap_optimize_folio() in v6.7; give it that"
+            " name",
+        ),
+    ],
+)
+def test_a_function_that_would_do_nothing_is_refused_with_its_line(file, code, message):
+    path = file(f"{HEAD}    name = 'mine'\n\n    {code}\n")
     with pytest.raises(InputError) as error:
-        refuse_generators(Old)
-    line = Old.split_folios.__func__.__code__.co_firstlineno
-    assert str(error.value) == (
-        f"kernel: my_patch.py, line {line}: split_folios() is a generator: kernel code is plain"
-        ' functions now; delete "yield from" (and the task parameter)'
+        load_kernel(path)
+    assert str(error.value).startswith(f"kernel: {path}, line 7: {message}")
+
+
+def test_a_name_of_v6_12_is_asked_for_where_the_old_one_would_never_be_called(file):
+    path = file(
+        "from simulator.kernel.versions.v6_12 import V6_12\n\n\nclass Mine(V6_12):\n"
+        "    name = 'mine'\n\n    def split_vmemmap_huge_pmd(k, pmd, start, flush=True):\n"
+        "        return 0\n"
     )
+    with pytest.raises(InputError, match=r"line 7: split_vmemmap_huge_pmd\(\) is vmemmap_pmd_en"):
+        load_kernel(path)
 
 
-def test_plain_functions_and_those_of_the_package_are_taken():
-    refuse_generators(New)
-    refuse_generators(Plain)
+def test_a_function_is_replaced_by_nothing_else(file):
+    path = file(f"{HEAD}    name = 'mine'\n    split_folios = None\n")
+    with pytest.raises(InputError, match="split_folios must be a function, not None"):
+        load_kernel(path)
+
+
+def test_a_class_of_a_notebook_is_looked_at_as_one_of_a_file():
+    class Old(kernel_named("v6.7")):
+        def split_folios(self, h, folio_list):
+            yield h, folio_list
+
+    with pytest.raises(InputError, match=r"test_load\.py, line \d+: split_folios\(\) is a gen"):
+        Scenario(machine="laptop-8", kernel=Old, pages=1)
+
+
+def test_a_class_without_a_source_is_one_line_and_one_of_a_cell_has_its_text():
+    code = "class Typed(V6_7):\n    def own(k): return 1\n"
+    found = {"V6_7": kernel_named("v6.7"), "__name__": "typed in"}
+    exec(compile(code, "<cell 1>", "exec"), found)  # noqa: S102 - as Python's prompt does
+    with pytest.raises(InputError, match="kernel: the source of Typed is not to be found; put"):
+        found["Typed"].source()
+    linecache.cache["<cell 1>"] = (len(code), None, code.splitlines(keepends=True), "<cell 1>")
+    assert code in found["Typed"].source()
+
+
+def test_plain_functions_are_taken(file):
+    path = file(
+        f"import dataclasses\n{HEAD}    name = 'mine'\n\n"
+        "    def split_folios(k, *args, **more):\n        return sum(x for x in (1, 2))\n\n"
+        "    def own(k, h, *, flush=True):\n        return h\n\n\n"
+        "@dataclasses.dataclass\nclass Helper:\n    nr: int\n"
+    )
+    assert load_kernel(path).name == "mine"
+
+
+def test_a_file_may_have_the_name_of_the_package(file):
+    path = file(f"{HEAD}    name = 'mine'\n\n    def split_folios(k):\n        yield\n")
+    renamed = path.rename(path.with_name("simulator.py"))
+    with pytest.raises(InputError, match=r"simulator\.py, line 7: split_folios\(\) is a generator"):
+        load_kernel(renamed)
 
 
 # --- errors while it runs -----------------------------------------------------------------
@@ -155,3 +215,33 @@ def test_errors_of_others_are_not_blamed_on_a_kernel():
     with pytest.raises(ValueError, match="invalid literal") as error:
         int("x")
     assert blame(error.value) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        # The error arises later, in code of the package: the file is named all the same.
+        ("k.split_pmds = None", "TypeError: argument of type 'NoneType'"),
+        ("k.counts['mine'] = 2**63", "9223372036854775808 as count 'mine' is not a whole number"),
+        ("k.current.work('mine', 0.5)", "0.5 ns of work in 'mine' is not a whole number"),
+        ("k.mmap_lock.down_read()", "mmap_lock: still held by task 0 on CPU "),
+        ("raise __import__('greenlet').GreenletExit", "GreenletExit"),
+    ],
+)
+def test_the_users_file_is_named_where_its_code_was_no_longer_running(file, line, what):
+    path = file(f"{FAILING}        {line}\n")
+    scenario = Scenario(machine="laptop-8", kernel=path, pages=1, cpus=2, engine="events")
+    with pytest.raises(BaseException) as error:  # noqa: PT011 - any may be raised
+        simulate(scenario)
+    assert blame(error.value).startswith(f"{path}: {what}")
+
+
+def test_interrupts_left_off_are_told(file):
+    path = file(
+        f"{HEAD}    name = 'mine'\n\n    def set_max_huge_pages(k, h, nr_more):\n"
+        "        super().set_max_huge_pages(h, nr_more)\n        k.current.local_irq_disable()\n"
+    )
+    with pytest.raises(KernelError, match=r"^interrupts: still off when task 0 on CPU \d ended"):
+        simulate(
+            Scenario(machine="laptop-8", kernel=path, pages=1, cpus=2, hvo=False, engine="events")
+        )

@@ -146,8 +146,10 @@ def test_a_reason_that_is_no_name_is_refused_in_one_line(word, engine):
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [
-        ("mine", 0.5, "kernel: 0.5 as count 'mine' is not an integer"),
-        ("mine", True, "kernel: True as count 'mine' is not an integer"),
+        ("mine", 0.5, "kernel: 0.5 as count 'mine' is not a whole number"),
+        ("mine", -1, "kernel: -1 as count 'mine' is not a whole number from 0 to 2\\^63 - 1"),
+        ("mine", 2**63, "kernel: 9223372036854775808 as count 'mine' is not a whole number"),
+        ("mine", True, "kernel: True as count 'mine' is not a whole number"),
         ("phase", 1, "kernel: 'phase' as count: a column has that name already"),
         ("two\nlines", 1, r"kernel: 'two\\nlines' as count is not printable"),
     ],
