@@ -21,6 +21,7 @@ __all__ = ("Findings", "Option", "Study", "load_study", "options_of", "studies")
 _CLASSES: Final = {
     "batch_pmd_split": "BatchPmdSplit",
     "posted_forms": "PostedForms",
+    "is_it_safe": "IsItSafe",
     "memory_pressure": "MemoryPressure",
     "noise": "Noise",
     "synchronize_rcu": "SynchronizeRcu",

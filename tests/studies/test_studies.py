@@ -31,6 +31,7 @@ from tests.studies.scripts import FOLDER
 SMALL = {
     "batch_pmd_split": {"machine": ("laptop-8",), "pages": 2, "cpus": 2},
     "posted_forms": {"machine": "laptop-8", "pages": 2},
+    "is_it_safe": {"kernel": ("v6.7", "v6.7-no-final-flush"), "pages": 3},
     "memory_pressure": {"machine": "laptop-8", "pages": 2, "cpus": 2},
     "noise": {"machine": "laptop-8", "pages": 1, "cpus": 2, "replications": 1},
     "synchronize_rcu": {"machine": "laptop-8", "pages": 1, "cpus": 2},

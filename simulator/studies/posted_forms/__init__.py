@@ -17,8 +17,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulator.geometry import PMD_SPAN_BYTES, least_pmds
-from simulator.kernel import load_kernel
-from simulator.kernel.unflushed import watch_splits
 from simulator.run import simulate
 from simulator.scenario import Scenario
 from simulator.studies.posted_forms.numbers import FlushCase, case_rows
@@ -77,7 +75,7 @@ class PostedForms(Study):
         return [case.scenario.replace(kernel=name) for case in self.cases for name in case.formulas]
 
     def run(self, progress: Progress | None = None) -> PostedFormsFindings:
-        """Simulate each form in each situation, watching which splits are flushed."""
+        """Simulate each form in each situation."""
         cases = [_simulated(case, progress) for case in self.cases]
         return PostedFormsFindings(study=self, cases=cases)
 
@@ -155,11 +153,9 @@ def _nr_pmds_of_machine(scenario: Scenario) -> int:
 
 
 def _simulated(case: Wanted, progress: Progress | None) -> FlushCase:
-    results, unflushed = [], {}
+    results = []
     for name in case.formulas:
-        kernel, noted = watch_splits(load_kernel(name))
-        results.append(simulate(case.scenario.replace(kernel=kernel)))
-        unflushed[name] = len(noted)
+        results.append(simulate(case.scenario.replace(kernel=name)))
         if progress is not None:
             progress()
-    return FlushCase(case.title, results, case.formulas, unflushed)
+    return FlushCase(case.title, results, case.formulas)

@@ -31,9 +31,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from simulator.analysis.frames import ResultFrames, name_of, of_phase, row_of_phase
+from simulator.analysis.safety import safety_of
 from simulator.trace.words import REASONS, own_words
 
-__all__ = ("FLUSH_KINDS", "FlushCase", "Flushes", "case_rows", "flush_kinds")
+__all__ = ("FLUSH_KINDS", "FlushCase", "Flushes", "case_rows", "flush_kinds", "unflushed_pmds")
 
 #: The kinds, in the order in which they occur.
 FLUSH_KINDS: Final = ("split", "batch", "late", "remap", "other")
@@ -60,15 +61,12 @@ class FlushCase:
     """
     One situation in which kernels are compared by their flushes, one run each.
 
-    ``formulas`` say by kernel how many flushes there should be, as text and as number;
-    ``unflushed`` by kernel how many PMDs were split and not flushed before vmemmap pages
-    were given back.
+    ``formulas`` say by kernel how many flushes there should be, as text and as number.
     """
 
     title: str
     results: Sequence[ResultFrames]
     formulas: Mapping[str, tuple[str, int]]
-    unflushed: Mapping[str, int]
 
 
 def flush_kinds(result: ResultFrames, phase: str) -> dict[str, Flushes]:
@@ -92,6 +90,11 @@ def flush_kinds(result: ResultFrames, phase: str) -> dict[str, Flushes]:
     }
 
 
+def unflushed_pmds(result: ResultFrames) -> int:
+    """Return how many PMDs were split and not flushed before PTEs of them were stored."""
+    return safety_of([result]).broken.get("size-and-frame", 0)
+
+
 def case_rows(case: FlushCase, phase: str) -> list[dict[str, Any]]:
     """Return a row of plain values for each kernel of a case."""
     rows = []
@@ -107,7 +110,7 @@ def case_rows(case: FlushCase, phase: str) -> list[dict[str, Any]]:
                 "formula_flushes": value,
                 "flushes": sum(kinds.values()),
                 **kinds,
-                "unflushed_pmds": case.unflushed[kernel],
+                "unflushed_pmds": unflushed_pmds(result),
                 "elapsed_ns": row_of_phase(result.summary, phase)["elapsed_ns"],
             }
         )

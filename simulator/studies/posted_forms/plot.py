@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING
 from simulator.analysis.frames import name_of
 from simulator.report.plots.style import GREY, add_caption, new_figure, one_machine
 from simulator.report.text import format_count
-from simulator.studies.posted_forms.numbers import FLUSH_KINDS, FlushCase, flush_kinds
+from simulator.studies.posted_forms.numbers import (
+    FLUSH_KINDS,
+    FlushCase,
+    flush_kinds,
+    unflushed_pmds,
+)
 from simulator.trace.words import own_words
 
 if TYPE_CHECKING:
@@ -74,7 +79,7 @@ def plot_flush_kinds(cases: Sequence[FlushCase], phase: str = "alloc") -> Figure
         f"Number of flushes in one {phase}, by what they are for; the area of a marker grows with"
         " the logarithm. Every flush interrupts all other CPUs; those for a PMD or a list empty"
         " their TLBs, that for a folio does not. In red: PMDs that were split and not flushed"
-        " before vmemmap pages were given back.",
+        " before PTEs of them were stored.",
     )
     return figure
 
@@ -88,7 +93,7 @@ def _panel(ax: Axes, case: FlushCase, phase: str, kinds: Sequence[str]) -> None:
             _count(ax, x, y, count, _COLORS.get(kind, GREY))
         total = format_count(sum(kind.count for kind in found.values()))
         ax.annotate(total, (len(kinds), y), ha="center", va="center", fontsize=8.5)
-        unflushed = case.unflushed[name_of(r.scenario.kernel)]
+        unflushed = unflushed_pmds(r)
         _count(ax, len(kinds) + 1, y, unflushed, _WARNING, "X")
         ax.axhline(y + 0.5, color=_LIGHT, linewidth=0.8, zorder=0)
     ax.axvline(len(kinds) - 0.5, color=_LIGHT, linewidth=0.8, zorder=0)

@@ -27,7 +27,12 @@ from simulator.report.text import (
     underlined,
     wrapped,
 )
-from simulator.studies.posted_forms.numbers import FLUSH_KINDS, FlushCase, flush_kinds
+from simulator.studies.posted_forms.numbers import (
+    FLUSH_KINDS,
+    FlushCase,
+    flush_kinds,
+    unflushed_pmds,
+)
 
 __all__ = ("flush_kinds_report",)
 
@@ -99,7 +104,7 @@ def _rows(case: FlushCase, phase: str) -> Iterable[tuple[str, ...]]:
             format_count(sum(kind.count for kind in kinds.values())),
             *(format_count(kinds[kind].count) for kind in ("split", "batch", "late")),
             " ".join([format_count(kinds["remap"].count), *others]),
-            format_count(case.unflushed[kernel]),
+            format_count(unflushed_pmds(r)),
             _elapsed(r, phase),
         )
 
@@ -123,9 +128,9 @@ _NOTES = "\n".join(
             " ran out of memory there.",
             "flush_tlb_kernel_range() of the 8 vmemmap pages of a 2 MB folio, by INVLPG; 4096 pages"
             " of a 1 GB folio, a full flush.",
-            "PMDs that were split and not flushed as a whole when vmemmap pages were next given"
-            " back: another CPU may still hold the 2 MB entry, beside entries of 4 KB for the same"
-            " addresses. The INVLPGs of a remap, 8 of 512 pages, do not count.",
+            "PMDs that were split and not flushed before PTEs of them were stored: page size and"
+            " frame of an address change together (size-and-frame), and another CPU may use either"
+            " translation. No page is given back too early.",
         ),
         start=1,
     )
