@@ -284,6 +284,7 @@ def phase_frames(parts, s, phase, nr_cpus, flush, work, clock, first_flush) -> N
                 "start_ns": edges[:-1],
                 "window_ns": np.diff(edges),
                 "folios": per_window,
+                "folios_worked": per_window,
                 "pages_per_s": per_window / (np.diff(edges) / 1e9),
             }
         )

@@ -18,15 +18,21 @@ from simulator.cli.experiment_options import (
     listing,
     options_of,
     swept,
+    tornado_of,
     wanted_of,
 )
 from simulator.cli.format_option import add_format_option, check_format, formatted
-from simulator.cli.output import STRICT, json_text
+from simulator.cli.output import STRICT, json_text, whole_files
+from simulator.cli.plot import draw_into
 from simulator.cli.process import FAILED
 from simulator.errors import InputError
+from simulator.outputs import check_new_folder
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from simulator.analysis.compare import Comparison
+    from simulator.experiment.sweeps import Sweep
 
 __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
@@ -48,6 +54,9 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--plot", metavar="FILE", type=Path, help="with a trace: distributions, as PNG"
     )
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, help="also draw every plot and write the text there"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, an object per row")
     add_format_option(parser)
     parser.add_argument("--strict", action="store_true", help=STRICT)
@@ -63,13 +72,15 @@ def run(args: Namespace) -> tuple[int, str]:
         return compare_traces(args)
     if args.plot is not None:
         raise InputError("plot: of a comparison with a trace alone")
+    if args.out is not None:
+        check_new_folder("out", args.out)
     if args.saved:
         from simulator.experiment.saved import compare_saved
 
         comparison = compare_saved(args.saved)
-        if args.format is not None:
-            return _status(comparison, args), formatted(args, comparison)
-        return _status(comparison, args), _text(comparison, args)
+        text = _text(comparison, args)
+        _write(args, comparison, text, None)
+        return _status(comparison, args), _shown(args, comparison, text)
     what = plan_of(args)
     if len(what.points) < 2:
         raise InputError(
@@ -84,11 +95,26 @@ def run(args: Namespace) -> tuple[int, str]:
     status, found = swept(what, wanted, options, args.uncertainty)
     if found.comparison is None:
         return status, ""
-    status = status or _status(found.comparison, args)
-    if args.format is not None:
-        return status, formatted(args, found)
     text = _text(found.comparison, args)
-    return status, text if args.json else text + evidence_text(args, found, options)
+    ends = None
+    if not args.json and (args.format is None or args.out is not None):
+        ends = tornado_of(args, found, options)
+        text += evidence_text(args, found, options, ends)
+    _write(args, found.comparison, text, ends)
+    return status or _status(found.comparison, args), _shown(args, found, text)
+
+
+def _shown(args: Namespace, found: Comparison | Sweep, text: str) -> str:
+    return text if args.format is None else formatted(args, found)
+
+
+# Plots, and the text beside them.
+def _write(args: Namespace, comparison: Comparison, text: str, ends: pd.DataFrame | None) -> None:
+    if args.out is None:
+        return
+    with whole_files(args.out) as folder:
+        draw_into(folder, comparison, ends=ends)
+        (folder / "report.txt").write_text(text, encoding="utf-8")
 
 
 def _status(comparison: Comparison, args: Namespace) -> int:

@@ -17,6 +17,8 @@ from simulator.cli.process import INTERRUPTED
 from simulator.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from simulator.experiment.axes import Plan
     from simulator.experiment.precision import Wanted
     from simulator.experiment.sweeps import Options, Sweep
@@ -28,6 +30,7 @@ __all__ = (
     "listing",
     "options_of",
     "swept",
+    "tornado_of",
     "wanted_of",
 )
 
@@ -105,14 +108,28 @@ def listing(what: Plan, wanted: Wanted, options: Options) -> str:
     return plan_text(what, wanted, expected_seconds(scenarios, wanted.first, jobs))
 
 
-def evidence_text(args: Namespace, found: Sweep, options: Options) -> str:
+def tornado_of(args: Namespace, found: Sweep, options: Options) -> pd.DataFrame | None:
+    """Return what single uncertain costs do to each ``scenario``, if costs were drawn."""
+    from simulator.experiment.sweeps import tornado
+
+    if args.uncertainty is None or not len(found.ranking):
+        return None
+    ends = tornado(found, options)
+    labels = found.frame.drop_duplicates("point").set_index("point")["scenario"]
+    ends["scenario"] = ends["point"].map(labels.astype(str))
+    return ends
+
+
+def evidence_text(
+    args: Namespace, found: Sweep, options: Options, ends: pd.DataFrame | None
+) -> str:
     """Return what an uncertainty and a search for the break-even tell; empty without either."""
-    from simulator.experiment.sweeps import broken_even, tornado
+    from simulator.experiment.sweeps import broken_even
     from simulator.report.evidence_text import break_even_text, uncertainty_text
 
     parts = []
-    if args.uncertainty is not None and len(found.ranking):
-        parts.append(uncertainty_text(found.ranking, tornado(found, options)))
+    if ends is not None:
+        parts.append(uncertainty_text(found.ranking, ends))
     if args.break_even is not None:
         field, bounds = _field_and_bounds(args.break_even)
         crossings = broken_even(found.plan, field, wanted_of(args), options, bounds)

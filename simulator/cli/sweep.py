@@ -15,6 +15,7 @@ from simulator.cli.experiment_options import (
     listing,
     options_of,
     swept,
+    tornado_of,
     wanted_of,
 )
 from simulator.cli.format_option import add_format_option, check_format, formatted
@@ -60,4 +61,5 @@ def run(args: Namespace) -> tuple[int, str]:
     if args.json:
         return status, json_text(records(found.frame))
     text = sweep_text(found, wanted.metrics)
-    return status, text + evidence_text(args, found, options)
+    ends = tornado_of(args, found, options)
+    return status, text + evidence_text(args, found, options, ends)

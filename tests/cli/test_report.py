@@ -59,3 +59,31 @@ def test_wrong_formats_and_results_are_one_line(tlbsim, argv, message):
     assert (done.status, done.out) == (2, "")
     assert message in done.err
     assert done.err.count("\n") == 1
+
+
+def test_plots_are_files_and_text_writes_none(tlbsim, saved, monkeypatch):
+    monkeypatch.chdir(saved)
+    both = (saved / "v6.6", saved / "v6.7")
+    text = tlbsim("plot", *both, "--kind", "change", "--text")
+    assert text.status == 0
+    assert "v6.7 against v6.6" in text.out
+    assert not (saved / "plots").exists()
+    drawn = tlbsim("plot", *both, "--kind", "change,flush", "--form", "svg", "--out", "plots")
+    assert drawn.status == 0
+    names = [line.removeprefix("plots/") for line in drawn.out.splitlines()]
+    assert names == ["change.svg", "flush-v6.6.svg", "flush-v6.7.svg"]
+    assert sorted(path.name for path in (saved / "plots").iterdir()) == names
+
+
+def test_compare_draws_into_a_folder_beside_its_text(tlbsim, tmp_path):
+    done = tlbsim("compare", *RUN[1:], "--kernel", "v6.6,v6.7", "--replications", "1",
+                  "--uncertainty", "3", "--phases", "alloc", "--out", tmp_path / "o")  # fmt: skip
+    assert (tmp_path / "o" / "report.txt").read_text() == done.out
+    names = {path.stem for path in (tmp_path / "o").iterdir()}
+    assert {"change", "difference", "victims-laptop-8", "uncertainty-v6.7"} <= names
+
+
+def test_an_unknown_kind_of_plot_is_one_line(tlbsim, saved):
+    done = tlbsim("plot", saved / "v6.6", "--kind", "victms")
+    assert (done.status, done.out) == (2, "")
+    assert "kind: unknown 'victms' (did you mean 'victims'?)" in done.err

@@ -24,6 +24,7 @@ from simulator.report.plots.style import (
     distinct,
     line_styles,
     log_if_wide,
+    marks,
     new_figure,
     one_machine,
     time_unit,
@@ -47,7 +48,7 @@ _LABEL_ROOM = 0.05
 
 def plot_elapsed(results: Sequence[ResultTotals], published: Sequence[Timing] = ()) -> Figure:
     """
-    Return bars of the elapsed time per phase and kernel, HVO off beside on.
+    Return the elapsed time per phase and kernel, HVO off beside on: bars, or points on a log axis.
 
     :param results: one machine; one run per kernel and HVO setting.
     :param published: times of real machines; a line across the bar of the same.
@@ -62,7 +63,7 @@ def plot_elapsed(results: Sequence[ResultTotals], published: Sequence[Timing] = 
     bars = len(kernels) * len(phases) * len(settings)
     figure = new_figure(max(6.0, 2.2 + 0.42 * bars), 4.2, "Elapsed time by kernel")
     axes = figure.subplots(1, len(settings), sharey=True, squeeze=False)[0]
-    styles = line_styles(kernels)
+    styles, shapes = line_styles(kernels), marks(kernels)
     is_log = log_if_wide(axes[0], "y", [*times, *measured])
     for ax, hvo in zip(axes, settings, strict=True):
         runs = [r for r in results if bool(r.scenario.hvo) is hvo]
@@ -72,7 +73,14 @@ def plot_elapsed(results: Sequence[ResultTotals], published: Sequence[Timing] = 
             at = np.arange(len(phases)) + _offset(kernels.index(kernel), len(kernels))
             width = 0.92 * _GROUP_WIDTH / len(kernels)
             heights = [np.nan if ns is None else ns / unit_ns for ns in elapsed]
-            ax.bar(at, heights, width, color=styles[kernel][0], label=kernel)
+            if is_log:
+                # A bar has a length, which means nothing on such an axis.
+                mark = shapes[kernel]
+                ax.plot(
+                    at, heights, mark.marker, color=mark.color, markersize=7, label=kernel
+                )  # fmt: skip
+            else:
+                ax.bar(at, heights, width, color=styles[kernel][0], label=kernel)
             real = _measured(of_kernel, phases, published)
             _mark_measured(ax, at, width, real, unit_ns)
             _label_bars(ax, at, elapsed, real, unit_ns)
@@ -84,14 +92,14 @@ def plot_elapsed(results: Sequence[ResultTotals], published: Sequence[Timing] = 
     axes[0].set_ylabel(f"elapsed time ({unit})")
     _room_for_labels(axes[0], [ns / unit_ns for ns in [*times, *measured] if ns > 0], is_log)
     handles, labels = axes[0].get_legend_handles_labels()
-    how = "One bar is one run; there is no spread to show."
+    how = "n=1: each is one run; there is no spread to show."
     if measured:
         handles.append(Line2D([], [], color=_MEASURED, linewidth=2))
         labels.append("measured")
         how += f" Measured, also in red: the real machine, {_sources(results, published)}."
     figure.legend(handles, labels, loc="outside right upper", title="kernel")
     if is_log:
-        how += " The axis is logarithmic: compare the labels, not the areas."
+        how += " The axis is logarithmic."
     add_caption(figure, results, how)
     return figure
 

@@ -9,20 +9,39 @@ included.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-from simulator.analysis.frames import ResultTotals, name_of
+from simulator.analysis.frames import ResultFrames, ResultTotals, name_of
 from simulator.errors import InputError, nearest
+from simulator.report.plots.batch import plot_batch
 from simulator.report.plots.change import plot_change
+from simulator.report.plots.cpus import plot_cpus
+from simulator.report.plots.difference import plot_difference
+from simulator.report.plots.tails import plot_tails
+from simulator.report.plots.throughput import plot_throughput
 from simulator.report.plots.time_by import plot_time_by
+from simulator.report.plots.timeline import plot_flush_timeline
+from simulator.report.plots.uncertainty import plot_tornado
+from simulator.report.plots.victims import plot_victims
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from simulator.analysis.compare import Comparison
 
-__all__ = ("KINDS", "PAGE_KINDS", "draw")
+__all__ = ("ABOUT", "KINDS", "PAGE_KINDS", "draw", "draw_uncertainty")
+
+
+@runtime_checkable
+class Replayed(ResultFrames, Protocol):
+    """A result that can give every IPI of a flush."""
+
+    def ipis(self, flushes: Collection[int]) -> pd.DataFrame:
+        """Return the IPIs of some flushes."""
+
 
 Drawn = Iterator[tuple[str, "Figure"]]
 
@@ -42,9 +61,11 @@ def draw(kind: str, comparison: Comparison) -> list[tuple[str, Figure]]:
 
 
 def _change(comparison: Comparison) -> Drawn:
-    figure = plot_change(comparison)
-    if figure is not None:
-        yield "change", figure
+    yield from _if_any("change", plot_change(comparison))
+
+
+def _scaling(comparison: Comparison) -> Drawn:
+    yield from _if_any("scaling", plot_cpus(comparison))
 
 
 # Of each machine its first replications.
@@ -53,17 +74,98 @@ def _time(comparison: Comparison) -> Drawn:
         yield f"time-{machine}", plot_time_by(runs)
 
 
+def _difference(comparison: Comparison) -> Drawn:
+    yield from _if_any("difference", plot_difference(comparison))
+
+
+def _latency(comparison: Comparison) -> Drawn:
+    yield from _if_any("latency", plot_tails(comparison))
+
+
+# The middle one of the flushes for the reason that is most frequent.
+def _flush(comparison: Comparison) -> Drawn:
+    for label, runs in zip(comparison.labels, comparison.runs, strict=True):
+        run = runs[0]
+        if not isinstance(run, Replayed) or run.flushes.empty:
+            continue
+        flushes = run.flushes
+        reason = flushes["reason"].value_counts().index[0]
+        numbers = flushes.loc[flushes["reason"] == reason, "flush"]
+        flush = int(numbers.iloc[len(numbers) // 2])
+        ipis = run.ipis([flush])
+        if len(ipis):
+            yield f"flush-{_file_name(label)}", plot_flush_timeline(run, flush, ipis)
+
+
+def _victims(comparison: Comparison) -> Drawn:
+    for machine in _by_machine(comparison):
+        yield from _if_any(f"victims-{machine}", plot_victims(comparison, machine))
+
+
+# One run for each kernel: of what else differs, the first.
+def _throughput(comparison: Comparison) -> Drawn:
+    for machine, runs in _by_machine(comparison).items():
+        of_kernel = {name_of(run.scenario.kernel): run for run in reversed(runs)}
+        yield f"throughput-{machine}", plot_throughput(list(of_kernel.values())[::-1])
+
+
+def _batch(comparison: Comparison) -> Drawn:
+    yield from _if_any("batch", plot_batch(comparison))
+
+
+def draw_uncertainty(
+    comparison: Comparison, tornado: pd.DataFrame | None
+) -> list[tuple[str, Figure]]:
+    """Return a tornado for each scenario that has one, with the names of the figures."""
+    if tornado is None:
+        return []
+    found = []
+    for label in comparison.labels:
+        figure = plot_tornado(comparison, tornado[tornado["scenario"] == label], label)
+        found += [] if figure is None else [(f"uncertainty-{_file_name(label)}", figure)]
+    return found
+
+
+def _if_any(name: str, figure: Figure | None) -> Drawn:
+    if figure is not None:
+        yield name, figure
+
+
+def _file_name(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.+@=_-]+", "-", label)[:80]
+
+
 def _by_machine(comparison: Comparison) -> dict[str, list[ResultTotals]]:
     found: dict[str, list[ResultTotals]] = {}
     for runs in comparison.runs:
-        found.setdefault(name_of(runs[0].scenario.machine), []).append(runs[0])
+        name = _file_name(name_of(runs[0].scenario.machine))
+        found.setdefault(name, []).append(runs[0])
     return found
 
 
 #: What can be drawn, by name.
 KINDS: Final[Mapping[str, Callable[[Comparison], Drawn]]] = {
     "change": _change,
+    "scaling": _scaling,
     "time": _time,
+    "difference": _difference,
+    "latency": _latency,
+    "flush": _flush,
+    "victims": _victims,
+    "throughput": _throughput,
+    "batch": _batch,
+}
+#: What each shows.
+ABOUT: Final = {
+    "change": "before and after, as ratios with intervals",
+    "scaling": "elapsed time against the number of CPUs",
+    "time": "where the time goes",
+    "difference": "where the change comes from",
+    "latency": "how many folios and flushes took longer than that",
+    "flush": "the CPUs around one flush (of a result of run --out)",
+    "victims": "what the other CPUs lost, by socket",
+    "throughput": "work done over time",
+    "batch": "folios per broadcast against stalls and pages held",
 }
 #: What a page shows.
-PAGE_KINDS: Final = ("change", "time")
+PAGE_KINDS: Final = ("change", "scaling", "difference", "time", "latency", "victims", "batch")

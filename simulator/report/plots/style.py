@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = (
     "GREY",
     "Line",
+    "Mark",
     "add_caption",
     "all_phases",
     "distinct",
@@ -59,6 +60,7 @@ _CAPTION_POINTS = 7.5
 _CAPTION_PER_INCH = 17
 _COLORS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31")
 _THINNEST = 1.2
+_MOST_TICKS = 6  # decades with a label; between more of them, some have none
 _WIDEST = 3.6
 
 #: Colour and width (points) of one line.
@@ -220,6 +222,9 @@ def label_lines(
 
     ``room`` is the height of a name as a part of the axis.
     """
+    # Limits are set when they are asked for.
+    ax.get_xlim()
+    ax.get_ylim()
     to_axes = (ax.transData + ax.transAxes.inverted()).transform
     places = sorted((*to_axes((x, y)), name, color) for x, y, name, color in ends)
     places.sort(key=lambda place: place[1])
@@ -262,7 +267,8 @@ def log_if_wide(ax: Axes, axis: str, values: Iterable[float], factor: float = 20
     ticks = ax.xaxis if axis == "x" else ax.yaxis
     # 0.5, 20, 100 instead of powers of ten: these are times and rates that people say aloud.
     ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    ticks.set_major_locator(LogLocator(subs=_subdivisions(max(positive) / min(positive), axis)))
+    subdivisions = _subdivisions(max(positive) / min(positive), axis)
+    ticks.set_major_locator(LogLocator(subs=subdivisions, numticks=_MOST_TICKS))
     ticks.set_minor_formatter(NullFormatter())
     return True
 

@@ -3,7 +3,8 @@
 Throughput over time
 --------------------
 
-Huge pages that became ready per second, window by window.
+Huge pages worked on per second, window by window: work done, not pages that became
+ready, which batched ones do together.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ __all__ = ("plot_throughput",)
 
 def plot_throughput(results: Sequence[ResultTotals]) -> Figure:
     """
-    Return huge pages ready, and ready per second, against the time since the phase began.
+    Return huge pages worked on, in all and per second, against the time since the phase began.
 
     A line per kernel, a column of panels per phase: the number so far above, the rate below.
 
@@ -86,17 +87,17 @@ def plot_throughput(results: Sequence[ResultTotals]) -> Figure:
     else:
         totals[0].set_xlim(left=0)
     totals[0].set_ylim(bottom=0)
-    totals[0].set_ylabel("huge pages ready")
+    totals[0].set_ylabel("huge pages worked on")
     totals[0].yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     rates[0].set_ylim(bottom=floor)
-    rates[0].set_ylabel("huge pages ready per second")
+    rates[0].set_ylabel("huge pages per second")
     figure.legend(*totals[0].get_legend_handles_labels(), loc="outside right upper", title="kernel")
-    bottom = " At the bottom edge: none became ready." if is_log_y else ""
+    bottom = " At the bottom edge: none." if is_log_y else ""
     add_caption(
         figure,
         results,
-        f"Above: huge pages ready so far. Below: mean rate in each window of time.{bottom} Pages "
-        "of a batch become ready together. Thin lines lie on wide ones where kernels behave alike.",
+        f"Above: huge pages worked on so far. Below: mean rate in each window of time.{bottom} "
+        "Thin lines lie on wide ones where kernels behave alike.",
     )
     return figure
 
@@ -110,4 +111,5 @@ def _steps(
         return starts, starts, np.zeros(0)
     last_end = starts[-1] + int(rows["window_ns"].iloc[-1])
     edges = np.append(starts, last_end) - starts[0]
-    return edges, rows["folios"].to_numpy(np.int64), rows["pages_per_s"].to_numpy(np.float64)
+    worked = rows["folios_worked"].to_numpy(np.int64)
+    return edges, worked, worked / np.maximum(np.diff(edges), 1) * 1e9

@@ -98,9 +98,25 @@ def plot_flush_timeline(result: ResultFrames, flush: int, ipis: pd.DataFrame) ->
         [result],
         f"Flush {flush} of phase {row['phase']}, {row['kind']}, by CPU {row['cpu']}. A lane runs "
         "from the enqueue to the acknowledgement (tick). Last to finish: "
-        f"CPU {row['slowest_cpu']}{when}.",
+        f"CPU {row['slowest_cpu']}{when}{_why_slow(slowest)}.",
     )
     return figure
+
+
+# What kept the CPU that finished last, where that is more than its handler took.
+def _why_slow(slowest: pd.DataFrame) -> str:
+    if slowest.empty:
+        return ""
+    row = slowest.iloc[0]
+    late_ns = int(row["start_ns"]) - max(int(row["arrive_ns"]), int(row["enqueue_ns"]))
+    if late_ns <= int(row["end_ns"]) - int(row["start_ns"]):
+        return ""
+    why = {
+        "idle": "it was idle, and leaving its C-state took",
+        "irqs_off": "it had interrupts off for another",
+        "preempted": "its vCPU was preempted for another",
+    }.get(str(row["state"]), "it was in another handler for")
+    return f": {why} {format_ns(late_ns)}"
 
 
 def _draw_initiator(
