@@ -86,7 +86,9 @@ class Hugetlb(HugetlbVmemmap, Workqueue):
         """What set_max_huge_pages() does under its locks; ``nid`` is the node, if only one."""
         while count > h.persistent_huge_pages and k.adjust_pool_surplus(h, -1, nid):
             pass
-        if k.increase_pool(h, count, h.round_to_alloc if nid is None else OneNode(nid)):
+        if k.increase_pool(
+            h, count, h.round_to_alloc if nid is None else h.round_to_alloc.only(nid)
+        ):
             k.decrease_pool(h, count, nid)
 
     def alloc_hugetlb_folio(k, h: Hstate) -> Folio | None:
@@ -373,7 +375,7 @@ class Hugetlb(HugetlbVmemmap, Workqueue):
 
     def nodes_to_free(k, h: Hstate, nid: int | None) -> Iterator[int]:
         """for_each_node_mask_to_free()."""
-        return h.round_to_free.nodes() if nid is None else OneNode(nid).nodes()
+        return h.round_to_free.nodes() if nid is None else h.round_to_free.only(nid).nodes()
 
     def remove_pool_hugetlb_folio(k, h: Hstate, nid: int | None) -> Folio | None:
         """Take a folio out of the pool, the next node's first; under hugetlb_lock."""

@@ -82,16 +82,19 @@ class Requests:
         if phase.page_size == "1G":
             return [partial(kernel.gather_bootmem_prealloc, h, phase.number)]
         nr_cpus, nr_nodes = kernel.platform.nr_cpus, kernel.platform.nr_nodes
-        threads = phase.threads or kernel.boot_threads(nr_cpus, nr_nodes)
-        shares = _shares(phase.number, max(1, min(threads, nr_cpus, phase.number)))
-        first, *others = (partial(kernel.hugetlb_pages_alloc_boot_node, h, n) for n in shares)
+        wanted = kernel.boot_threads(nr_cpus, nr_nodes)
+        threads = max(1, min(phase.threads or wanted, nr_cpus, phase.number))
+        # As padata_do_multithreaded() has it: min_chunk pages to a list, what is left to the last.
+        chunk = max(1, phase.number // max(wanted, threads))
+        lists = [min(chunk, phase.number - at) for at in range(0, phase.number, chunk)]
 
-        def first_and_memblock() -> None:
-            first()
-            if not gathered:
+        def thread(nth: int) -> None:
+            for nr in lists[nth::threads]:
+                kernel.hugetlb_pages_alloc_boot_node(h, nr)
+            if not nth and not gathered:
                 kernel.gather_bootmem_prealloc(h, 0)
 
-        return [first_and_memblock, *others]
+        return [partial(thread, nth) for nth in range(threads)]
 
     def _fault(self, nth: int, nr: int) -> None:
         for _ in range(nr):

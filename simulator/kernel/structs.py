@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 from simulator.geometry import (
@@ -123,11 +123,16 @@ class NodeRound:
 
     def __init__(self, nr_nodes: int) -> None:
         self._nr_nodes = nr_nodes
-        self._next_nids = cycle(range(nr_nodes))
+        self._next_nids: Iterator[int] = cycle(range(nr_nodes))
 
     def nodes(self) -> Iterator[int]:
         """Return every node once; the next round starts after the last one taken."""
         return islice(self._next_nids, self._nr_nodes)
+
+    def only(self, nid: int) -> OneNode:
+        """A mask of one node: the next round starts there."""
+        self._next_nids = chain(range(nid, self._nr_nodes), cycle(range(self._nr_nodes)))
+        return OneNode(nid)
 
 
 class OneNode:
