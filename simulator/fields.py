@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainValidator
 from simulator.errors import InputError, nearest
 from simulator.geometry import pmds_of_placement, splits_of_placement
 from simulator.kernel import Kernel
+from simulator.kernel.one_memory import ONE_MEMORY
 from simulator.machine import Machine, Noise
 
 __all__ = (
@@ -145,9 +146,13 @@ def _placement(value: object) -> object:
     if isinstance(value, list | tuple):
         return tuple(_whole(pfn) for pfn in value)
     if isinstance(value, str):
-        if value in ("aligned", "random") or pmds_of_placement(value) or splits_of_placement(value):
+        if (
+            value in ("aligned", "random", ONE_MEMORY)
+            or pmds_of_placement(value)
+            or splits_of_placement(value)
+        ):
             return value
-        near = nearest(value, ("aligned", "random", "pmds=S"))
+        near = nearest(value, ("aligned", "random", ONE_MEMORY, "pmds=S"))
         raise InputError(f"{_shown(value)} is not aligned, random, pmds=S or PFNs{near}")
     raise InputError(f"must be aligned, random, pmds=S or PFNs, not {_shown(value)}")
 

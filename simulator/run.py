@@ -20,8 +20,9 @@ from simulator.geometry import BASE_PAGE_BYTES
 from simulator.kernel import Kernel, KernelConfig
 from simulator.kernel.blame import of_kernel
 from simulator.kernel.modules import Module
+from simulator.kernel.one_memory import ONE_MEMORY, attach_one_memory, memmap_pfns
 from simulator.kernel.phases import Phase
-from simulator.kernel.placement import CountedMemory, HugeMemory, lay_out
+from simulator.kernel.placement import CountedMemory, HugeMemory, aligned, lay_out
 from simulator.kernel.records import attach_records
 from simulator.kernel.requests import Requests
 from simulator.machine import Platform, lower
@@ -152,6 +153,11 @@ def _boot(scenario: Scenario, ipis: IpiLog | None) -> tuple[Engine, Kernel, Plat
     with of_kernel(scenario.kernel_class.own_file):
         kernel = scenario.kernel_class(engine, machine, memory, config)
         attach_records(kernel)
+    if scenario.placement == ONE_MEMORY:
+        node_pfns = machine.node_memory_bytes // BASE_PAGE_BYTES
+        free = _free_pages(scenario, machine)
+        in_huge = free // machine.nr_nodes // scenario.nr_pfns * scenario.nr_pfns
+        attach_one_memory(kernel, node_pfns, free - machine.nr_nodes * in_huge)
     if isinstance(kernel.memory, CountedMemory):
         kernel.attach("pmd_leaf", partial(_counted_splits, kernel, kernel.memory))
     return engine, kernel, machine
@@ -184,10 +190,26 @@ def _engine(scenario: Scenario, machine: Platform, recorder: Recorder) -> Engine
 def _free_pages(scenario: Scenario, machine: Platform) -> int:
     if scenario.free_pages is not None:
         return scenario.free_pages
+    if scenario.placement == ONE_MEMORY:
+        node_pfns = machine.node_memory_bytes // BASE_PAGE_BYTES
+        return machine.nr_nodes * (node_pfns - memmap_pfns(node_pfns))
     return machine.nr_nodes * machine.node_memory_bytes // BASE_PAGE_BYTES
 
 
+# What is not free was taken from the end of each node.
+def _one_memory(scenario: Scenario, machine: Platform) -> HugeMemory:
+    node_pfns = machine.node_memory_bytes // BASE_PAGE_BYTES
+    nr_pfns = scenario.page_bytes // BASE_PAGE_BYTES
+    free_pfns = _free_pages(scenario, machine) // machine.nr_nodes
+    bases = range(0, machine.nr_nodes * node_pfns, node_pfns)
+    runs = [aligned(base, nr_pfns, free_pfns // nr_pfns) for base in bases]
+    return HugeMemory(runs, (), nr_pfns, free_pfns)
+
+
 def _memory(scenario: Scenario, machine: Platform) -> HugeMemory:
+    if scenario.placement == ONE_MEMORY:
+        return _one_memory(scenario, machine)
+
     def draws(nid: int) -> Iterator[int]:
         key = fold(machine.key, purpose_of("placement"), nid)
         nth = 0

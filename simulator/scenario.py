@@ -53,6 +53,7 @@ from simulator.geometry import (
     splits_of_placement,
 )
 from simulator.kernel import Kernel, load_kernel
+from simulator.kernel.one_memory import ONE_MEMORY, memmap_pfns
 from simulator.kernel.phases import Phase, plan
 from simulator.machine import Machine, Noise, check_noise, load_machine, load_noise
 
@@ -74,7 +75,9 @@ class Scenario(BaseModel):
     about: see :mod:`simulator.kernel.phases`.
     ``placement`` says where the pages lie: ``aligned``, ``random``, ``pmds=S``
     (or ``pmds=S,T``: in T new PMDs the second time), a PFN for each, or
-    ``splits=S,T``: so that the phases split S and T PMDs.
+    ``splits=S,T``: so that the phases split S and T PMDs.  With ``one-memory`` they lie as
+    ``aligned``, and base pages are of the same memory: ``free_pages`` are then all that are
+    free at first, huge or not.
     ``free_pages`` base pages are free for everything else (None: more than
     needed); ``faults`` names allocations that fail, counted from 1.
     ``tunables`` are parameters of the kernel.
@@ -142,6 +145,11 @@ class Scenario(BaseModel):
     def page_bytes(self) -> int:
         """The size of a huge page."""
         return page_bytes(self.page_size)
+
+    @property
+    def nr_pfns(self) -> int:
+        """The base pages of a huge page."""
+        return self.page_bytes // BASE_PAGE_BYTES
 
     @property
     def phase_labels(self) -> tuple[str, ...]:
@@ -260,6 +268,8 @@ class Scenario(BaseModel):
         if isinstance(self.placement, tuple):
             self._check_pfns(self.placement)
             return
+        if self.placement == ONE_MEMORY:
+            self._check_one_memory()
         splits = splits_of_placement(self.placement)
         if splits is not None and len(splits) != len(self.phase_labels):
             raise InputError(
@@ -269,6 +279,15 @@ class Scenario(BaseModel):
         nr_pmds = pmds_of_placement(self.placement)
         if nr_pmds is not None:
             self._check_pmds(nr_pmds)
+
+    def _check_one_memory(self) -> None:
+        node_pfns = self._node_bytes // BASE_PAGE_BYTES
+        most = self.machine_model.nr_nodes * (node_pfns - memmap_pfns(node_pfns))
+        if self.free_pages is not None and self.free_pages > most:
+            raise InputError(
+                f"free_pages: {self.free_pages} is more than the {most} pages of"
+                f" {self.machine_model.name} that are not struct pages"
+            )
 
     def _check_pmds(self, nr_pmds: Sequence[int]) -> None:
         nr_fills = self.phases.count("alloc")

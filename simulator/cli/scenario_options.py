@@ -104,7 +104,7 @@ VARIED: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
         "placement",
         _placement,
         "WHERE",
-        "aligned, random, pmds=S[,T,...], splits=S[/PAGES],..., or PFNs: 512,1024,...",
+        "aligned, random, one-memory, pmds=S[,T,...], splits=S[/PAGES],..., or PFNs: 512,1024,...",
     ),
     ("free_pages", number, "N", "free base pages (default: more than needed)"),
     ("noise", str, "NOISE", "a preset, a TOML file, or KEY=VALUE,... (see: tlbsim noises)"),

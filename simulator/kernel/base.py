@@ -67,6 +67,12 @@ class KernelBase:
             "pages; a flush of more is a full flush (debugfs x86/tlb_single_page_flush_ceiling)",
         ),
         "static_key_sites": (1107, 0, 10**6, "code sites patched when HVO's static key flips"),
+        "min_free_kbytes": (
+            67584,
+            0,
+            2**30,
+            "KB that huge pages leave free, with the placement one-memory",
+        ),
         "static_key_modules": (0, 0, 125, "loaded modules with sites of that key"),
     }
 

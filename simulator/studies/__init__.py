@@ -29,6 +29,9 @@ _CLASSES: Final = {
     "ipi_benchmark": "IpiBenchmarkStudy",
     "flush_ceiling": "FlushCeiling",
     "shootdown_cpus": "ShootdownCpus",
+    "kernel_releases": "KernelReleases",
+    "demotion": "Demotion",
+    "boot": "Boot",
 }
 
 

@@ -38,6 +38,9 @@ SMALL = {
     "hvo_2021": {"quick": True},
     "ipi_benchmark": {"machine": "laptop-8", "ntimes": 1},
     "flush_ceiling": {"machine": "laptop-8", "quick": True},
+    "kernel_releases": {"machine": "laptop-8", "pages": 1, "cpus": 2},
+    "boot": {"machine": "laptop-8", "pages": 512, "cpus": 4},
+    "demotion": {"machine": "laptop-8", "pages": 1, "cpus": 2},
     "shootdown_cpus": {"machine": ("laptop-8",), "quick": True},
 }
 

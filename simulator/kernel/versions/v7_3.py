@@ -3,10 +3,13 @@
 Linux v7.3
 ----------
 
-7.3.4, as its calls were counted: v7.1.  The wait for the csds of flush_tlb_all() is
-preemptible, that of flush_tlb_kernel_range() is not.
+7.3.4, as its calls were counted: v7.1.  At boot, a list is handed over when memory runs
+out, and allocation goes on with what it gives back, as long as that gets a page.  The
+wait for the csds of flush_tlb_all() is preemptible, that of flush_tlb_kernel_range() is
+not.
 
-Not modelled: a scheduler, and so what a preemptible wait is good for.
+Not modelled: si_mem_available(), which hands a list over a little earlier; a scheduler,
+and so what a preemptible wait is good for.
 
 Sources: 8df8a6028309 ("smp: Enable preemption early in smp_call_function_many_cond()")
 and 947c397f5991 ("smp: Remove preempt_disable() from on_each_cpu_cond_mask()") (in
@@ -15,16 +18,26 @@ v7.3); counted in Linux 7.3.4.
 
 from __future__ import annotations
 
+from simulator.kernel.structs import Hstate, NodeRound
 from simulator.kernel.versions.v7_1 import V7_1
 
 __all__ = ("V7_3",)
 
 
 class V7_3(V7_1):
-    """v7.1; flush_tlb_all() waits with preemption on."""
+    """v7.1; flush_tlb_all() waits with preemption on; at boot it tries again."""
 
     name = "v7.3"
     base = "v7.3"
     subject = "Linux 7.3"
     commit = "8df8a6028309"
-    summary = "v7.1; flush_tlb_all() waits with preemption on"
+    summary = "v7.1; flush_tlb_all() waits with preemption on; boot goes on while it gets pages"
+
+    def hugetlb_pages_alloc_boot_node(k, h: Hstate, nr: int) -> None:
+        """One pinned thread's share of the allocation at boot, list by list."""
+        nodes = NodeRound(k.platform.nr_nodes)
+        while nr:
+            nr_got = k.alloc_boot_list(h, nr, nodes)
+            if not nr_got:
+                break
+            nr -= nr_got

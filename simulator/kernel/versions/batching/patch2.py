@@ -57,7 +57,10 @@ class V6_6_2(V6_6_1):
 
     def hugetlb_pages_alloc_boot_node(k, h: Hstate, nr: int) -> None:
         """One pinned thread's share of the allocation at boot."""
-        nodes = NodeRound(k.platform.nr_nodes)
+        k.alloc_boot_list(h, nr, NodeRound(k.platform.nr_nodes))
+
+    def alloc_boot_list(k, h: Hstate, nr: int, nodes: Nodes) -> int:
+        """Allocate up to ``nr`` folios and add them to the pool as one list; how many."""
         page_list: list[Folio] = []
         for _ in range(nr):
             folio = k.alloc_pool_huge_folio(h, nodes)
@@ -67,6 +70,7 @@ class V6_6_2(V6_6_1):
             k.cond_resched()
         page_list.reverse()
         k.prep_and_add_allocated_folios(h, page_list)
+        return len(page_list)
 
     def alloc_pool_huge_folio(k, h: Hstate, nodes: Nodes) -> Folio | None:
         """Allocate a folio that is added to the pool later; the folio or None."""

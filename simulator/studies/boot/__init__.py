@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""
+What does a release do to the allocation at boot?
+-------------------------------------------------
+
+Huge pages of the kernel command line with HVO on: how many tasks and lists allocate them,
+how often they flush and wait; which part of the memory they get, if they ask for all of
+it and a batch holds its vmemmap until its flush; and pages of 1 GB, which are optimised
+before there are struct pages since v6.15.
+
+Not modelled: that HVO is not there yet in early boot; memory hotplug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from simulator.analysis.by_kernel import KernelPhase, kernel_phases
+from simulator.experiment import simulate_all
+from simulator.kernel.one_memory import ONE_MEMORY
+from simulator.machine import load_machine
+from simulator.scenario import Scenario
+from simulator.studies.study import Findings, Progress, Study, checked, option
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from simulator.trace.result import Result
+
+__all__ = ("KERNELS", "Boot", "BootFindings")
+
+MACHINE = "epyc-7j13-vm252"
+KERNELS = ("v6.1", "v6.6", "v6.7", "v6.12", "v6.15", "v6.18", "v7.1", "v7.3")
+PAGES, PAGES_QUICK = 4096, 1024
+LEAST = 512
+PER_GIGANTIC = 512
+#: Per mille of the memory that others have by then, besides struct pages: assumed.
+USED = 5
+MIN_FREE_KB = 67584
+#: Of how much memory that much is kept free.
+OF_PAGES = 384 * 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boot(Study):
+    """All memory in huge pages at boot, on releases with and without batches."""
+
+    NAME: ClassVar = "boot"
+    QUESTION: ClassVar = "What does a release do to the allocation at boot?"
+    REPORT: ClassVar = "boot.txt"
+
+    machine: str = option("name", MACHINE, f"default: {MACHINE}")
+    pages: int | None = option(
+        "number", None, f"the memory of the machine, in pages of 2 MB (default {PAGES})"
+    )
+    cpus: int | None = option("number", None, "the first N CPUs of the machine (default all)")
+    seed: int = option("number", 1, "seed of all draws (default 1)")
+    quick: bool = option("flag", False, f"{PAGES_QUICK} pages")
+
+    @property
+    def memory_pages(self) -> int:
+        """The memory of the machine, in pages of 2 MB; all of them are asked for."""
+        if self.pages is None:
+            return PAGES_QUICK if self.quick else PAGES
+        return checked("pages", self.pages, LEAST, 1 << 24)
+
+    @cached_property
+    def base(self) -> Scenario:
+        """The machine with so much memory, as full as it is at boot."""
+        machine = load_machine(self.machine)
+        pages = self.memory_pages
+        per_node = pages // machine.nr_nodes
+        machine = machine.with_values({"memory.node_memory": f"{2 * per_node} MiB"})
+        node_pfns = per_node * PER_GIGANTIC
+        free = node_pfns - node_pfns // 64 - node_pfns * USED // 1000
+        return Scenario(
+            machine=machine, pages=1, cpus=self.cpus, seed=self.seed, placement=ONE_MEMORY,
+            free_pages=machine.nr_nodes * free, phases=(f"boot {pages}",),
+            tunables={"min_free_kbytes": MIN_FREE_KB * pages // OF_PAGES},
+        )  # fmt: skip
+
+    def scenarios(self) -> list[Scenario]:
+        """Return each kernel with pages of 2 MB, then with half of the memory in 1 GB pages."""
+        gigantic = max(1, self.memory_pages // PER_GIGANTIC // 2)
+        of_1g = Scenario(
+            machine=self.machine, pages=1, cpus=self.cpus, seed=self.seed,
+            phases=(f"1G boot {gigantic}",),
+        )  # fmt: skip
+        return [base.replace(kernel=kernel) for base in (self.base, of_1g) for kernel in KERNELS]
+
+    def run(self, progress: Progress | None = None) -> BootFindings:
+        """Simulate all scenarios, keeping what each boot took and got."""
+        phases: list[KernelPhase] = []
+        runs: list[Result] = []
+        for result in simulate_all(self.scenarios(), progress):
+            text = result.scenario.phases[0]
+            size, number = ("1G" if "1G" in text else "2M"), int(text.split()[-1])
+            phases += kernel_phases(result, f"{number:,} x {size}", number)
+            runs.append(result)
+        return BootFindings(study=self, phases=phases, runs=runs[: len(KERNELS)])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BootFindings(Findings):
+    """The boots of all kernels, and a result of each."""
+
+    study: Boot
+    phases: Sequence[KernelPhase]
+    runs: Sequence[Result]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row per kernel and size."""
+        return [asdict(phase) for phase in self.phases]
+
+    def text(self, command: str = "") -> str:
+        """Return the tables, a row for each kernel, and which part of the memory they got."""
+        from simulator.studies.boot.text import boot_report
+
+        return boot_report(self.phases, self.runs, command or self.study.command)
+
+    def figures(self) -> Iterator[tuple[str, Figure]]:
+        """Yield the plot of the times of all kernels."""
+        from simulator.studies.boot.plot import plot_boot
+
+        yield "boot", plot_boot(self.phases, self.runs)
