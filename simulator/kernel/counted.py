@@ -70,7 +70,6 @@ CALL_COUNTS: Final = (
     "pool_2m_after",
     "pool_1g_after",
     "surplus_2m_after",
-    "memmap_delta",
 )
 
 #: What is counted besides, of a boot.
@@ -121,11 +120,6 @@ def counted(kernel: type[Hugetlb]) -> type[Hugetlb]:
             for size in ("2M", "1G"):
                 counts[f"pool_{size.lower()}_after"] = k.hstate(size).nr_huge_pages
                 counts[f"pool_{size.lower()}"] = k.hstate(size).nr_huge_pages
-            counts["memmap_delta"] = (
-                counts["vmemmap_head_pages_allocated"]
-                + counts["vmemmap_pages_allocated_restore"]
-                - counts["vmemmap_pages_freed"]
-            )
             counts["surplus_2m_after"] = k.hstate("2M").surplus_huge_pages
             counts["distinct_tasks"] = counts["threads_reported"] = len(k.tasks_at_boot)
             counts["do_flush_tlb_all_exec_hugetlb"] = counts["do_flush_tlb_all_exec_total"]

@@ -41,6 +41,12 @@ __all__ = ("CountsCheck", "Mismatch", "boot_scenario", "check_counts", "mismatch
 
 # What a fill counts that says where its pages lay.
 _PLACED_BY = "pmd_splits"
+# What nr_memmap_pages and nr_memmap_boot_pages change by, together.
+_MEMMAP = {
+    "vmemmap_head_pages_allocated": 1,
+    "vmemmap_pages_allocated_restore": 1,
+    "vmemmap_pages_freed": -1,
+}
 # Fields of a scenario by the columns of a file that they are taken from.
 _COUNT_COLUMNS = {
     "cpus": "vcpus",
@@ -229,6 +235,8 @@ def _summed(boot: Boot, counts: pd.DataFrame) -> pd.DataFrame:
     found = []
     for phase in boot.phases:
         parts = [rows[label] for label in (phase.label or phase.phase).split(",")]
+        for part in parts:
+            part["memmap_delta"] = sum(sign * part[name] for name, sign in _MEMMAP.items())
         if phase.before:
             parts[0]["pages_before"] = rows[phase.before]["pages_before"]
         if len(parts) == 1:
