@@ -282,7 +282,7 @@ def _from_frames(result: Ftrace, out: InOrder, flushes: _Flushes, chosen: Collec
                 Interrupt(
                     int(row["cpu"]), int(row["enqueue_ns"]), int(row["send_ns"]), -1,
                     int(row["start_ns"]), int(row["end_ns"]), -1, str(row["state"]),
-                    bool(row["sent"]),
+                    bool(row["sent"]), int(row["function_ns"]), int(row["exit_ns"]),
                 )
             )  # fmt: skip
     broadcasts = Broadcasts(out, result.nr_cpus, None, 0)

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 from simulator.cli.timeline_options import (
     add_timeline_options,
     check_timelines,
+    log_text,
     longest_of,
+    times_by_cpu,
     write_timelines,
 )
 from simulator.errors import InputError
 from simulator.outputs import check, check_new_folder, filling, writing
+from simulator.trace.exchange.bycpu import KINDS
 from simulator.trace.exchange.chrome import CHROME, write_chrome
 from simulator.trace.words import LATENCIES
 
@@ -43,15 +46,21 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--histogram", choices=LATENCIES, help="print times as bpftrace does, by phase"
     )
+    parser.add_argument("--by", choices=("phase", "cpu"), default="phase", help="of --histogram")
     add_timeline_options(parser)
 
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print."""
     folders = {form: getattr(args, form) for form in ("csv", "parquet") if getattr(args, form)}
-    if not (folders or args.chrome or args.histogram or args.perfetto or args.ftrace):
+    if not (folders or args.chrome or args.histogram or args.perfetto or args.ftrace or args.trace):
         raise InputError(
-            "export: name a format: --csv, --parquet, --chrome, --perfetto, --ftrace or --histogram"
+            "export: name a format: --csv, --parquet, --chrome, --perfetto, --ftrace, --trace or"
+            " --histogram"
+        )
+    if args.by == "cpu" and args.histogram not in (None, *KINDS):
+        raise InputError(
+            f"histogram: {args.histogram} has no CPU of its own; by CPU: {', '.join(KINDS)}"
         )
     longest = longest_of(args)
     for form, folder in folders.items():
@@ -77,8 +86,21 @@ def run(args: Namespace) -> tuple[int, str]:
         lines.append(str(args.chrome))
     lines += map(str, write_timelines(args, result))
     if args.histogram:
-        lines.append(_histograms(result, args.histogram))
-    return 0, "\n".join(lines) + "\n"
+        by_cpu = args.by == "cpu"
+        lines.append(_by_cpu(args, result) if by_cpu else _histograms(result, args.histogram))
+    text = log_text(args, result) if args.trace else ""
+    return 0, text + "".join(f"{line}\n" for line in lines)
+
+
+def _by_cpu(args: Namespace, result: Result | Ftrace) -> str:
+    from simulator.analysis.histogram import Histogram
+    from simulator.report.histogram_text import histogram_text
+
+    blocks = []
+    for cpu, times in times_by_cpu(args, result, args.histogram).items():
+        found = Histogram.of_buckets(*zip(*times.rows(), strict=True))
+        blocks.append(histogram_text(f"cpu{cpu}_{args.histogram}", found))
+    return "\n\n".join(blocks) if blocks else f"no time of a {args.histogram} in this result"
 
 
 def _histograms(result: Result | Ftrace, what: str) -> str:

@@ -17,6 +17,7 @@ from simulator.cli.scenario_options import add_scenario_options, scenarios
 from simulator.cli.timeline_options import (
     add_timeline_options,
     check_timelines,
+    log_text,
     write_timelines,
 )
 from simulator.errors import InputError
@@ -69,6 +70,8 @@ def run(args: Namespace) -> tuple[int, str]:
         if args.ipis is not None:
             result.write_ipis(args.ipis)
         write_timelines(args, result)
+        if args.trace:
+            text = log_text(args, result) + "\n" + text
     except InputError as error:
         complain(str(error))
         status = FAILED
@@ -81,6 +84,8 @@ def run(args: Namespace) -> tuple[int, str]:
 def _check_outputs(args: Namespace) -> None:
     if args.out is not None:
         check_new_folder("out", args.out)
+    if args.trace and args.json:
+        raise InputError("trace: prints lines, and --json an object; name one of them")
     inputs = {"machine": args.machine, "kernel": args.kernel, "noise": args.noise}
     check_timelines(args, inputs)
     if args.ipis is not None:

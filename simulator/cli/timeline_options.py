@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -17,14 +17,26 @@ from typing import TYPE_CHECKING, Final
 from simulator.errors import InputError
 from simulator.inputs import number
 from simulator.outputs import check, writing
+from simulator.trace.exchange.bycpu import ByCpu
+from simulator.trace.exchange.events import OfCpus, Take
 from simulator.trace.exchange.ftracetext import FTRACE, TRACERS, FtraceWriter
+from simulator.trace.exchange.log import EventLog
 from simulator.trace.exchange.perfetto import PERFETTO, PerfettoWriter
 
 if TYPE_CHECKING:
     from simulator.trace.exchange.ftrace import Ftrace
     from simulator.trace.result import Result
+    from simulator.trace.tables import Histogram
 
-__all__ = ("add_timeline_options", "check_timelines", "longest_of", "window_of", "write_timelines")
+__all__ = (
+    "add_timeline_options",
+    "check_timelines",
+    "log_text",
+    "longest_of",
+    "times_by_cpu",
+    "window_of",
+    "write_timelines",
+)
 
 # Flushes whose interrupts are shown, if nothing is said.
 _LONGEST: Final = 100
@@ -36,6 +48,7 @@ def add_timeline_options(parser: ArgumentParser) -> None:
     """Add the options."""
     group = parser.add_argument_group("what happens, event by event")
     group.add_argument("--perfetto", metavar="FILE", type=Path, help="as ui.perfetto.dev opens it")
+    group.add_argument("--trace", action="store_true", help="print it, a line each")
     group.add_argument(
         "--ftrace", metavar="FILE", type=Path, help="as text, as the kernel prints its trace"
     )
@@ -56,6 +69,14 @@ def add_timeline_options(parser: ArgumentParser) -> None:
         "--window", metavar="FROM:TO", help="only this time of the run, such as 1.5ms:2ms"
     )
     group.add_argument(
+        "--cpu",
+        metavar="N",
+        type=number,
+        action="append",
+        default=[],
+        help="only what happens on these CPUs; may be repeated",
+    )
+    group.add_argument(
         "--function",
         metavar="NAME",
         action="append",
@@ -67,6 +88,9 @@ def add_timeline_options(parser: ArgumentParser) -> None:
 def check_timelines(args: Namespace, inputs: Mapping[str, str | Path | None]) -> None:
     """Raise InputError unless what is asked for can be written."""
     longest_of(args)
+    for cpu in args.cpu:
+        if not isinstance(cpu, int) or cpu < 0:
+            raise InputError(f"cpu: {cpu} is no number of a CPU")
     if args.perfetto is not None:
         check("perfetto", args.perfetto, PERFETTO, inputs)
         # That it is missing must come out before the work.
@@ -77,25 +101,51 @@ def check_timelines(args: Namespace, inputs: Mapping[str, str | Path | None]) ->
 
 def write_timelines(args: Namespace, result: Result | Ftrace) -> list[Path]:
     """Write what is asked for; return the files."""
-    from simulator.traced import nr_cpus_of, trace_events
+    from simulator.traced import nr_cpus_of
 
-    longest, window = longest_of(args), window_of(args.window)
-    wanted = partial(_wanted, tuple(args.function) or ("*",))
     written = []
     if args.perfetto is not None:
         with writing("perfetto", args.perfetto, PERFETTO) as whole, whole.open("wb") as stream:
             writer = PerfettoWriter(stream)
-            trace_events(result, writer.take, longest=longest, window=window, wanted=wanted)
+            _events(args, result, writer.take, longest_of(args))
         written.append(args.perfetto)
     if args.ftrace is not None:
         with writing("ftrace", args.ftrace, FTRACE) as whole, whole.open("wb") as stream:
             nr_cpus = nr_cpus_of(result)
             text = FtraceWriter(stream, nr_cpus, args.tracer, irq_info=not args.no_irq_info)
-            every = None if args.longest is None else longest
-            trace_events(result, text.take, longest=every, window=window, wanted=wanted)
+            _events(args, result, text.take, None if args.longest is None else longest_of(args))
             text.finish()
         written.append(args.ftrace)
     return written
+
+
+def log_text(args: Namespace, result: Result | Ftrace) -> str:
+    """Return what happens, a line each."""
+    log = EventLog()
+    _events(args, result, log.take, longest_of(args))
+    return "\n".join(log.lines) + "\n"
+
+
+def times_by_cpu(args: Namespace, result: Result | Ftrace, kind: str) -> Mapping[int, Histogram]:
+    """Return how long flushes, acknowledgements or handlers took, by CPU."""
+    times = ByCpu(kind)
+    _events(args, result, times.take, None if args.longest is None else longest_of(args))
+    return dict(sorted(times.histograms.items()))
+
+
+def _events(args: Namespace, result: Result | Ftrace, take: Take, longest: int | None) -> None:
+    from simulator.traced import nr_cpus_of, trace_events
+
+    _check_cpus(args.cpu, nr_cpus_of(result))
+    wanted = partial(_wanted, tuple(args.function) or ("*",))
+    chosen = OfCpus(take, args.cpu).take if args.cpu else take
+    trace_events(result, chosen, longest=longest, window=window_of(args.window), wanted=wanted)
+
+
+def _check_cpus(cpus: Sequence[int], nr_cpus: int) -> None:
+    for cpu in cpus:
+        if cpu >= nr_cpus:
+            raise InputError(f"cpu: {cpu} is not 0 to {nr_cpus - 1}")
 
 
 def window_of(text: str | None) -> tuple[int, int] | None:

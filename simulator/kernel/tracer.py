@@ -112,6 +112,7 @@ class Tracer:
         self._names: dict[int, str] = {}  # of the locks: those of several pools are called alike
         self._counted: dict[str, int] = {}
         self._phase = ""
+        self._first_cpu = -1
 
     def attach(self, k: Hugetlb) -> None:
         """Trace a kernel from now on."""
@@ -135,8 +136,8 @@ class Tracer:
             self._attach_locks()
             function(label, start_ns, initiators)
             # Of its tasks, the first.
-            cpu = next(iter(initiators))
-            self._out.put(Event(start_ns, "begin", "phase", _RUN, label, cpu, 0))
+            self._first_cpu = next(iter(initiators))
+            self._out.put(Event(start_ns, "begin", "phase", _RUN, label, self._first_cpu, 0))
             self._count(start_ns)
 
         return begin
@@ -145,7 +146,7 @@ class Tracer:
         def end(end_ns: int) -> None:
             function(end_ns)
             self._count(end_ns)
-            self._out.put(Event(end_ns, "end", "phase", _RUN, self._phase))
+            self._out.put(Event(end_ns, "end", "phase", _RUN, self._phase, self._first_cpu, 0))
 
         return end
 

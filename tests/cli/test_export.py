@@ -67,3 +67,37 @@ def test_what_cannot_be_is_one_line_and_changes_nothing(tlbsim, saved, tmp_path)
         assert complaint in done.err
     assert mine.read_text(encoding="utf-8") == "precious"
     assert [p.name for p in full.iterdir()] == ["thesis.txt"]
+
+
+def test_what_happens_event_by_event_is_written_and_printed(tlbsim, saved, tmp_path):
+    files = tmp_path / "run.pftrace", tmp_path / "trace.txt"
+    done = tlbsim(
+        "export", saved, "--perfetto", files[0], "--ftrace", files[1], "--tracer", "function",
+        "--trace", "--window", "0us:20us", "--function", "set_max_*",
+    )  # fmt: skip
+    assert (done.status, done.err) == (0, "")
+    log, *names = done.out.split("\n" + str(files[0]))
+    assert names
+    assert "set_max_huge_pages" in log
+    assert "alloc_buddy" not in log
+    assert files[1].read_text().startswith("# tracer: function\n")
+    assert all(file.stat().st_size for file in files)
+    # Over what is of its own kind it is written again, over another's not.
+    assert tlbsim("export", saved, "--perfetto", files[0]).status == 0
+    refused = tlbsim("export", saved, "--perfetto", files[1])
+    assert (refused.status, refused.out) == (2, "")
+    assert "holds something else than a Perfetto trace" in refused.err
+
+
+def test_what_cannot_be_shown_is_one_line(tlbsim, saved, tmp_path):
+    for args, complaint in (
+        (["--trace", "--window", "5"], "window: '5' is not a time"),
+        (["--trace", "--window", "2ms:1ms"], "window: '2ms:1ms' is not"),
+        (["--trace", "--cpu", "99"], "cpu: 99 is not 0 to"),
+        (["--trace", "--cpu", "x"], "cpu: x is no number"),
+        (["--histogram", "folio", "--by", "cpu"], "by CPU: flush, ack, handler"),
+    ):
+        done = tlbsim("export", saved, *args)
+        assert (done.status, done.out) == (2, ""), args
+        assert complaint in done.err
+        assert done.err.count("\n") == 1

@@ -37,7 +37,11 @@ def task_track(task: int) -> Track:
 
 
 class Interrupt(NamedTuple):
-    """What a csd met, as in the frame ``ipis``."""
+    """
+    What a csd met, as in the frame ``ipis``.
+
+    ``function_ns`` and ``exit_ns`` are told by traces of real machines only.
+    """
 
     cpu: int
     enqueue_ns: int
@@ -48,6 +52,8 @@ class Interrupt(NamedTuple):
     ack_ns: int
     state: str
     sent: bool
+    function_ns: int = -1
+    exit_ns: int = -1
 
 
 @dataclass(frozen=True)
@@ -239,11 +245,12 @@ class Broadcasts:
                 "from": found.cpu,
                 "reason": found.reason,
             }
+            run_ns = max(run_ns, csd.function_ns)
             put(Event(min(run_ns, csd.end_ns), "begin", "call", track, found.function, cpu, -1,
                       told, self._flow(found, csd)))  # fmt: skip
             put(Event(csd.end_ns, "end", "call", track, found.function, cpu))
             run_ns = csd.end_ns
-        end_ns = run_ns + handler.exit_ns
+        end_ns = max([run_ns + handler.exit_ns, *(csd.exit_ns for csd, _ in csds)])
         put(Event(end_ns, "end", "handler", track, vector, cpu, -1))
 
     def _count(self, before_ns: int) -> None:

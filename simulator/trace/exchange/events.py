@@ -15,11 +15,11 @@ Events of one track are put in the order in which they happen, so that slices ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from heapq import heappop, heappush
 from typing import Final, Literal, NamedTuple
 
-__all__ = ("NOTHING", "Event", "InOrder", "Take", "Track", "Value", "What", "Within")
+__all__ = ("NOTHING", "Event", "InOrder", "OfCpus", "Take", "Track", "Value", "What", "Within")
 
 #: What an event is about.
 What = Literal[
@@ -117,6 +117,19 @@ class InOrder:
         heap, take = self._heap, self._take
         while heap and heap[0][0] < before_ns:
             take(heappop(heap)[2])
+
+
+class OfCpus:
+    """Passes on what happens on some CPUs, and what happens on none."""
+
+    def __init__(self, take: Take, cpus: Collection[int]) -> None:
+        self._take = take
+        self._cpus = frozenset(cpus) | {-1}
+
+    def take(self, event: Event) -> None:
+        """Take the next event."""
+        if event.cpu in self._cpus:
+            self._take(event)
 
 
 class Within:
