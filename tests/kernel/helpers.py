@@ -24,6 +24,9 @@ OF_TODAY = ("v6.11", "v6.12.117", "v6.15", "v6.18", "v7.1", "v7.3")
 #: v6.1 to v6.12; v5.14, postings (@vN) and later releases have tests of their own.
 MERGED = tuple(name for name in kernels() if "@" not in name and name not in ("v5.14", *OF_TODAY))
 
+#: Kernels without hugetlb_optimize_vmemmap_key.
+KEYLESS = ("v5.14", "v7.1", "v7.3")
+
 #: Noise with every mechanism switched off.
 STILL = {"idle_share": 0.0, "irqs_off_share": 0.0, "preempted_share": 0.0}
 
@@ -65,6 +68,7 @@ class State:
     surplus_huge_pages: int
     optimized_in_pool: int
     nr_allocs: dict[str, int]
+    shared_tail_pages: int  # from v7.1 on, never given back
 
 
 def watched(kernel):
@@ -85,6 +89,7 @@ def watched(kernel):
                     surplus_huge_pages=k.h.surplus_huge_pages,
                     optimized_in_pool=sum(f.hugetlb_vmemmap_optimized for f in pool),
                     nr_allocs=dict(k.nr_allocs),
+                    shared_tail_pages=len(getattr(k, "vmemmap_tails", ())),
                 )
             )
 
