@@ -22,6 +22,7 @@ one that writes there.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -277,6 +278,9 @@ def _check_old_file(option: str, path: Path, target: Path, kind: Kind) -> None:
 def _try_folder(folder: Path) -> None:
     there = folder.absolute()
     while not there.exists():
+        # What is made below is no way back up from what is not there.
+        if there.name == "..":
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         there = there.parent
     with hidden_folder(there):
         pass

@@ -230,4 +230,7 @@ def test_a_new_folder_is_new_or_empty(tmp_path, monkeypatch):
             check_new_folder("out", Path(name))
     with pytest.raises(InputError, match=r"is a link to .*nowhere, which is not there"):
         check_new_folder("out", tmp_path / "dangling")
+    for name in ("absent/..", "absent/../new"):
+        with pytest.raises(InputError, match="cannot be written: No such file or directory"):
+            check_new_folder("out", tmp_path / name)
     assert tree(tmp_path) == {"empty/one": b"1"}

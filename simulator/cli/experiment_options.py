@@ -11,7 +11,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulator.cli.output import complain, progress_bar
+from simulator.cli.output import complain, is_watched, progress_bar
 from simulator.cli.parser import number
 from simulator.cli.process import INTERRUPTED
 from simulator.errors import InputError
@@ -158,7 +158,7 @@ def swept(
     """
     from simulator.experiment.sweeps import Interrupted, run_plan
 
-    if sys.stderr.isatty():
+    if is_watched():
         sys.stderr.write(listing(what, wanted, options))
     first = wanted.first if uncertainty is None else uncertainty
     bar = progress_bar(len(what.points) * first, "simulations")

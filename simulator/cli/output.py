@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = (
     "STRICT",
     "complain",
+    "is_watched",
     "json_text",
     "progress_bar",
     "watched",
@@ -53,9 +54,14 @@ def whole_files(folder: Path) -> AbstractContextManager[Path]:
     return filling("out", folder)
 
 
+def is_watched() -> bool:
+    """Whether standard error is a terminal; it may be closed."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def progress_bar(total: int | None, what: str) -> tqdm[Any] | None:
     """Return a progress bar on standard error, or None where nobody would see it."""
-    if not sys.stderr.isatty():
+    if not is_watched():
         return None
     from tqdm import tqdm
 

@@ -68,6 +68,13 @@ def test_what_kernel_code_prints_is_no_part_of_the_json(tlbsim, tmp_path):
     assert {"loaded", "called"} <= set(done.err.split())
 
 
+def test_a_closed_standard_error_takes_nothing_from_the_report(tlbsim, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    done = tlbsim(*SMALL, "--engine", "events", "--json")
+    assert done.status == 0
+    assert json.loads(done.out)
+
+
 def test_a_key_that_is_set_twice_is_not_dropped(tlbsim):
     twice = ("--set", "costs.inject=1", "--set", "costs.inject=2")
     one_line(tlbsim(*SMALL, *twice), "set: 'costs.inject' is there twice")
