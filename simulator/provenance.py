@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from simulator import __version__
+from simulator.kernel.replaced import patch_notes
 from simulator.scenario import Scenario
 from simulator.version import commit, package_versions
 
@@ -78,8 +79,8 @@ def provenance(
 
 
 def _notes(scenario: Scenario) -> list[str]:
-    notes = []
     kernel = scenario.kernel_class
+    notes = patch_notes(kernel)
     if kernel.proposed_in:
         notes.append(f"{kernel.name} was never merged; proposed in {kernel.proposed_in}")
     if scenario.path == "boot" and scenario.allocators > 1 and not _boots_parallel(scenario):

@@ -226,7 +226,7 @@ def fields_of(scenario: object) -> dict[str, Any]:
     """
     Return the fields of a scenario in their order: of a pydantic model or a dataclass.
 
-    ``engine`` is left out: engines give the same answers.
+    ``engine`` is left out: engines give the same answers.  A kernel from a file goes by its name.
     """
     if isinstance(scenario, BaseModel):
         names = list(type(scenario).model_fields)
@@ -234,7 +234,11 @@ def fields_of(scenario: object) -> dict[str, Any]:
         names = [field.name for field in dataclasses.fields(scenario)]
     else:
         raise TypeError(f"{type(scenario).__name__} has no fields")
-    return {name: getattr(scenario, name) for name in names if name != "engine"}
+    fields = {name: getattr(scenario, name) for name in names if name != "engine"}
+    kernel = getattr(scenario, "kernel_class", None)
+    if getattr(kernel, "own_file", ""):
+        fields["kernel"] = kernel
+    return fields
 
 
 def nr_cpus(result: ResultTotals) -> int:

@@ -10,14 +10,17 @@ error far from its line: it is refused when the kernel is loaded.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import CodeType
 from typing import Any
 
-from simulator.errors import InputError
+from simulator.errors import InputError, nearest
 from simulator.kernel.base import KernelBase
 
-__all__ = ("check_functions",)
+__all__ = ("check_functions", "patch_notes")
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -43,6 +46,47 @@ def check_functions(kernel: type[KernelBase]) -> None:
             replaced = _replaced(owner, kernel, name)
             if inspect.isfunction(replaced):
                 _check_parameters(where, name, value, replaced)
+
+
+def patch_notes(kernel: type[KernelBase]) -> list[str]:
+    """
+    Return what a reader has to know of a kernel from a user's file; nothing of others.
+
+    Which functions it replaces, and a short hash of the file; and which of its functions
+    nothing calls, since neither the kernel nor the file knows them.
+    """
+    if not kernel.own_file:
+        return []
+    own = [
+        (owner, name, value)
+        for owner in _own_classes(kernel)
+        for name, value in vars(owner).items()
+        if inspect.isfunction(inspect.unwrap(getattr(value, "__func__", value)))
+    ]
+    replaces = [name for owner, name, _ in own if _replaced(owner, kernel, name) is not None]
+    called = {name for _, _, value in own for name in _names(getattr(value, "__code__", None))}
+    try:
+        digest = hashlib.sha256(Path(kernel.own_file).read_bytes()).hexdigest()[:8]
+    except OSError:
+        digest = "its file is gone"
+    names = ", ".join(dict.fromkeys(replaces)) or "nothing"
+    notes = [f"{kernel.name} ({digest}) replaces {names}"]
+    known = [name for name in dir(kernel) if not name.startswith("__")]
+    for _, name, _ in own:
+        if name not in replaces and name not in called and not name.startswith("__"):
+            hint = nearest(name, [other for other in known if other != name])
+            notes.append(f"{kernel.name}: {name}() overrides nothing, and nothing calls it{hint}")
+    return notes
+
+
+def _names(code: CodeType | None) -> Iterator[str]:
+    # Whatever a function asks for by name, also in functions within it.
+    if code is None:
+        return
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
 
 
 def _own_classes(kernel: type[KernelBase]) -> Iterator[type]:

@@ -102,7 +102,7 @@ def header_lines(result: ResultTotals) -> list[str]:
     safety = safety_of([result])
     rows: list[tuple[str, str]] = [
         ("simulated", machine_title(result)),
-        ("kernel", name_of(s.kernel)),
+        ("kernel", name_of(fields_of(s)["kernel"])),
         ("request", request_text(result)),
         ("noise", name_of(s.noise)),
         ("seed", f"{s.seed}, replication {s.replication}"),
