@@ -16,6 +16,7 @@ from simulator.cli.process import FAILED, INTERRUPTED
 from simulator.cli.scenario_options import add_scenario_options, scenarios
 from simulator.cli.timeline_options import (
     add_timeline_options,
+    check_cpus,
     check_timelines,
     log_text,
     write_timelines,
@@ -50,6 +51,7 @@ def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print; what cannot be saved after all is printed."""
     (scenario,) = scenarios(args)
     _check_outputs(args)
+    check_cpus(args, scenario.nr_cpus)
     check_format(args)
     if args.strict and args.no_check:
         raise InputError("no-check: --strict needs what must hold to be checked")
@@ -84,8 +86,8 @@ def run(args: Namespace) -> tuple[int, str]:
 def _check_outputs(args: Namespace) -> None:
     if args.out is not None:
         check_new_folder("out", args.out)
-    if args.trace and args.json:
-        raise InputError("trace: prints lines, and --json an object; name one of them")
+    if args.trace and (args.json or args.format is not None):
+        raise InputError("trace: goes with the plain report only, not with --json or --format")
     inputs = {"machine": args.machine, "kernel": args.kernel, "noise": args.noise}
     check_timelines(args, inputs)
     if args.ipis is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "add_timeline_options",
+    "check_cpus",
     "check_timelines",
     "log_text",
     "longest_of",
@@ -136,14 +137,15 @@ def times_by_cpu(args: Namespace, result: Result | Ftrace, kind: str) -> Mapping
 def _events(args: Namespace, result: Result | Ftrace, take: Take, longest: int | None) -> None:
     from simulator.traced import nr_cpus_of, trace_events
 
-    _check_cpus(args.cpu, nr_cpus_of(result))
+    check_cpus(args, nr_cpus_of(result))
     wanted = partial(_wanted, tuple(args.function) or ("*",))
     chosen = OfCpus(take, args.cpu).take if args.cpu else take
     trace_events(result, chosen, longest=longest, window=window_of(args.window), wanted=wanted)
 
 
-def _check_cpus(cpus: Sequence[int], nr_cpus: int) -> None:
-    for cpu in cpus:
+def check_cpus(args: Namespace, nr_cpus: int) -> None:
+    """Raise InputError unless a machine of so many CPUs has those that are asked for."""
+    for cpu in args.cpu:
         if cpu >= nr_cpus:
             raise InputError(f"cpu: {cpu} is not 0 to {nr_cpus - 1}")
 
