@@ -13,6 +13,8 @@ import inspect
 import shlex
 import sys
 from argparse import REMAINDER, ArgumentParser, Namespace
+from contextlib import redirect_stdout
+from io import StringIO
 
 from simulator.cli.output import json_text
 from simulator.cli.parser import Parser
@@ -40,11 +42,12 @@ def run(args: Namespace) -> tuple[int, str]:
     if args.name is None:
         return 0, _listed(args.json)
     study = load_study(args.name)
+    helped = StringIO()
     try:
-        of_study = _parser(study).parse(args.options)
+        with redirect_stdout(helped):
+            of_study = _parser(study).parse(args.options)
     except SystemExit:
-        # --help, which argparse has printed.
-        return 0, ""
+        return 0, helped.getvalue()
     command = shlex.join(["tlbsim", "study", args.name, *args.options])
     status, found = run_study(study_of(study, of_study), of_study.out, command)
     if args.json or of_study.json:

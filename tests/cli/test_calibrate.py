@@ -88,6 +88,7 @@ def test_one_timing_for_each_value_leaves_no_interval(tlbsim, times):
     assert "measure each several times" in " ".join(done.out.split())
 
 
+@pytest.mark.slow
 def test_the_profile_can_be_started_from_again(tlbsim, times, tmp_path):
     first, second = tmp_path / "first.toml", tmp_path / "below" / "second.toml"
     second.parent.mkdir()

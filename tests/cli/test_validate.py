@@ -59,6 +59,7 @@ def test_json_has_the_mismatches(tlbsim, wrong):
         "cells": 104,
         "given": 4,
         "unplaced": 0,
+        "unknown": 0,
         "mismatches": [
             {
                 "line": 7,
@@ -198,6 +199,7 @@ def test_benchmarks_are_printed_as_a_table_and_as_objects(tlbsim):
     assert "seed: must be 0 to" in refused.err
 
 
+@pytest.mark.slow
 def test_without_an_option_all_are_held_against_reality(tlbsim, monkeypatch, times):
     few = read_timings(times)
     monkeypatch.setattr("simulator.published.times.read_timings", lambda _: few)

@@ -166,6 +166,7 @@ def test_the_error_is_the_distance_from_the_published_time(no_plots, monkeypatch
     assert shown == len(times) == 8
 
 
+@pytest.mark.slow
 def test_processes_beside_each_other_give_the_same_report(tmp_path):
     texts = []
     for jobs in (1, 2):

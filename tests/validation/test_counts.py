@@ -69,6 +69,7 @@ def test_every_count_of_the_formulas_is_reproduced(tmp_path):
     assert (found.rows, found.cells) == (len(rows), 13 * len(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machine", ["xeon-e7-8895-8s", "laptop-8"])
 def test_counts_depend_on_no_machine(tmp_path, machine):
     path = write(tmp_path / "some.csv", rows_of(lambda case: case.cpus <= 8))
