@@ -21,6 +21,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
@@ -56,6 +57,7 @@ from simulator.kernel import Kernel, load_kernel
 from simulator.kernel.one_memory import ONE_MEMORY, memmap_pfns
 from simulator.kernel.phases import Phase, plan
 from simulator.machine import Machine, Noise, check_noise, load_machine, load_noise
+from simulator.shown import own_names
 
 __all__ = ("Scenario",)
 
@@ -198,6 +200,26 @@ class Scenario(BaseModel):
         content = {name: value for name, value in self.resolved().items() if name != "engine"}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    # In a notebook, what is not as it is by itself.
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        fields = type(self).model_fields
+        return [
+            (name, getattr(self, name))
+            for name in _FIELDS
+            if name in ("machine", "kernel", "pages") or getattr(self, name) != fields[name].default
+        ]
+
+    def _repr_html_(self) -> str:
+        rows = {name: str(getattr(self, name)) for name in _FIELDS}
+        rows["machine"] = f"{self.machine_model.name}: {self.machine_model.title}"
+        rows["kernel"] = f"{self.kernel_class.name} {self.kernel_class.subject}"
+        cells = (f"<tr><td>{name}</td><td>{escape(text)}</td></tr>" for name, text in rows.items())
+        return f"<table><tr><th>Scenario</th><th></th></tr>{''.join(cells)}</table>"
+
+    # Completion shows these; what pydantic has besides is still there.
+    def __dir__(self) -> list[str]:
+        return own_names(type(self))
 
     def __hash__(self) -> int:
         return hash(self.key)

@@ -72,6 +72,7 @@ class Scenario:
             commit="",
             subject="",
             proposed_in="",
+            TUNABLES={},
             digest=lambda: hashlib.sha256(self.kernel.encode()).hexdigest(),
         )
 

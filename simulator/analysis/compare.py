@@ -25,6 +25,7 @@ from simulator.analysis.histogram import Histogram
 from simulator.analysis.safety import Safety, safety_of
 from simulator.analysis.stats import LEVEL, REPLICATIONS, Method
 from simulator.analysis.why import slowest_flushes, time_explained
+from simulator.shown import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,8 +58,8 @@ METRICS = (
 _REPLICATION_FIELDS = ("seed", "replication")
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Shown):
     """
     Scenarios against their baselines.
 

@@ -33,6 +33,7 @@ from simulator.experiment.store import Store
 from simulator.experiment.travel import self_contained
 from simulator.experiment.uncertainty import Drawn, rank, tornado_values
 from simulator.scenario import Scenario
+from simulator.shown import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +72,8 @@ class Options:
     store: str | Path | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Sweep:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sweep(Shown):
     """
     What came out of a sweep.
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from simulator.errors import InputError
+from simulator.errors import InputError, nearest
+from simulator.shown import Shown
 from simulator.trace.contract import FRAMES, IPIS, Frame
 from simulator.trace.files import save_result
 from simulator.trace.frames import Category, Columns, ipi_columns, to_frame
@@ -28,7 +29,7 @@ from simulator.trace.parquet import ipi_writer
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ("Result",)
+__all__ = ("Phase", "Result")
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -51,7 +52,38 @@ def _documented(frame: Frame) -> Callable[[_Method], _Method]:
     return add
 
 
-class Result:
+def _of_phase(name: str) -> cached_property[pd.DataFrame]:
+    def frame(phase: Phase) -> pd.DataFrame:
+        whole: pd.DataFrame = getattr(phase.result, name)
+        found: pd.DataFrame = whole[whole["phase"] == phase.name]
+        return found.reset_index(drop=True)
+
+    frame.__doc__ = FRAMES[name].describe()
+    return cached_property(frame)
+
+
+class Phase:
+    """The frames of a result, of one phase alone."""
+
+    def __init__(self, result: Result, name: str) -> None:
+        self.result = result
+        self.name = name
+
+    summary = _of_phase("summary")
+    counts = _of_phase("counts")
+    folios = _of_phase("folios")
+    flushes = _of_phase("flushes")
+    cpus = _of_phase("cpus")
+    time_by = _of_phase("time_by")
+    throughput = _of_phase("throughput")
+    latency = _of_phase("latency")
+    violations = _of_phase("violations")
+
+    def __repr__(self) -> str:
+        return f"<Phase {self.name} of {self.result!r}>"
+
+
+class Result(Shown):
     """
     A finished simulation.
 
@@ -85,6 +117,17 @@ class Result:
     throughput = _frame("throughput")
     latency = _frame("latency")
     violations = _frame("violations")
+
+    def phase(self, name: str) -> Phase:
+        """
+        Return what the frames hold of one phase, as ``result.phase("alloc").flushes``.
+
+        InputError for a phase that was not simulated.
+        """
+        phases = [row["phase"] for row in self.rows("summary")]
+        if name not in phases:
+            raise InputError(f"phase: unknown {name!r}{nearest(name, phases)}")
+        return Phase(self, name)
 
     @_documented(IPIS)
     def ipis(self, flushes: Collection[int]) -> pd.DataFrame:

@@ -12,7 +12,9 @@ Sources: M. Kravetz, Batch hugetlb vmemmap modification operations, cover letter
 
 from __future__ import annotations
 
-from simulator.analysis.frames import ResultTotals, name_of, nr_cpus
+import re
+
+from simulator.analysis.frames import ResultTotals, Simulated, name_of, nr_cpus
 from simulator.report.formats.material import Material, fact_lines
 from simulator.report.header import machine_title
 from simulator.report.text import format_ratio, underlined, wrapped
@@ -60,8 +62,7 @@ def _one(material: Material, label: str, run: ResultTotals) -> str:
         row = material.row(label, phase, "elapsed_s")
         if row is None:
             continue
-        pages = s.pages if phase.startswith("alloc") else 0
-        lines.append(f"time echo {pages} > .../hugepages-{_KB[s.page_size]}kB/nr_hugepages")
+        lines.append(_command(s, phase))
         text = f"real    {_real(row['mean'])}"
         if row["n"] > 1:
             text += f"  (mean of {row['n']}, {_real(row['ci_low'])}..{_real(row['ci_high'])})"
@@ -70,6 +71,15 @@ def _one(material: Material, label: str, run: ResultTotals) -> str:
             text += f"  {format_ratio(row['ratio'])} of before{word}"
         lines.append(wrapped(text, width=80))
     return "\n".join(lines)
+
+
+# What was typed, where that is a write to nr_hugepages.
+def _command(s: Simulated, phase: str) -> str:
+    word = re.fullmatch(r"(alloc|free)\d*", phase)
+    if word is None:
+        return f"{phase}:"
+    pages = s.pages if word[1] == "alloc" else 0
+    return f"time echo {pages} > .../hugepages-{_KB[s.page_size]}kB/nr_hugepages"
 
 
 def _real(seconds: float) -> str:

@@ -16,7 +16,7 @@ from simulator.report.formats.material import Material, facts
 from simulator.report.formats.table import change_text, interval_text
 from simulator.report.metric_words import TITLES, format_metric
 
-__all__ = ("metric_tables", "render")
+__all__ = ("fact_list", "metric_tables", "render")
 
 _STYLE = """\
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 64em; margin: 2em auto; padding: 0 1em;
@@ -37,7 +37,7 @@ def render(material: Material) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{title}</title>\n<style>\n{_STYLE}\n</style>\n</head>\n<body>\n<h1>{title}</h1>",
-        _facts(material),
+        fact_list(material),
         metric_tables(material, 2),
         *_plots(material),
         "</body>\n</html>\n",
@@ -81,7 +81,8 @@ def _rows(material: Material, phase: str, label: str, base: str) -> list[str]:
     return rows
 
 
-def _facts(material: Material) -> str:
+def fact_list(material: Material) -> str:
+    """Return what has to stand beside any number, as a list of terms."""
     lines = ["<dl>"]
     for name, text in facts(material):
         shown = f"<code>{escape(text)}</code>" if name == "command" else escape(text)
