@@ -101,6 +101,8 @@ def run_study(study: Study, out: Path, command: str) -> tuple[int, Findings]:
         if found.interrupted or not _drawn(found, folder):
             complain("interrupted; what was finished is reported")
             status = INTERRUPTED
+        else:
+            found.write(folder, command)
         (folder / study.REPORT).write_text(found.text(command), encoding="utf-8")
     return status, found
 

@@ -20,6 +20,7 @@ __all__ = ("Findings", "Option", "Study", "load_study", "options_of", "studies")
 #: The class of each study, in the folder of its name.
 _CLASSES: Final = {
     "batch_pmd_split": "BatchPmdSplit",
+    "patch_review": "PatchReview",
     "posted_forms": "PostedForms",
     "is_it_safe": "IsItSafe",
     "memory_pressure": "MemoryPressure",

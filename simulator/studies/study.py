@@ -26,6 +26,7 @@ import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from simulator.errors import InputError
@@ -157,6 +158,9 @@ class Findings(ABC):
 
         :param command: what to type to get it again (default: that of the study).
         """
+
+    def write(self, folder: Path, command: str) -> None:  # noqa: B027 - most have nothing else
+        """Write whatever else there is into a folder; nothing, unless a study has more."""
 
     @abstractmethod
     def figures(self) -> Iterator[tuple[str, Figure]]:

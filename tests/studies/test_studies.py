@@ -30,6 +30,7 @@ from tests.studies.scripts import FOLDER
 #: As small as each study can be.
 SMALL = {
     "batch_pmd_split": {"machine": ("laptop-8",), "pages": 2, "cpus": 2},
+    "patch_review": {"machine": ("laptop-8",), "pages": 2, "cpus": 2, "replications": 1},
     "posted_forms": {"machine": "laptop-8", "pages": 2},
     "is_it_safe": {"kernel": ("v6.7", "v6.7-no-final-flush"), "pages": 3},
     "memory_pressure": {"machine": "laptop-8", "pages": 2, "cpus": 2},
