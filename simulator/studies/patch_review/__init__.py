@@ -71,7 +71,7 @@ class PatchReview(Study):
         return {"pages": pages, "cpus": self.cpus, "seed": self.seed}
 
     @property
-    def axes(self) -> dict[str, Sequence[str]]:
+    def axes(self) -> dict[str | tuple[str, ...], Sequence[str]]:
         """What is varied."""
         return {"machine": self.machine or MACHINES, "kernel": KERNELS}
 
