@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import dis
 import linecache
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from traceback import walk_tb
 
 from simulator.errors import InputError, KernelError
@@ -26,15 +25,15 @@ _NOTE = "in the kernel of "
 _RAISE = dis.opmap["RAISE_VARARGS"]
 
 
-@contextmanager
-def of_kernel(file: str) -> Iterator[None]:
+class of_kernel(AbstractContextManager[None]):
     """Note on whatever is raised that the kernel of a user's file ran; none if it is empty."""
-    try:
-        yield
-    except BaseException as error:
-        if file:
-            error.add_note(_NOTE + file)
-        raise
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is not None and self._file:
+            error.add_note(_NOTE + self._file)
 
 
 def blame(error: BaseException) -> str | None:
@@ -84,10 +83,10 @@ def raised_on_purpose(error: BaseException) -> bool:
     return last.tb_frame.f_code.co_code[last.tb_lasti] == _RAISE
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
+def _causes(error: BaseException) -> list[BaseException]:
+    causes: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        yield cause
+    while cause is not None and all(cause is not seen for seen in causes):
+        causes.append(cause)
         cause = cause.__cause__
+    return causes

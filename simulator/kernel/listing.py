@@ -16,7 +16,6 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,15 +66,17 @@ def listing(kernel: type[KernelBase]) -> tuple[Listed, ...]:
     )
 
 
-def _definitions(kernel: type[KernelBase], name: str) -> Iterator[Definition]:
+def _definitions(kernel: type[KernelBase], name: str) -> list[Definition]:
     functions: list[tuple[type, Any]] = [
         (base, vars(base)[name]) for base in kernel.__mro__ if name in vars(base)
     ]
+    definitions = []
     for base, function in functions:
         source = textwrap.dedent(inspect.getsource(function)).strip()
-        yield Definition(_version(kernel, base), _renamed(kernel, source, name))
+        definitions.append(Definition(_version(kernel, base), _renamed(kernel, source, name)))
         if not _goes_on(source, name):
-            return
+            break
+    return definitions
 
 
 # Whether a function calls that of its parent: by super(), or by the name of the class.

@@ -9,8 +9,6 @@ The versions in their order, and kernels from users' files.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -152,13 +150,16 @@ def _from_file(path: Path) -> type[Kernel]:
     # its own source again.
     source = read_text(path, f"kernel: {path}")
     module = _new_module(path)
+    # Dataclasses look for the module of their class.
+    sys.modules[module.__name__] = module
     try:
-        with _importable(module):
-            exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 - a user's own kernel code is run, as asked
+        exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 - a user's own kernel code is run, as asked
     except BaseException as error:  # a user's code raises anything
         if isinstance(error, KeyboardInterrupt) and not raised_on_purpose(error):
             raise
         raise InputError(f"kernel: {path}{what_was_raised(error, path)}") from None
+    finally:
+        del sys.modules[module.__name__]
     own = [
         value
         for value in vars(module).values()
@@ -182,16 +183,6 @@ def _new_module(path: Path) -> ModuleType:
     module.__file__ = str(path)
     vars(module)[MARK] = True
     return module
-
-
-@contextmanager
-def _importable(module: ModuleType) -> Iterator[None]:
-    # Dataclasses look for the module of their class.
-    sys.modules[module.__name__] = module
-    try:
-        yield
-    finally:
-        del sys.modules[module.__name__]
 
 
 # What reports print of it, and options set, has to be what they expect.

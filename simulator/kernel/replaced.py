@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -79,21 +79,21 @@ def patch_notes(kernel: type[KernelBase]) -> list[str]:
     return notes
 
 
-def _names(code: CodeType | None) -> Iterator[str]:
+def _names(code: CodeType | None) -> set[str]:
     # Whatever a function asks for by name, also in functions within it.
     if code is None:
-        return
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
+        return set()
+    within = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*within)
 
 
-def _own_classes(kernel: type[KernelBase]) -> Iterator[type]:
+def _own_classes(kernel: type[KernelBase]) -> list[type]:
     # Not of the package: the class itself, and what else it inherits from.
-    for owner in kernel.__mro__:
-        if owner is not object and owner.__module__.partition(".")[0] != _PACKAGE:
-            yield owner
+    return [
+        owner
+        for owner in kernel.__mro__
+        if owner is not object and owner.__module__.partition(".")[0] != _PACKAGE
+    ]
 
 
 def _where(kernel: type[KernelBase], owner: type, function: object) -> str:
