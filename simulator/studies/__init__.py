@@ -41,7 +41,7 @@ def studies() -> tuple[str, ...]:
     Return the names of the studies.
 
     >>> studies()[:2]
-    ('batch_pmd_split', 'posted_forms')
+    ('batch_pmd_split', 'patch_review')
     """
     return tuple(_CLASSES)
 

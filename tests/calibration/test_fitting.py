@@ -102,6 +102,7 @@ def test_degrees_of_freedom_are_timings_less_parameters(found):
         assert step.fit.rank == len(step.fit.estimated)
 
 
+@pytest.mark.slow
 def test_costs_that_only_add_up_cannot_be_told_apart(timings):
     steps = parse_steps(["huge_alloc_2m,pool_add,synchronize_rcu@off+alloc"], START)
     ((step),) = calibrate(START, timings, steps).steps
@@ -172,6 +173,7 @@ def read_again(found):
     return [cell.timing for cell in found.cells if not cell.timing.hvo]
 
 
+@pytest.mark.slow
 def test_a_fit_to_a_patched_kernel_is_marked_as_such(timings, tmp_path):
     steps = parse_steps(["huge_alloc_2m@alloc"], START)
     found = calibrate(START, timings, steps, fit_on=["v6.7"])

@@ -98,6 +98,7 @@ def test_the_profile_can_be_started_from_again(tlbsim, times, tmp_path):
     assert load_machine(second).inherits == "../first.toml"
 
 
+@pytest.mark.slow
 def test_times_of_the_machine_that_a_profile_was_fitted_to_are_its_own(tlbsim, times, tmp_path):
     out = tmp_path / "mine.toml"
     times.write_text(times.read_text() + "rack,v6.6,off,free,4096,2048,0.0252\n")
@@ -168,6 +169,7 @@ def test_wrong_timings_are_one_line_and_status_2(tlbsim, tmp_path, row, message)
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_the_example_in_the_help_works_when_pasted(tlbsim, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (line,) = [s for s in tlbsim("calibrate", "--help").out.splitlines() if "  tlbsim " in s]

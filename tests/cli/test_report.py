@@ -75,6 +75,7 @@ def test_plots_are_files_and_text_writes_none(tlbsim, saved, monkeypatch):
     assert sorted(path.name for path in (saved / "plots").iterdir()) == names
 
 
+@pytest.mark.slow
 def test_compare_draws_into_a_folder_beside_its_text(tlbsim, tmp_path):
     done = tlbsim("compare", *RUN[1:], "--kernel", "v6.6,v6.7", "--replications", "1",
                   "--uncertainty", "3", "--phases", "alloc", "--out", tmp_path / "o")  # fmt: skip

@@ -45,7 +45,9 @@ def without_command(text):
     return head + rest[rest.index("\nversion ") :]
 
 
-@pytest.mark.parametrize("place", [0, 1], ids=["before its name", "after it"])
+@pytest.mark.parametrize(
+    "place", [0, pytest.param(1, marks=pytest.mark.slow)], ids=["before its name", "after it"]
+)
 def test_json_is_the_numbers(tlbsim, tmp_path, place):
     argv = ["flush_ceiling", "--quick", f"--out={tmp_path}"]
     argv.insert(place, "--json")

@@ -66,6 +66,7 @@ def alive_in_session(session):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("send", "number"),
     [

@@ -225,6 +225,7 @@ def test_the_smallest_requests_are_reported_and_drawn(tmp_path, monkeypatch, arg
     assert (tmp_path / "a" / "b" / "laptop-8-elapsed.png").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_the_help_has_an_example_that_works(tmp_path):
     text = run_process("batch_pmd_split", "--help", cwd=tmp_path).stdout.replace("\\\n", "")
     *_, example = re.findall(r"^ +python scenarios/batch_pmd_split\.py (.*)$", text, re.MULTILINE)

@@ -27,7 +27,9 @@ def test_replay_from_checkpoints_equals_the_events_engine(pair):
     assert compiled.ipis(wanted).equals(events.ipis(wanted))
 
 
-@pytest.mark.parametrize("path", ["pool", "boot", "surplus"])
+@pytest.mark.parametrize(
+    "path", ["boot", *(pytest.param(path, marks=pytest.mark.slow) for path in ("pool", "surplus"))]
+)
 def test_replay_of_several_tasks_from_any_checkpoint_equals_the_events_engine(path, monkeypatch):
     monkeypatch.setattr("simulator.engine.compiled.together.replay._EVERY", 1)
     s = sim.Scenario(

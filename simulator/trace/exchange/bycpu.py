@@ -11,11 +11,13 @@ the target.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from simulator.trace.exchange.events import Event
 from simulator.trace.exchange.tracepoints import FLUSHES
-from simulator.trace.tables import Histogram
+
+if TYPE_CHECKING:
+    from simulator.trace.tables import Histogram
 
 __all__ = ("KINDS", "ByCpu")
 
@@ -27,6 +29,9 @@ class ByCpu:
     """Counts times of one of KINDS; ``histograms`` has them by CPU."""
 
     def __init__(self, kind: str) -> None:
+        # It brings numpy along, which help does without.
+        from simulator.trace.tables import Histogram
+
         self.histograms: dict[int, Histogram] = defaultdict(Histogram)
         self._take = {"flush": self._flush, "ack": self._ack, "handler": self._handler}[kind]
         self._since: dict[int, int] = {}
