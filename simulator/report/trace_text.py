@@ -4,7 +4,7 @@ Traces of real machines as text
 -------------------------------
 
 What a trace holds, its flushes and how long they took, and what it could not
-tell.  Nothing in it was simulated.
+tell.  Nothing is simulated here; who wrote the file may have.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def trace_report(trace: Ftrace) -> str:
     tracer = f", tracer {trace.tracer}" if trace.tracer else ""
     state = "complete" if trace.complete else "not complete"
     head = [
-        wrapped(f"Trace {trace.path}: {trace.source}{release}{tracer}, {state}; measured, not"
-                " simulated"),
+        wrapped(f"Trace {trace.path}: {trace.source}{release}{tracer}, {state}; as"
+                " recorded, nothing simulated here"),
         f"{format_count(sum(trace.events.values()))} events on"
         f" {format_count(trace.nr_cpus)} CPUs, clock: {trace.clock}",
     ]  # fmt: skip
