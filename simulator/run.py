@@ -3,35 +3,31 @@
 Simulating a scenario
 ---------------------
 
-:func:`simulate` puts machine, engine, kernel and request together, runs the
-phases one after another on one state, and returns the result.
+:func:`simulate` boots a machine, runs the phases of a request one after another on one
+state, and returns the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from simulator.boot import boot
 from simulator.draws import fold, purpose_of, stream
-from simulator.engine import Body, Engine, EventsEngine
+from simulator.engine import Body, Engine
 from simulator.errors import InputError
-from simulator.geometry import BASE_PAGE_BYTES
-from simulator.kernel import Kernel, KernelConfig
+from simulator.kernel import Kernel
 from simulator.kernel.blame import of_kernel
 from simulator.kernel.modules import Module
-from simulator.kernel.one_memory import ONE_MEMORY, attach_one_memory, memmap_pfns
 from simulator.kernel.phases import Phase
-from simulator.kernel.placement import CountedMemory, HugeMemory, aligned, lay_out
-from simulator.kernel.records import attach_records
 from simulator.kernel.requests import Requests
-from simulator.machine import Platform, lower
+from simulator.machine import Platform
 from simulator.ordering.checker import Checker, Checks
 from simulator.provenance import provenance
 from simulator.scenario import Scenario
 from simulator.trace.frames import columns_of
 from simulator.trace.ipis import IpiLog
-from simulator.trace.recorder import Recorder
 from simulator.trace.result import Result
 
 __all__ = ("ALL_CHECKS", "replay", "simulate", "simulate_module")
@@ -70,7 +66,7 @@ def simulate_module(scenario: Scenario, module: Module) -> Result:
     phases and path mean nothing.  The result has the frames of any other, with the
     module's phases; it cannot give the IPIs of a flush.
     """
-    engine, kernel, machine = _boot(scenario, None)
+    engine, kernel, machine = boot(scenario)
     (cpu,) = _task_cpus(machine)[:1]
     now_ns = 0
     for label, body in module.phases(kernel).items():
@@ -102,7 +98,7 @@ def _run(
     checks: Checks | None,
     attach: Callable[[Kernel], None] | None = None,
 ) -> tuple[Engine, Kernel, tuple[str, ...]]:
-    engine, kernel, machine = _boot(scenario, ipis)
+    engine, kernel, machine = boot(scenario, ipis)
     checker = None if checks is None else Checker(kernel, checks, scenario.machine_model.isa)
     if attach is not None:
         attach(kernel)
@@ -120,8 +116,7 @@ def _run(
         )
         if phase.action == "alloc":
             kernel.memory.begin_fill(scenario.pages)
-        if isinstance(kernel.memory, CountedMemory):
-            kernel.memory.begin_phase()
+        kernel.memory.begin_phase()
         kernel.h_of_phase = kernel.hstate(str(phase.page_size))
         now_ns = _run_phase(engine, kernel, phase.label, now_ns, bodies)
     # What was attached holds the kernel, and so everything, in circles.
@@ -130,37 +125,6 @@ def _run(
         return engine, kernel, ()
     checker.detach()
     return engine, kernel, checker.checked
-
-
-def _boot(scenario: Scenario, ipis: IpiLog | None) -> tuple[Engine, Kernel, Platform]:
-    machine = lower(
-        scenario.machine_model,
-        scenario.nr_cpus,
-        scenario.noise_model,
-        scenario.seed,
-        scenario.replication,
-    )
-    engine = _engine(scenario, machine, Recorder(machine.socket_of, ipis))
-    config = KernelConfig(
-        page_size=scenario.page_size,
-        hvo=scenario.hvo,
-        free_pages=_free_pages(scenario, machine),
-        faults={kind: frozenset(nth) for kind, nth in scenario.faults.items()},
-        tunables=scenario.tunable_values,
-        node_of=machine.node_of,
-    )
-    memory = _memory(scenario, machine)
-    with of_kernel(scenario.kernel_class.own_file):
-        kernel = scenario.kernel_class(engine, machine, memory, config)
-        attach_records(kernel)
-    if scenario.placement == ONE_MEMORY:
-        node_pfns = machine.node_memory_bytes // BASE_PAGE_BYTES
-        free = _free_pages(scenario, machine)
-        in_huge = free // machine.nr_nodes // scenario.nr_pfns * scenario.nr_pfns
-        attach_one_memory(kernel, node_pfns, free - machine.nr_nodes * in_huge)
-    if isinstance(kernel.memory, CountedMemory):
-        kernel.attach("pmd_leaf", partial(_counted_splits, kernel, kernel.memory))
-    return engine, kernel, machine
 
 
 def _run_phase(
@@ -178,55 +142,6 @@ def _run_phase(
     return end_ns
 
 
-def _engine(scenario: Scenario, machine: Platform, recorder: Recorder) -> Engine:
-    if scenario.engine == "events":
-        return EventsEngine(machine, recorder)
-    # numba takes long to import.
-    from simulator.engine.compiled import CompiledEngine
-
-    return CompiledEngine(machine, recorder)
-
-
-def _free_pages(scenario: Scenario, machine: Platform) -> int:
-    if scenario.free_pages is not None:
-        return scenario.free_pages
-    if scenario.placement == ONE_MEMORY:
-        node_pfns = machine.node_memory_bytes // BASE_PAGE_BYTES
-        return machine.nr_nodes * (node_pfns - memmap_pfns(node_pfns))
-    return machine.nr_nodes * machine.node_memory_bytes // BASE_PAGE_BYTES
-
-
-# What is not free was taken from the end of each node.
-def _one_memory(scenario: Scenario, machine: Platform) -> HugeMemory:
-    node_pfns = machine.node_memory_bytes // BASE_PAGE_BYTES
-    nr_pfns = scenario.page_bytes // BASE_PAGE_BYTES
-    free_pfns = _free_pages(scenario, machine) // machine.nr_nodes
-    bases = range(0, machine.nr_nodes * node_pfns, node_pfns)
-    runs = [aligned(base, nr_pfns, free_pfns // nr_pfns) for base in bases]
-    return HugeMemory(runs, (), nr_pfns, free_pfns)
-
-
-def _memory(scenario: Scenario, machine: Platform) -> HugeMemory:
-    if scenario.placement == ONE_MEMORY:
-        return _one_memory(scenario, machine)
-
-    def draws(nid: int) -> Iterator[int]:
-        key = fold(machine.key, purpose_of("placement"), nid)
-        nth = 0
-        while True:
-            yield fold(key, nth) >> 32
-            nth += 1
-
-    return lay_out(
-        scenario.placement,
-        scenario.pages,
-        scenario.page_bytes // BASE_PAGE_BYTES,
-        machine.node_memory_bytes // BASE_PAGE_BYTES,
-        machine.nr_nodes,
-        draws,
-    )
-
-
 def _task_cpus(machine: Platform) -> list[int]:
     # Which CPUs the tasks run on is a keyed draw: the first of all CPUs by their draws.
     draws = stream(fold(machine.key, purpose_of("task CPU")), 0, machine.nr_cpus).tolist()
@@ -237,17 +152,6 @@ def _task_cpus(machine: Platform) -> list[int]:
 def _from_node(phase: Phase, task_cpus: Sequence[int], machine: Platform) -> list[int]:
     there = [cpu for cpu in task_cpus if machine.node_of[cpu] == phase.node]
     return there if phase.action == "map" and there else list(task_cpus)
-
-
-# Whether a PMD is a leaf, where only the number of those that are is known.
-def _counted_splits(
-    kernel: Kernel, memory: CountedMemory, function: Callable[[int], bool]
-) -> Callable[[int], bool]:
-    def pmd_leaf(pmd: int) -> bool:
-        memory.splits(pmd, kernel.split_pmds)
-        return function(pmd)
-
-    return pmd_leaf
 
 
 def _replay(scenario: Scenario, engine: Engine, log: IpiLog) -> None:

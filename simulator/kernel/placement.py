@@ -20,9 +20,7 @@ them back.  How the free ones lie is the *placement*:
 a list of PFNs
     these, in this order, whatever their node;
 ``splits=S/P,...``
-    for each phase: its folios lie so that S vmemmap PMDs are split, and after P pages
-    there are no more (without ``/P`` there are as many as asked for).  It is what is
-    known of a boot whose calls were counted.
+    see :mod:`simulator.kernel.counted_memory`.
 
 Where a scenario has pages of both sizes, pages of 1 GB are taken from the top of a node
 down, and pages of 2 MB of it from the bottom up; what was demoted and given back whole
@@ -44,11 +42,10 @@ from simulator.geometry import (
     PFNS_PER_PMD,
     folios_of_pmd,
     pmds_of_placement,
-    splits_of_placement,
 )
 from simulator.kernel.structs import PageSource
 
-__all__ = ("CountedMemory", "HugeMemory", "aligned", "lay_out", "random_runs", "spread")
+__all__ = ("HugeMemory", "aligned", "lay_out", "random_runs", "spread")
 
 _FOLIOS_PER_PMD = folios_of_pmd("2M")
 _GIGANTIC = NR_PFNS["1G"]
@@ -89,6 +86,9 @@ class HugeMemory:
     def zone_of(self, pfn: int) -> str:
         """Return the name of the zone that a page is of."""
         return "DMA32" if pfn < _DMA32_PFNS else "Normal"
+
+    def begin_phase(self) -> None:
+        """Go on to the next phase: nothing here depends on it."""
 
     def begin_fill(self, nr_folios: int) -> None:
         """Begin a fill that will ask for so many pages."""
@@ -177,85 +177,6 @@ class _Pieces:
             self._memory.give_back(nid, whole)
 
 
-class CountedMemory(HugeMemory):
-    """
-    Memory of which only the splits of each phase are known, and where there was too little.
-
-    Every page is one that was never taken before, and shares no PMD of vmemmap with
-    another: which of them is a leaf is for who asks (:meth:`splits`).  Of pages of 1 GB
-    in use at a time the first is of ZONE_NORMAL, the others of ZONE_DMA32, as counted in
-    guests of 4 GB.
-    """
-
-    def __init__(self, nr_nodes: int, phases: Iterable[tuple[int, int | None]]) -> None:
-        super().__init__([iter(()) for _ in range(nr_nodes)])
-        self._phases = iter(phases)
-        self._nr_splits = 0
-        self._seen: set[int] = set()
-        self._gigantic_zones: dict[int, str] = {}
-        self._nr_gigantic = 0
-        self.left: int | None = None  # pages that this phase finds; None: any number
-        self._sources: dict[str, PageSource] = {}
-
-    def begin_phase(self) -> None:
-        """Go on to the next phase."""
-        self._nr_splits, self.left = next(self._phases)
-
-    def splits(self, pmd: int, split_pmds: set[int]) -> None:
-        """Put a PMD among those that are split, unless this phase splits it."""
-        if pmd in self._seen or pmd in split_pmds:
-            return
-        self._seen.add(pmd)
-        if self._nr_splits:
-            self._nr_splits -= 1
-        else:
-            split_pmds.add(pmd)
-
-    def of_size(self, page_size: str) -> PageSource:
-        """Return where the pages of a size come from."""
-        return self._sources.setdefault(page_size, _Counted(self, page_size))
-
-    def zone_of(self, pfn: int) -> str:
-        """Return the name of the zone that a page is of."""
-        return self._gigantic_zones.get(pfn - pfn % _GIGANTIC, "Normal")
-
-    def take_gigantic(self, pfn: int) -> None:
-        """Choose the zone of a page of 1 GB."""
-        self._gigantic_zones[pfn] = "DMA32" if self._nr_gigantic else "Normal"
-        self._nr_gigantic += 1
-
-    def gigantic_freed(self) -> None:
-        """Count one page of 1 GB less."""
-        self._nr_gigantic -= 1
-
-
-class _Counted:
-    # Pages of one size of a CountedMemory.
-
-    def __init__(self, memory: CountedMemory, page_size: str) -> None:
-        self._memory = memory
-        self._gigantic = page_size == "1G"
-        self._step = max(PFNS_PER_PMD, NR_PFNS[page_size])
-        self._nr_taken = 0
-
-    def take(self, nid: int) -> int | None:
-        memory = self._memory
-        if memory.left is not None:
-            if not memory.left:
-                return None
-            memory.left -= 1
-        self._nr_taken += 1
-        # Pages of both sizes and of all nodes lie far apart.
-        pfn = ((2 * nid + self._gigantic + 1) << 36) + self._nr_taken * self._step
-        if self._gigantic:
-            memory.take_gigantic(pfn)
-        return pfn
-
-    def give_back(self, nid: int, pfn: int) -> None:
-        if self._gigantic:
-            self._memory.gigantic_freed()
-
-
 def aligned(first_pfn: int, nr_pfns: int, nr_folios: int) -> Iterator[int]:
     """Return the PFNs of one run."""
     return iter(range(first_pfn, first_pfn + nr_folios * nr_pfns, nr_pfns))
@@ -308,8 +229,6 @@ def lay_out(
     if not isinstance(placement, str):
         lists = _by_node(placement, node_pfns, nr_nodes)
         return HugeMemory([iter(pfns) for pfns in lists], (), nr_pfns, node_pfns)
-    if (counted := splits_of_placement(placement)) is not None:
-        return CountedMemory(nr_nodes, counted)
     bases = range(0, nr_nodes * node_pfns, node_pfns)
     if asked := pmds_of_placement(placement):
         first, *later = asked

@@ -244,26 +244,21 @@ class _Records:
         folios.clear()
 
     def surplus(self, function: Function) -> Function:
-        k = self._k
-
         def alloc(h: Hstate) -> Folio | None:
-            folio: Folio | None = function(h)
-            if folio is not None:
-                self._write(folio, k.current.met_ns, k.folio_status(folio))
-            return folio
+            return self._ready(function(h))
 
         return alloc
 
     def migrated(self, function: Function) -> Function:
-        k = self._k
-
         def alloc(h: Hstate, nid: int) -> Folio | None:
-            folio: Folio | None = function(h, nid)
-            if folio is not None:
-                self._write(folio, k.current.met_ns, k.folio_status(folio))
-            return folio
+            return self._ready(function(h, nid))
 
         return alloc
+
+    def _ready(self, folio: Folio | None) -> Folio | None:
+        if folio is not None:
+            self._write(folio, self._k.current.met_ns, self._k.folio_status(folio))
+        return folio
 
     def freed(self, function: Function) -> Function:
         k = self._k

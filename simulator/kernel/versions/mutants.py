@@ -9,6 +9,8 @@ posted.  They show that the checks find what they are for.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from simulator.kernel.structs import (
     ENOMEM,
     PMD_SIZE,
@@ -39,32 +41,35 @@ class Mutant(V6_7):
     commit = ""
 
 
-class NoSplitFlush(Mutant):
+class Unflushed(Mutant):
+    """One of the flushes after a pass over a list of folios is left out."""
+
+    left_out: ClassVar[str]
+
+    def flush_batch(k, reason: str) -> None:
+        """The flush after a pass over a list of folios, but for the one left out."""
+        if reason != k.left_out:
+            super().flush_batch(reason)
+
+
+class NoSplitFlush(Unflushed):
     """No flush after the splits."""
 
     name = "v6.7-no-split-flush"
     subject = "no flush after the splits of a batch"
     summary = "PTEs are remapped while CPUs may hold the 2 MB translation"
     breaks = "size-and-frame"
-
-    def flush_batch(k, reason: str) -> None:
-        """The flush after a pass over a list of folios, but for the first."""
-        if reason != "batch_split":
-            super().flush_batch(reason)
+    left_out = "batch_split"
 
 
-class NoFinalFlush(Mutant):
+class NoFinalFlush(Unflushed):
     """No flush after the remaps."""
 
     name = "v6.7-no-final-flush"
     subject = "no flush before the vmemmap pages of a batch are given back"
     summary = "pages are given back while CPUs may hold translations to them"
     breaks = "freed-while-held"
-
-    def flush_batch(k, reason: str) -> None:
-        """The flush after a pass over a list of folios, but for the last."""
-        if reason != "batch_remap":
-            super().flush_batch(reason)
+    left_out = "batch_remap"
 
 
 class EarlyFree(Mutant):
@@ -81,18 +86,14 @@ class EarlyFree(Mutant):
         k.flush_batch(reason)
 
 
-class NoEnomemFlush(Mutant):
+class NoEnomemFlush(Unflushed):
     """No flush before the second try."""
 
     name = "v6.7-no-enomem-flush"
     subject = "no flush before a folio that ran out of memory is tried again"
     summary = "pages are given back early for want of memory, unflushed"
     breaks = "freed-while-held"
-
-    def flush_batch(k, reason: str) -> None:
-        """The flush after a pass over a list of folios, but for one cut short."""
-        if reason != "enomem":
-            super().flush_batch(reason)
+    left_out = "enomem"
 
 
 class NoRestoreFlush(Mutant):
@@ -132,19 +133,9 @@ class NoRecheck(Mutant):
     summary = "of two tasks that split a PMD, one loses what it remapped"
     breaks = "lost-split"
 
-    def _split_vmemmap_huge_pmd(k, pmd: int, start: int, flush: bool) -> int:
-        """Split a PMD that was a leaf; 0 or -ENOMEM."""
-        pgtable = k.pte_alloc_one_kernel()
-        if not pgtable:
-            return -ENOMEM
-        k.set_ptes_of_leaf(pgtable, pmd)
-        k.page_table_lock.lock()
-        k.smp_wmb()
-        k.pmd_populate_kernel(pmd, pgtable)
-        if flush:
-            k.flush_tlb_kernel_range(start, start + PMD_SIZE, reason="split")
-        k.page_table_lock.unlock()
-        return 0
+    def pmd_leaf(k, pmd: int) -> bool:
+        """Whether a PMD maps 2 MB, as it was when it was looked at last."""
+        return k.cache.pmd == pmd or super().pmd_leaf(pmd)
 
 
 class NoPmdWmb(Mutant):
