@@ -14,7 +14,8 @@ import itertools
 from dataclasses import dataclass
 
 from simulator.errors import InputError
-from simulator.ordering.litmus.machine import Machine, State
+from simulator.ordering.litmus.machine import Machine
+from simulator.ordering.litmus.memory import State
 from simulator.ordering.litmus.models import Model
 from simulator.ordering.litmus.program import Program
 
@@ -124,7 +125,7 @@ class _Search:
             len(self.finals) + self._nr_ended,
             {name: self._moves(state) for name, state in broken.items()},
             self._moves(witness) if witness is not None else (),
-            self.machine.needs_bbm,
+            self.machine.memory.needs_bbm,
         )
 
     def _way(self, state: State) -> list[State]:
@@ -147,7 +148,10 @@ class _Search:
             )
             for state, then in itertools.pairwise(self._way(last))
         ]
-        return (*moves, *(Move(cpu, text, is_step=False) for cpu, text in machine.explained(last)))
+        return (
+            *moves,
+            *(Move(cpu, text, is_step=False) for cpu, text in machine.memory.explained(last)),
+        )
 
 
 def _in_words(asked: list[bool]) -> str:
