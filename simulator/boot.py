@@ -19,6 +19,7 @@ from simulator.kernel.counted_memory import CountedMemory, attach_counted_splits
 from simulator.kernel.one_memory import ONE_MEMORY, attach_one_memory, memmap_pfns
 from simulator.kernel.placement import HugeMemory, aligned, lay_out
 from simulator.kernel.records import attach_records
+from simulator.kernel.returns import attach_return_checks
 from simulator.machine import Platform, lower
 from simulator.scenario import Scenario
 from simulator.trace.ipis import IpiLog
@@ -52,6 +53,7 @@ def boot(scenario: Scenario, ipis: IpiLog | None = None) -> tuple[Engine, Kernel
     memory = _memory(scenario, machine)
     with of_kernel(scenario.kernel_class.own_file):
         kernel = scenario.kernel_class(engine, machine, memory, config)
+        attach_return_checks(kernel)
         attach_records(kernel)
     if scenario.placement == ONE_MEMORY:
         node_pfns = machine.node_memory_bytes // BASE_PAGE_BYTES

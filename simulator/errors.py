@@ -62,7 +62,15 @@ def number_text(value: float) -> str:
 
 
 class KernelError(RuntimeError):
-    """Kernel code did what no kernel may do; ``str(error)`` says what, in a few lines."""
+    """
+    Kernel code did what no kernel may do; ``str(error)`` says what, in a few lines.
+
+    ``where``: file, line and function, of what is found when that no longer runs.
+    """
+
+    def __init__(self, message: str, where: str = "") -> None:
+        super().__init__(message)
+        self.where = where
 
 
 def nearest(word: str, choices: Iterable[str], cutoff: float = 0.5) -> str:

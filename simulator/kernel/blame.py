@@ -45,9 +45,11 @@ def blame(error: BaseException) -> str | None:
     second what was; None if no user's file had a part in it.
     """
     # What ends a SimPy process is raised anew, from what it was.
-    frames = [
-        (frame, line) for cause in _causes(error) for frame, line in walk_tb(cause.__traceback__)
-    ]
+    causes = _causes(error)
+    frames = [(frame, line) for cause in causes for frame, line in walk_tb(cause.__traceback__)]
+    for cause in causes:
+        if isinstance(cause, KernelError) and cause.where:
+            return f"{cause.where}: {_what(cause)}"
     own = [(frame, line) for frame, line in frames if MARK in frame.f_globals]
     if own:
         frame, line = own[-1]

@@ -14,13 +14,13 @@ import hashlib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 from simulator.errors import InputError, nearest
 from simulator.kernel.base import KernelBase
 
-__all__ = ("check_functions", "patch_notes")
+__all__ = ("check_functions", "patch_notes", "replacements")
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -57,12 +57,7 @@ def patch_notes(kernel: type[KernelBase]) -> list[str]:
     """
     if not kernel.own_file:
         return []
-    own = [
-        (owner, name, value)
-        for owner in _own_classes(kernel)
-        for name, value in vars(owner).items()
-        if inspect.isfunction(inspect.unwrap(getattr(value, "__func__", value)))
-    ]
+    own = _own_functions(kernel)
     replaces = [name for owner, name, _ in own if _replaced(owner, kernel, name) is not None]
     called = {name for _, _, value in own for name in _names(getattr(value, "__code__", None))}
     try:
@@ -77,6 +72,31 @@ def patch_notes(kernel: type[KernelBase]) -> list[str]:
             hint = nearest(name, [other for other in known if other != name])
             notes.append(f"{kernel.name}: {name}() overrides nothing, and nothing calls it{hint}")
     return notes
+
+
+def replacements(kernel: type[KernelBase]) -> dict[str, tuple[FunctionType, FunctionType]]:
+    """
+    Return by name: a plain function outside the package, and the package's that it replaces.
+
+    Of functions that replace each other only the one that is called.
+    """
+    found: dict[str, tuple[FunctionType, FunctionType]] = {}
+    for owner, name, value in reversed(_own_functions(kernel)):
+        replaced = _replaced(owner, kernel, name)
+        if inspect.isfunction(value) and inspect.isfunction(replaced):
+            found[name] = value, replaced
+        else:
+            found.pop(name, None)
+    return found
+
+
+def _own_functions(kernel: type[KernelBase]) -> list[tuple[type, str, Any]]:
+    return [
+        (owner, name, value)
+        for owner in _own_classes(kernel)
+        for name, value in vars(owner).items()
+        if inspect.isfunction(inspect.unwrap(getattr(value, "__func__", value)))
+    ]
 
 
 def _names(code: CodeType | None) -> set[str]:

@@ -218,6 +218,31 @@ def test_the_users_line_is_blamed_for_its_errors(file, engine, line, what):
     assert source.strip() == line
 
 
+@pytest.mark.parametrize(
+    ("returned", "wanted"),
+    [("None", "a whole number"), ("'x'", "a whole number"), ("1.5", "a whole number")],
+)
+def test_what_a_function_returns_is_held_against_the_one_that_it_replaces(file, returned, wanted):
+    path = file(
+        f"{HEAD}    name = 'mine'\n\n    def split_vmemmap_huge_pmd(k, pmd, start, flush=True):\n"
+        f"        super().split_vmemmap_huge_pmd(pmd, start, flush)\n        return {returned}\n"
+    )
+    with pytest.raises(KernelError) as error:
+        simulate(Scenario(machine="laptop-8", kernel=path, pages=1, cpus=2, engine="events"))
+    assert blame(error.value) == (
+        f"{path}, line 7, in split_vmemmap_huge_pmd(): it returned {returned}"
+        f" and must return {wanted}"
+    )
+
+
+def test_a_value_where_the_kernel_returns_nothing_is_told(file):
+    path = file(
+        f"{FAILING}        return super().folio_set_hugetlb_vmemmap_optimized(folio) or 1\n"
+    )
+    with pytest.raises(KernelError, match="it returned 1 and must return nothing"):
+        simulate(Scenario(machine="laptop-8", kernel=path, pages=1, cpus=2, engine="events"))
+
+
 def test_errors_of_others_are_not_blamed_on_a_kernel():
     with pytest.raises(ValueError, match="invalid literal") as error:
         int("x")
