@@ -4,7 +4,8 @@ Errors that a user caused
 -------------------------
 
 Whatever a user typed wrongly becomes an :class:`InputError` whose text is one
-line: the field, what is wrong with it, and the nearest valid value.
+line: the field, what is wrong with it, and the nearest valid value.  A file in
+which several things are wrong has a line for each (:func:`all_wrong`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ import difflib
 import re
 from collections.abc import Iterable
 
-__all__ = ("InputError", "KernelError", "nearest", "number_text", "one_line")
+__all__ = (
+    "InputError",
+    "KernelError",
+    "all_wrong",
+    "nearest",
+    "number_text",
+    "one_line",
+    "wrong_lines",
+)
 
 # Longer than any path that is not meant as a trick, and than any message of our own.
 _LONGEST_WORD = 300
@@ -30,6 +39,27 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
+
+
+def all_wrong(found: Iterable[str]) -> InputError:
+    """
+    Return the error for a file in which at least one thing is wrong, each said once.
+
+    The first is its text, the others are its notes, which a traceback shows too.
+
+    >>> wrong_lines(all_wrong(["mine.toml: title: is empty", "mine.toml: cpus: is 0"]))
+    ['mine.toml: title: is empty', 'mine.toml: cpus: is 0']
+    """
+    first, *others = dict.fromkeys(found)
+    error = InputError(first)
+    for other in others:
+        error.add_note(one_line(other))
+    return error
+
+
+def wrong_lines(error: InputError) -> list[str]:
+    """Return all that an error says, a line for each thing that is wrong."""
+    return [str(error), *getattr(error, "__notes__", ())]
 
 
 def one_line(text: str) -> str:

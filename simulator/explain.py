@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-One line for what is wrong
---------------------------
+A line for each thing that is wrong
+-----------------------------------
 
-Turns pydantic's report into the one line that a user sees: the field, what is
+Turns pydantic's report into the lines that a user sees: the field, what is
 wrong with it, and the nearest valid value.
 """
 
@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from simulator.errors import nearest
 
-__all__ = ("explain",)
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+__all__ = ("SeveralError", "explain", "explain_all")
 
 _WANTED = {
     "bool_type": "true or false",
@@ -30,15 +33,58 @@ _WANTED = {
     "tuple_type": "a list",
     "finite_number": "a finite number",
 }
-# A mistyped key also makes the right one missing: report the cause first.
-_FIRST = ("extra_forbidden", "missing")
+Loc = tuple[int | str, ...]
+
+
+class SeveralError(ValueError):
+    """What a validator found wrong, one thing or several."""
+
+    def __init__(self, found: Sequence[str]) -> None:
+        super().__init__(found[0])
+        self.found = tuple(found)
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> str:
     """Return one line about the first thing that is wrong with data for `root`."""
+    return explain_all(error, root)[0]
+
+
+def explain_all(error: ValidationError, root: type[BaseModel]) -> list[str]:
+    """
+    Return a line for each thing that is wrong with data for `root`, causes first.
+
+    What is missing from one table is one thing; what was only mistyped is not missing.
+    """
     found = error.errors(include_url=False)
-    order = [f for kind in _FIRST for f in found if f["type"] == kind]
-    first = (order or found)[0]
+    unknown = {f["loc"]: _line(f, root) for f in found if f["type"] == "extra_forbidden"}
+    lines = [*unknown.values(), *_missing(found, unknown, root)]
+    for f in found:
+        if f["type"] not in ("extra_forbidden", "missing"):
+            wrong = f.get("ctx", {}).get("error")
+            if isinstance(wrong, SeveralError):
+                lines += [_at(f["loc"]) + text for text in wrong.found]
+            else:
+                lines.append(_line(f, root))
+    return lines
+
+
+def _missing(
+    found: Sequence[ErrorDetails], unknown: Mapping[Loc, str], root: type[BaseModel]
+) -> Iterator[str]:
+    by_table: dict[Loc, list[ErrorDetails]] = {}
+    for f in found:
+        *table, name = f["loc"] or ("",)
+        hints = [line for loc, line in unknown.items() if loc[:-1] == tuple(table)]
+        if f["type"] == "missing" and not any(f"mean {name!r}?" in line for line in hints):
+            by_table.setdefault(tuple(table), []).append(f)
+    for at, several in by_table.items():
+        if len(several) == 1:
+            yield _line(several[0], root)
+        else:
+            yield f"{_at(at)}missing {', '.join(repr(f['loc'][-1]) for f in several)}"
+
+
+def _line(first: ErrorDetails, root: type[BaseModel]) -> str:
     loc, kind = first["loc"], first["type"]
     if kind == "extra_forbidden":
         known = _fields(root, loc[:-1])

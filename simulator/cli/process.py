@@ -15,7 +15,7 @@ from collections.abc import Callable
 from traceback import print_exception
 
 from simulator.cli.output import complain
-from simulator.errors import InputError, KernelError, one_line
+from simulator.errors import InputError, KernelError, one_line, wrong_lines
 
 __all__ = ("FAILED", "INTERRUPTED", "exit_status")
 
@@ -34,7 +34,8 @@ def exit_status(command: Callable[[], tuple[int, str]], *, traceback: bool = Fal
     """
     Run a command, print the text that it returns, and return the exit status.
 
-    What a user did wrong is one line on standard error, and standard output stays empty.
+    What a user did wrong is one line on standard error, or one for each thing that is wrong with
+    a file, and standard output stays empty.
     An error in a user's kernel code is shown by its line there, and with ``traceback`` in full.
     """
     gc.set_threshold(*_GC_THRESHOLD)
@@ -46,7 +47,9 @@ def exit_status(command: Callable[[], tuple[int, str]], *, traceback: bool = Fal
         return _write(status, text)
     except InputError as error:
         blamed = _blamed(error)
-        complain(str(error) if blamed is None else f"kernel: {blamed.splitlines()[0]}")
+        lines = wrong_lines(error) if blamed is None else [f"kernel: {blamed.splitlines()[0]}"]
+        for line in lines:
+            complain(line)
         return _WRONG_INPUT
     except BaseException as error:  # noqa: BLE001 - kernel code raises anything
         return _ended_by(error, traceback=traceback)

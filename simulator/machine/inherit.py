@@ -15,9 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from simulator.errors import InputError
-
-__all__ = ("inherited",)
+__all__ = ("inherited", "unsourced")
 
 Table = dict[str, Any]
 
@@ -38,12 +36,13 @@ _SHOWN = 4
 _NEED_A_SOURCE = ("measured", "vendor", "derived")
 
 
-def inherited(parent: Table, child: Table) -> Table:
-    """
-    Return what a child says on top of its parent, both as read from TOML.
+def unsourced(parent: Table, child: Table) -> list[str]:
+    """Return a line for each changed value with a kind but no source: whose measurement is it?"""
+    return list(_unsourced(parent, child, ""))
 
-    :raises InputError: for a changed value with a kind but no source: whose measurement is it?
-    """
+
+def inherited(parent: Table, child: Table) -> Table:
+    """Return what a child says on top of its parent, both as read from TOML."""
     changed: list[str] = []
     handed_down = {key: value for key, value in parent.items() if key not in _OWN}
     merged = _merge(handed_down, child, "", changed)
@@ -67,24 +66,38 @@ def _merge(parent: Table, child: Table, where: str, changed: list[str]) -> Table
             merged[key] = _merge(below, value, f"{where}{key}.", changed)
         else:
             merged[key] = value
-    if _is_value(parent) and any(k in child and child[k] != parent.get(k) for k in _CONTENT):
+    if _is_changed(parent, child):
         changed.append(where.removesuffix("."))
-        _say_changed(merged, parent, child, changed[-1])
+        _say_changed(merged, parent, child)
     return merged
+
+
+def _unsourced(parent: Table, child: Table, where: str) -> Iterator[str]:
+    if _is_changed(parent, child) and "source" not in child:
+        if child.get("kind") in _NEED_A_SOURCE:
+            yield (
+                f"{where}: kind {child['kind']!r} needs a source: the value is no longer its"
+                " parent's"
+            )
+        return
+    for key, value in child.items():
+        below = parent.get(key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            yield from _unsourced(below, value, f"{where}.{key}".removeprefix("."))
+
+
+def _is_changed(parent: Table, child: Table) -> bool:
+    return _is_value(parent) and any(k in child and child[k] != parent.get(k) for k in _CONTENT)
 
 
 def _is_value(table: Table) -> bool:
     return {"value", "kind", "source"} <= table.keys()
 
 
-def _say_changed(merged: Table, parent: Table, child: Table, where: str) -> None:
+def _say_changed(merged: Table, parent: Table, child: Table) -> None:
     if "source" in child:
         merged["kind"] = child.get("kind", "assumed")
         return
-    if child.get("kind", "assumed") in _NEED_A_SOURCE:
-        raise InputError(
-            f"{where}: kind {child['kind']!r} needs a source: the value is no longer its parent's"
-        )
     merged["kind"] = child.get("kind", "assumed")
     amount = f"{parent['value']} {parent.get('unit', '')}".rstrip()
     merged["source"] = f"changed from {amount} ({parent['kind']}: {parent['source']})"

@@ -5,8 +5,8 @@ Reading profiles
 
 Profiles are TOML files, in the package or the user's own.  A profile may
 inherit from another (``inherits = "x86-64"``) and then states only what
-differs.  Whatever is wrong with a file becomes one line that names the file,
-the field and the nearest valid value.
+differs.  Whatever is wrong with a file becomes a line that names the file,
+the field and the nearest valid value; all that is wrong is said at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from simulator.errors import InputError, nearest
 from simulator.inputs import read_text, user_path
-from simulator.machine.inherit import inherited
+from simulator.machine.inherit import inherited, unsourced
 from simulator.machine.model import Machine
 
 __all__ = ("load_machine", "machines", "profile_files", "read_toml")
@@ -42,12 +42,13 @@ def load_machine(machine: str | Path) -> Machine:
     A text with a slash or the ending ``.toml`` is a path.
     """
     path = _path_of(machine, where="", directory=None)
-    data = _resolve(path, chain=())
+    wrong: list[str] = []
+    data = _resolve(path, (), wrong)
     label = _label(path)
     if data.pop("abstract", False):
         raise InputError(f"machine {label!r} is abstract: it can only be inherited from")
     data.setdefault("name", path.stem)
-    return Machine.of(data, label)
+    return Machine.of(data, label, wrong)
 
 
 def profile_files(machine: str | Path) -> tuple[Path, ...]:
@@ -115,7 +116,8 @@ def _path_of(machine: str | Path, where: str, directory: Path | None) -> Path:
     return path if directory is None else directory / path
 
 
-def _resolve(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
+# What is wrong between a profile and its parent goes into `wrong`: it can be read all the same.
+def _resolve(path: Path, chain: tuple[Path, ...], wrong: list[str]) -> dict[str, Any]:
     label = _label(path)
     # Read first: what can be read can be resolved.
     data = read_toml(path, label)
@@ -132,8 +134,6 @@ def _resolve(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
     if not isinstance(parent_name, str):
         raise InputError(f"{label}: inherits: must be text, not {parent_name!r}")
     parent_path = _path_of(parent_name, f"{label}: inherits: ", path.parent)
-    parent = _resolve(parent_path, (*chain, path.resolve()))
-    try:
-        return inherited(parent, data)
-    except InputError as error:
-        raise InputError(f"{label}: {error}") from None
+    parent = _resolve(parent_path, (*chain, path.resolve()), wrong)
+    wrong += [f"{label}: {line}" for line in unsourced(parent, data)]
+    return inherited(parent, data)

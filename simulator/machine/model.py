@@ -9,17 +9,17 @@ All that a profile says, checked as a whole.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError, model_validator
 
-from simulator.errors import InputError
-from simulator.explain import explain
+from simulator.errors import all_wrong
+from simulator.explain import SeveralError, explain_all
+from simulator.machine.contradictions import contradictions, valid_parts
 from simulator.machine.fits import Calibration
 from simulator.machine.override import SET_BY_USER, amount_text, changed_data, leaves
 from simulator.machine.schema import (
-    BY_DISTANCE,
     Costs,
     IdleState,
     Ipi,
@@ -73,12 +73,26 @@ class Machine(Strict):
         return tuple(dict.fromkeys([*fitted, *parent]))
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], label: str) -> Machine:
-        """Return the machine that plain data describe; `label` names their file in errors."""
+    def of(cls, data: Mapping[str, Any], label: str, wrong: Sequence[str] = ()) -> Machine:
+        """
+        Return the machine that plain data describe; `label` names their file in errors.
+
+        All that is wrong is in one error, a line for each thing.
+
+        :param wrong: lines about what was found wrong with the data before.
+        """
+        given = tuples(data)
+        found: list[str] = []
         try:
-            return cls.model_validate(tuples(data))
+            machine = cls.model_validate(given)
         except ValidationError as error:
-            raise InputError(f"{label}: {explain(error, cls)}") from None
+            found += explain_all(error, cls)
+            # Parts are looked at together only where each is valid: here, those that are.
+            valid = valid_parts(Costs, given.get("costs"))
+            found += contradictions(valid_parts(cls, given), valid)
+        if wrong or found:
+            raise all_wrong([*wrong, *(f"{label}: {line}" for line in found)])
+        return machine
 
     def keys(self) -> tuple[str, ...]:
         """Return the dotted names of the values that :meth:`with_values` can change."""
@@ -162,43 +176,14 @@ class Machine(Strict):
             raise ValueError("name is empty")
         if not self.name.isprintable():
             raise ValueError(f"name {self.name!r} has characters that cannot be printed")
-        self._check_distances()
-        self._check_idle()
-        if self.virtual and self.spells.preempted is None:
-            raise ValueError("spells.preempted is missing, which a virtual machine needs")
-        if not self.virtual and self.spells.preempted is not None:
-            raise ValueError("spells.preempted is only for virtual machines (virtual = true)")
-        if not self.virtual and self.costs.inject.value != 0:
-            raise ValueError("costs.inject must be 0 without a hypervisor (virtual = false)")
+        found = list(contradictions(dict(iter(self)), dict(self.costs)))
+        if found:
+            raise SeveralError(found)
         for fit in self.calibration:
             unknown = [p for p in fit.parameters if not _has(self, p)]
             if unknown:
                 raise ValueError(f"calibration names {unknown[0]!r}, which the machine has not")
         return self
-
-    def _check_distances(self) -> None:
-        farthest = max(max(row) for row in self.topology.socket_hops.value)
-        for name in BY_DISTANCE:
-            for hop in range(1, farthest + 1):
-                if getattr(getattr(self.costs, name), f"hop{hop}") is None:
-                    raise ValueError(
-                        f"costs.{name}.hop{hop} is missing: sockets are that far apart"
-                    )
-
-    def _check_idle(self) -> None:
-        if not self.idle_states:
-            raise ValueError("idle_states is empty: a CPU needs at least one")
-        names = [state.name for state in self.idle_states]
-        if len(set(names)) != len(names):
-            raise ValueError("idle_states: two states have the same name")
-        residencies = [state.residency.exact_ns for state in self.idle_states]
-        if residencies != sorted(residencies):
-            raise ValueError("idle_states must be in order of residency")
-        if residencies[-1] > self.spells.idle.frame.exact_ns:
-            raise ValueError(
-                "spells.idle.frame is shorter than the residency of"
-                f" {names[-1]}, which would never be entered"
-            )
 
 
 def _has(model: BaseModel, dotted: str) -> bool:

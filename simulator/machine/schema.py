@@ -17,10 +17,12 @@ Sources: each value of a profile names its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Generic, Literal, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
+from simulator.explain import SeveralError
 from simulator.geometry import LINE_BYTES
 from simulator.machine.values import (
     Cost,
@@ -121,53 +123,68 @@ BY_DISTANCE = tuple(
 class Topology(Strict):
     """CPUs, how they are numbered, and how far apart their sockets are."""
 
-    sockets: Fact[int]
-    nodes: Fact[int]
-    cores_per_socket: Fact[int]
-    threads_per_core: Fact[int]
-    cpus: Fact[int]
-    numbering: Fact[Numbering]
-    socket_hops: Fact[tuple[tuple[int, ...], ...]]
+    sockets: Fact[int] = Field(description="packages, or what a guest takes for packages")
+    nodes: Fact[int] = Field(description="NUMA nodes, a multiple or a divisor of the sockets")
+    cores_per_socket: Fact[int] = Field(description="cores of one socket")
+    threads_per_core: Fact[int] = Field(description="CPUs of one core: 1, or 2 with SMT")
+    cpus: Fact[int] = Field(description="sockets x cores_per_socket x threads_per_core")
+    numbering: Fact[Numbering] = Field(
+        description="whether a core's second CPU comes after all first ones, or beside its first"
+    )
+    socket_hops: Fact[tuple[tuple[int, ...], ...]] = Field(
+        description="links from each socket to each: 0 to itself, 1 or 2 to others"
+    )
 
     @model_validator(mode="after")
     def _adds_up(self) -> Topology:
+        found = list(self._out_of_bounds()) or [*self._sums(), *self._hops()]
+        if found:
+            raise SeveralError(found)
+        return self
+
+    def _out_of_bounds(self) -> Iterator[str]:
         for name in ("sockets", "nodes", "cores_per_socket", "threads_per_core", "cpus"):
             value = getattr(self, name).value
             if not 1 <= value <= 4096:
-                raise ValueError(f"{name} is {value}, but must be 1 to 4096")
+                yield f"{name} is {value}, but must be 1 to 4096"
+
+    def _sums(self) -> Iterator[str]:
         product = self.sockets.value * self.cores_per_socket.value * self.threads_per_core.value
         if self.cpus.value != product:
-            raise ValueError(
+            yield (
                 f"cpus is {self.cpus.value}, but sockets x cores_per_socket x threads_per_core"
                 f" is {product}"
             )
         sockets, nodes = self.sockets.value, self.nodes.value
         if nodes % sockets and sockets % nodes:
-            raise ValueError(f"nodes is {nodes}, which does not divide {sockets} sockets evenly")
-        self._check_hops()
-        return self
+            yield f"nodes is {nodes}, which does not divide {sockets} sockets evenly"
 
-    def _check_hops(self) -> None:
+    def _hops(self) -> Iterator[str]:
         hops, sockets = self.socket_hops.value, self.sockets.value
         if len(hops) != sockets or any(len(row) != sockets for row in hops):
-            raise ValueError(f"socket_hops must have {sockets} rows of {sockets} numbers")
+            yield f"socket_hops must have {sockets} rows of {sockets} numbers"
+            return
         for i, row in enumerate(hops):
             for j, hop in enumerate(row):
                 if hop != hops[j][i]:
-                    raise ValueError(f"socket_hops[{i}][{j}] is {hop}, but [{j}][{i}] is not")
+                    yield f"socket_hops[{i}][{j}] is {hop}, but [{j}][{i}] is not"
+                    return
                 if (hop == 0) != (i == j) or hop not in (0, 1, 2):
-                    raise ValueError(
+                    yield (
                         f"socket_hops[{i}][{j}] is {hop}, but must be"
                         f" {'0 on the diagonal' if i == j else '1 or 2'}"
                     )
+                    return
 
 
 class Memory(Strict):
     """Memory that huge pages may come from, and what a CPU keeps of it."""
 
-    node_memory: Size
-    last_level_cache: Size
-    outstanding_lines: Count
+    node_memory: Size = Field(description="memory of one node; huge pages come from it")
+    last_level_cache: Size = Field(description="what one core can keep in the last-level cache")
+    outstanding_lines: Count = Field(
+        description="cache lines that a core fetches at once when it goes through memory in order"
+    )
 
     @field_validator("last_level_cache")
     @classmethod
@@ -187,24 +204,32 @@ class Memory(Strict):
 class Ipi(Strict):
     """How interrupts are sent to many CPUs."""
 
-    mode: Fact[IpiMode]
-    shorthand: Fact[bool]
+    mode: Fact[IpiMode] = Field(
+        description="one write for a cluster of 16 CPUs, one for each CPU, or a hypercall"
+    )
+    shorthand: Fact[bool] = Field(
+        description="whether one write interrupts all others, where all others are meant"
+    )
 
 
 class IdleState(Strict):
     """One idle state of a CPU."""
 
-    name: str
-    exit_latency: Time
-    residency: Time
-    polling: bool = False
+    name: str = Field(description="as in /sys/devices/system/cpu/cpu0/cpuidle/state*/name")
+    exit_latency: Time = Field(description="from the interrupt to the first instruction")
+    residency: Time = Field(
+        description="how long ago the CPU was last busy before it goes to this state"
+    )
+    polling: bool = Field(
+        default=False, description="the CPU polls a flag: it needs no interrupt to wake up"
+    )
 
 
 class SpellClass(Strict):
     """Spells of one class: at most one in each frame, clipped to it."""
 
-    frame: Time
-    length: Length
+    frame: Time = Field(description="time is cut into these; a frame has one spell at most")
+    length: Length = Field(description="how long a spell lasts")
 
     @model_validator(mode="after")
     def _fits(self) -> SpellClass:
@@ -219,15 +244,17 @@ class SpellClass(Strict):
 class IdleFrame(Strict):
     """Idle spells: whole frames."""
 
-    frame: Time
+    frame: Time = Field(description="time is cut into these; a CPU is idle for whole ones")
 
 
 class SpellClasses(Strict):
     """Spells in which a CPU answers late; how frequent they are is up to the noise."""
 
-    irqs_off: SpellClass
-    idle: IdleFrame
-    preempted: SpellClass | None = None
+    irqs_off: SpellClass = Field(description="the kernel runs with interrupts off")
+    idle: IdleFrame = Field(description="the CPU has nothing to do, and sleeps")
+    preempted: SpellClass | None = Field(
+        default=None, description="the host runs something else; virtual machines only"
+    )
 
     @model_validator(mode="after")
     def _frames(self) -> SpellClasses:

@@ -14,7 +14,7 @@ from fractions import Fraction
 from math import copysign
 from typing import Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from simulator.errors import number_text
 from simulator.machine.distances import DISTANCES
@@ -55,11 +55,11 @@ class Strict(BaseModel):
 class Sourced(Strict):
     """Where a value comes from."""
 
-    kind: Kind
-    source: str
-    note: str = ""
-    machine: str = ""
-    date: str = ""
+    kind: Kind = Field(description="how the value was found")
+    source: str = Field(description="where it comes from; for assumed ones, the reasoning")
+    note: str = Field(default="", description="what else a reader has to know of it")
+    machine: str = Field(default="", description="where it was measured, if not on this machine")
+    date: str = Field(default="", description="when it was measured or published")
 
     @field_validator("source")
     @classmethod
@@ -85,13 +85,13 @@ def _check_range(value: float, limits: tuple[float, float]) -> None:
 class Fact(Sourced, Generic[T]):
     """A structural value, without a unit: a count, a choice, a matrix."""
 
-    value: T
+    value: T = Field(description="the value")
 
 
 class Count(Fact[int]):
     """A number of things, and its plausible range."""
 
-    range: tuple[int, int]
+    range: tuple[int, int] = Field(description="lowest and highest plausible value")
 
     @model_validator(mode="after")
     def _value_in_range(self) -> Count:
@@ -102,8 +102,8 @@ class Count(Fact[int]):
 class Quantity(Sourced):
     """A number with a unit and a plausible range; subclasses name the units."""
 
-    value: float
-    range: tuple[float, float]
+    value: float = Field(description="the number, in the unit beside it; of a cost, the mean")
+    range: tuple[float, float] = Field(description="lowest and highest plausible value")
 
     @field_validator("value")
     @classmethod
@@ -121,7 +121,7 @@ class Quantity(Sourced):
 class Time(Quantity):
     """A duration."""
 
-    unit: TimeUnit
+    unit: TimeUnit = Field(description="unit of the value, the range and the quantiles")
 
     @property
     def exact_ns(self) -> Fraction:
@@ -138,7 +138,7 @@ class Time(Quantity):
 class Size(Quantity):
     """An amount of memory."""
 
-    unit: SizeUnit
+    unit: SizeUnit = Field(description="unit of the value and the range")
 
     @property
     def exact_bytes(self) -> Fraction:
@@ -149,11 +149,15 @@ class Size(Quantity):
 class Spread(Strict):
     """How a cost varies around its mean."""
 
-    family: Literal["lognormal", "gamma"]
-    sigma: float | None = None
-    cv: float | None = None
-    kind: Kind = "assumed"
-    source: str = ""
+    family: Literal["lognormal", "gamma"] = Field(description="the distribution around the mean")
+    sigma: float | None = Field(
+        default=None, description="of a lognormal: deviation of the logarithm, above 0 to 2"
+    )
+    cv: float | None = Field(
+        default=None, description="of a gamma: deviation over mean, above 0 to 2"
+    )
+    kind: Kind = Field(default="assumed", description="how the spread was found")
+    source: str = Field(default="", description="where it comes from")
 
     @property
     def size(self) -> float:
@@ -199,8 +203,10 @@ def _check_distribution(spread: Spread | None, quantiles: Points | None, mean: f
 class Cost(Time):
     """What one elementary step costs, and how it varies."""
 
-    spread: Spread | None = None
-    quantiles: Points | None = None
+    spread: Spread | None = Field(default=None, description="without one, it does not vary")
+    quantiles: Points | None = Field(
+        default=None, description="[probability, value] from 0 to 1, in place of a spread"
+    )
 
     @model_validator(mode="after")
     def _one_distribution(self) -> Cost:
@@ -211,7 +217,7 @@ class Cost(Time):
 class Length(Time):
     """The length of a spell: `value` is the mean, in the unit of the quantiles."""
 
-    quantiles: Points
+    quantiles: Points = Field(description="[probability, value] from 0 to 1; their mean is value")
 
     @model_validator(mode="after")
     def _consistent(self) -> Length:
@@ -231,12 +237,14 @@ class CostByDistance(Strict):
     ``quantiles`` are of the ratio to the mean, which is 1.
     """
 
-    core: Time
-    socket: Time
-    hop1: Time | None = None
-    hop2: Time | None = None
-    spread: Spread | None = None
-    quantiles: Points | None = None
+    core: Time = Field(description="to the other CPU of the core")
+    socket: Time = Field(description="to another core of the socket")
+    hop1: Time | None = Field(default=None, description="to a socket one link away")
+    hop2: Time | None = Field(default=None, description="to a socket two links away")
+    spread: Spread | None = Field(default=None, description="without one, it does not vary")
+    quantiles: Points | None = Field(
+        default=None, description="[probability, ratio to the mean], in place of a spread"
+    )
 
     @property
     def times(self) -> dict[str, Time]:

@@ -161,3 +161,14 @@ def test_an_interrupt_is_one_line_and_status_130(tlbsim, monkeypatch):
     for argv in (("run",), ("compare", "--kernel", "v6.6", "--kernel", "v6.7")):
         done = tlbsim(*argv, *LAPTOP)
         assert (done.status, done.out, done.err) == (130, "", "tlbsim: interrupted\n")
+
+
+def test_every_mistake_in_a_profile_gets_a_line_of_its_own(tlbsim, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('inherits = "laptop-8"\ntitel = 1\n[costs.send]\nvalue = -1\n')
+    done = tlbsim("machines", file)
+    assert (done.status, done.out) == (2, "")
+    assert done.err == (
+        f"tlbsim: {file}: unknown key 'titel' (did you mean 'title'?)\n"
+        f"tlbsim: {file}: costs.send.value: is -1, but cannot be below 0\n"
+    )

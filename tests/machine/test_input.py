@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from simulator.errors import InputError
+from simulator.errors import InputError, wrong_lines
 from simulator.machine import Machine, load_machine, load_noise, machines
 from simulator.machine.inherit import inherited
 from simulator.machine.load import _profile_path
@@ -201,6 +201,63 @@ def test_wrong_profile_is_one_line_with_file_field_and_nearest_value(tmp_path, c
         assert message == expected
 
 
+# By hand: each mistake in the file, and no other line.
+SERVER = """\
+inherits = "xeon-8375c-2s"
+titel = "My server"
+[topology]
+sockets.value = 4
+cpus = { value = 224, kind = "vendor" }
+[costs.injekt]
+value = 3
+[costs.send]
+value = -4
+[costs.inject]
+value = 5
+range = [0, 9]
+[costs.ack]
+hop1 = 6
+[ipi.mode]
+value = "x2apic"
+"""
+WRONG = [
+    "topology.cpus: kind 'vendor' needs a source: the value is no longer its parent's",
+    "costs: unknown key 'injekt' (did you mean 'inject'?)",
+    "unknown key 'titel' (did you mean 'title'?)",
+    "topology: cpus is 224, but sockets x cores_per_socket x threads_per_core is 256",
+    "topology: socket_hops must have 4 rows of 4 numbers",
+    "ipi.mode.value: 'x2apic' is not one of x2apic_cluster, x2apic_physical, kvm_hypercall"
+    " (did you mean 'x2apic_cluster'?)",
+    "costs.send.value: is -4, but cannot be below 0",
+    "costs.ack.hop1: must be a table with kind, source, value, range, unit, not 6",
+    "costs.inject must be 0 without a hypervisor (virtual = false)",
+]
+
+
+def test_all_mistakes_of_a_file_are_said_at_once(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(SERVER)
+    with pytest.raises(InputError) as caught:
+        load_machine(path)
+    found = [line.removeprefix(f"{path}: ") for line in wrong_lines(caught.value)]
+    assert sorted(found) == sorted(WRONG)
+
+
+def test_all_that_a_machine_lacks_is_named_at_once_by_table(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('inherits = "x86-64"\n[memory.node_memory]\nvalue = 1\n')
+    with pytest.raises(InputError) as caught:
+        load_machine(path)
+    found = [line.removeprefix(f"{path}: ") for line in wrong_lines(caught.value)]
+    # What x86-64.toml says it leaves to machines.
+    assert found == [
+        "missing 'topology', 'idle_states'",
+        "memory.node_memory: missing 'kind', 'source', 'range', 'unit'",
+        "costs: missing 'enqueue', 'deliver', 'ack', 'cache_line', 'page_copy_near',"
+        " 'page_copy_far', 'huge_alloc_2m', 'huge_free_2m'",
+    ]
+
+
 def test_missing_unit_is_named_with_the_units(tmp_path):
     message = refusal(tmp_path, _laptop_without("costs", "send", "unit"))
     assert message == "mine.toml: costs.send: missing 'unit' (one of ns, us, ms, s)"
@@ -228,9 +285,14 @@ def test_missing_cost_of_a_distance_that_the_machine_has_is_named(tmp_path):
         LAPTOP + "[topology.sockets]\nvalue = 2\n[topology.nodes]\nvalue = 2\n"
         "[topology.cpus]\nvalue = 16\n[topology.socket_hops]\nvalue = [[0, 1], [1, 0]]\n"
     )
-    assert refusal(tmp_path, text) == (
-        "mine.toml: costs.enqueue.hop1 is missing: sockets are that far apart"
-    )
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_machine(path)
+    assert wrong_lines(caught.value) == [
+        f"{path}: costs.{name}.hop1 is missing: sockets are that far apart"
+        for name in ("enqueue", "deliver", "ack", "cache_line")
+    ]
 
 
 @pytest.mark.parametrize(

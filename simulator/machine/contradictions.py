@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""
+What does not fit together
+--------------------------
+
+Parts of a profile that are right by themselves and wrong beside one another.  All of it
+is found at once, also in a profile some parts of which are not valid yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from simulator.machine.schema import BY_DISTANCE
+
+__all__ = ("contradictions", "valid_parts")
+
+Parts = Mapping[str, Any]
+
+
+def valid_parts(model: type[BaseModel], data: object) -> dict[str, Any]:
+    """Return the fields of a model that plain data, wrong elsewhere, give a valid value."""
+    parts: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        if isinstance(data, Mapping) and name in data:
+            with suppress(ValidationError):
+                adapter = TypeAdapter[Any](field.annotation or Any)
+                parts[name] = adapter.validate_python(data[name], strict=True)
+        elif not field.is_required():
+            parts[name] = field.get_default()
+    return parts
+
+
+def contradictions(machine: Parts, costs: Parts) -> Iterator[str]:
+    """Yield what of a machine's valid parts and costs does not fit together."""
+    yield from _distances(machine, costs)
+    yield from _idle(machine)
+    if "virtual" not in machine:
+        return
+    virtual = machine["virtual"]
+    preempted = machine["spells"].preempted if "spells" in machine else None
+    if virtual and preempted is None and "spells" in machine:
+        yield "spells.preempted is missing, which a virtual machine needs"
+    if not virtual and preempted is not None:
+        yield "spells.preempted is only for virtual machines (virtual = true)"
+    if not virtual and "inject" in costs and costs["inject"].value != 0:
+        yield "costs.inject must be 0 without a hypervisor (virtual = false)"
+
+
+def _distances(machine: Parts, costs: Parts) -> Iterator[str]:
+    if "topology" not in machine:
+        return
+    farthest = max(max(row) for row in machine["topology"].socket_hops.value)
+    for name in BY_DISTANCE:
+        for hop in range(1, farthest + 1):
+            if name in costs and getattr(costs[name], f"hop{hop}") is None:
+                yield f"costs.{name}.hop{hop} is missing: sockets are that far apart"
+
+
+def _idle(machine: Parts) -> Iterator[str]:
+    states = machine.get("idle_states")
+    if states is None:
+        return
+    if not states:
+        yield "idle_states is empty: a CPU needs at least one"
+        return
+    names = [state.name for state in states]
+    if len(set(names)) != len(names):
+        yield "idle_states: two states have the same name"
+    residencies = [state.residency.exact_ns for state in states]
+    if residencies != sorted(residencies):
+        yield "idle_states must be in order of residency"
+    elif "spells" in machine and residencies[-1] > machine["spells"].idle.frame.exact_ns:
+        yield (
+            "spells.idle.frame is shorter than the residency of"
+            f" {names[-1]}, which would never be entered"
+        )
