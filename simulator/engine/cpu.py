@@ -75,6 +75,7 @@ class Cpu:
             # At the engine's present, which may be behind a task that ran ahead.
             deferred, self._deferred = self._deferred, None
             deferred.succeed(now_ns)
+            self._timeline.disturb()
 
     def sleep(self, now_ns: int) -> None:
         """Go idle: the task sleeps."""

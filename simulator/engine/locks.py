@@ -16,19 +16,30 @@ nodes of a qspinlock.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from simpy.events import Event
 
+from simulator.engine.task import ATOMIC
 from simulator.errors import KernelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simulator.engine.platform import Platform
     from simulator.engine.task import Lock, Place, Task
     from simulator.engine.timeline import Timeline
 
+    #: Told of a lock, and of the task that is about to take it.
+    Watcher = Callable[[Lock, Task], None]
+
 __all__ = ("IrqSpinLock", "Mutex", "RwSemaphore", "SpinLock", "taken_text")
+
+getframe = sys._getframe  # noqa: SLF001 - inspect's takes twice as long
+#: From here on, locks share a bit.
+_LAST_BIT: Final = 30
 
 
 class _Line:
@@ -55,7 +66,24 @@ class _Line:
         return self._transfer.ns(distance=int(self._distance[last, cpu]))
 
 
-class SpinLock:
+class _Lock:
+    # What all have: a name, a bit in what a task holds, and who watches them.
+
+    def __init__(self, timeline: Timeline, platform: Platform, name: str, first_bit: int) -> None:
+        self._timeline = timeline
+        self._line = _Line(platform)
+        self.name = name
+        self.bit = first_bit << min(len(timeline.locks), _LAST_BIT)
+        self.owner: Task | None = None
+        #: Called before a task takes it that has others, if any of these is in ``unordered``.
+        self.watcher: Watcher | None = None
+        self.unordered = 0
+        #: Where it was taken last, if it has a watcher.
+        self.taken: Place | None = None
+        timeline.locks.append(self)
+
+
+class SpinLock(_Lock):
     """
     A spinlock that is taken with interrupts on.
 
@@ -64,31 +92,37 @@ class SpinLock:
     """
 
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
-        self._timeline = timeline
-        self._line = _Line(platform)
+        super().__init__(timeline, platform, name, ATOMIC)
         self._waiters: deque[tuple[Task, Event]] = deque()
         self._since_ns = 0
-        self.name = name
-        self.owner: Task | None = None
         self.held_max_ns = 0
-        self.taken: Place | None = None
-        timeline.locks.append(self)
 
     def lock(self) -> None:
         """spin_lock()."""
         task = self._timeline.current
+        if task.holds & self.unordered and self.watcher is not None:
+            self.watcher(self, task)
         # A lock that is free stays so to this task's time if nothing happens until then.
-        if self.owner is None and task.ready():
+        if self.owner is None and (task.planned_ns < task.clear_ns or task.ready()):
             self._take(task)
         else:
             self._queue_up(task)
+        task.holds |= self.bit
+        if self.watcher is not None:
+            # Not by way of this function's own frame, which would hold itself.
+            frame = getframe(1)
+            self.taken = frame.f_code, frame.f_lasti
 
     def unlock(self) -> None:
         """spin_unlock(): give the lock to the first waiter, if any."""
         task = self._timeline.current
         if self.owner is not task:
             raise _not_held(self, task)
-        task.meet()
+        if task.planned_ns < task.clear_ns:
+            task.met_ns = task.planned_ns
+        else:
+            task.meet()
+        task.holds &= ~self.bit
         held_ns = task.met_ns - self._since_ns
         if held_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
             self.held_max_ns = held_ns
@@ -96,13 +130,14 @@ class SpinLock:
             self.owner, granted = self._waiters.popleft()
             hand_off_ns = self._line.hand_over(self.owner.cpu.number)
             granted.succeed(task.met_ns + hand_off_ns)
+            self._timeline.disturb()
         else:
             self.owner = None
 
     def _take(self, task: Task) -> None:
-        # The task has met, and nobody has the lock.
+        # The task can meet, and nobody has the lock.
         self.owner = task
-        self._since_ns = task.met_ns
+        self._since_ns = task.met_ns = task.planned_ns
         line, cpu = self._line, task.cpu.number
         ns = line.atomic_ns if line.cpu == cpu else line.take(cpu)
         task.planned_ns += ns  # as Task.work(), without a call
@@ -145,8 +180,8 @@ class IrqSpinLock(SpinLock):
     unlock_irq = unlock
 
     def _take(self, task: Task) -> None:
-        task.irqs_off()
         super()._take(task)
+        task.irqs_off()
         ns = self._irq_save_ns
         task.planned_ns += ns
         task.time_by[self.name] += ns
@@ -159,27 +194,47 @@ class IrqSpinLock(SpinLock):
         task.work(self.name, self._irq_save_ns)
 
 
-class Mutex:
+class Mutex(_Lock):
     """A mutex: FIFO, waiters sleep."""
 
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
-        self._timeline = timeline
-        self._line = _Line(platform)
+        super().__init__(timeline, platform, name, 1)
         self._wakeup_ns = platform.costs["mutex_wakeup"].ns()
         self._waiters: deque[tuple[Task, Event]] = deque()
-        self.name = name
-        self.owner: Task | None = None
-        self.taken: Place | None = None
-        timeline.locks.append(self)
 
     def lock(self) -> None:
         """mutex_lock(): take the mutex, or sleep until it is handed over."""
         task = self._timeline.current
+        if task.holds & self.unordered and self.watcher is not None:
+            self.watcher(self, task)
         task.meet()
         if self.owner is None:
             self.owner = task
             task.work("bookkeeping", self._line.take(task.cpu.number))
+        else:
+            self._sleep(task)
+        task.holds |= self.bit
+        if self.watcher is not None:
+            frame = getframe(1)
+            self.taken = frame.f_code, frame.f_lasti
+
+    def unlock(self) -> None:
+        """mutex_unlock(): wake the first waiter, if any."""
+        task = self._timeline.current
+        if self.owner is not task:
+            raise _not_held(self, task)
+        task.meet()
+        task.holds &= ~self.bit
+        if not self._waiters:
+            self.owner = None
             return
+        self.owner, granted = self._waiters.popleft()
+        # The wake-up includes the transfer of the line.
+        self._line.hand_over(self.owner.cpu.number)
+        granted.succeed(task.now_ns)
+        self._timeline.disturb()
+
+    def _sleep(self, task: Task) -> None:
         if self.owner is task:
             raise _held_already(self, task)
         granted = Event(self._timeline)
@@ -190,51 +245,45 @@ class Mutex:
         task.waits_for = None
         task.sleep_until(granted_ns + self._wakeup_ns, "sleep")
 
-    def unlock(self) -> None:
-        """mutex_unlock(): wake the first waiter, if any."""
-        task = self._timeline.current
-        if self.owner is not task:
-            raise _not_held(self, task)
-        task.meet()
-        if not self._waiters:
-            self.owner = None
-            return
-        self.owner, granted = self._waiters.popleft()
-        # The wake-up includes the transfer of the line.
-        self._line.hand_over(self.owner.cpu.number)
-        granted.succeed(task.now_ns)
 
-
-class RwSemaphore:
+class RwSemaphore(_Lock):
     """An rwsem of which only readers are modelled; ``name`` as for a spinlock."""
 
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
-        self._timeline = timeline
-        self._line = _Line(platform)
+        super().__init__(timeline, platform, name, 1)
+        #: Those that are in; the first of them is the ``owner``.
         self.readers: list[Task] = []
-        #: The first of the readers that are in.
-        self.owner: Task | None = None
-        self.name = name
-        self.taken: Place | None = None
-        timeline.locks.append(self)
 
     def down_read(self) -> None:
         """Enter as a reader."""
         task = self._timeline.current
-        task.meet()
+        if task.holds & self.unordered and self.watcher is not None:
+            self.watcher(self, task)
+        if task.planned_ns < task.clear_ns:
+            task.met_ns = task.planned_ns
+        else:
+            task.meet()
         line, cpu = self._line, task.cpu.number
-        task.work(self.name, line.atomic_ns if line.cpu == cpu else line.take(cpu))
+        ns = line.atomic_ns if line.cpu == cpu else line.take(cpu)
+        task.planned_ns += ns
+        task.time_by[self.name] += ns
         self.readers.append(task)
         self.owner = self.readers[0]
+        task.holds |= self.bit
+        if self.watcher is not None:
+            frame = getframe(1)
+            self.taken = frame.f_code, frame.f_lasti
 
     def up_read(self) -> None:
         """Leave, which costs nothing more."""
         task = self._timeline.current
+        readers = self.readers
         try:
-            self.readers.remove(task)
+            readers.remove(task)
         except ValueError:
             raise _not_held(self, task) from None
-        self.owner = self.readers[0] if self.readers else None
+        self.owner = readers[0] if readers else None
+        task.holds &= ~self.bit
 
 
 def _not_held(lock: Lock, task: Task) -> KernelError:

@@ -26,7 +26,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -37,11 +37,14 @@ if TYPE_CHECKING:
 
     from simulator.engine.timeline import Timeline
 
-__all__ = ("Account", "Body", "Lock", "LoneTask", "Place", "Task", "TaskCpu")
+__all__ = ("ATOMIC", "Account", "Body", "Lock", "Place", "Task", "TaskCpu")
 
 #: How often a task that is abandoned may swallow what ends it.
 _MAX_THROWS = 100
+_FOREVER: Final = 1 << 63
 
+#: The bits of spinlocks in what a task holds are from here on.
+ATOMIC: Final = 1 << 32
 
 #: Kernel code, and the instruction that it was at.
 Place = tuple[CodeType, int]
@@ -64,10 +67,18 @@ class TaskCpu(Protocol):
 
 
 class Lock(Protocol):
-    """A lock, by its name, and the task that has it; where it was taken, if that is known."""
+    """
+    A lock, by its name, and the task that has it; where it was taken, if that is known.
+
+    ``bit`` is what it is in what a task holds.  ``watcher``, if there is one, is called before
+    a task takes the lock that holds another one of ``unordered``, and the place is known then.
+    """
 
     name: str
+    bit: int
     taken: Place | None
+    watcher: Callable[[Any, Any], None] | None
+    unordered: int
 
     @property
     def owner(self) -> Task | None: ...
@@ -88,8 +99,8 @@ class Task:
 
     __slots__ = (
         "_driver", "_meeting", "_off_since_ns", "_pending", "_runner", "_start_ns", "_stolen_ns",
-        "_timeline", "broadcast_ns", "cpu", "ended", "irqs_off_max_ns", "met_ns", "number",
-        "planned_ns", "time_by", "waits_for",
+        "_timeline", "broadcast_ns", "clear_ns", "cpu", "ended", "holds", "irqs_off_max_ns",
+        "met_ns", "number", "planned_ns", "time_by", "waits_for",
     )  # fmt: skip
 
     def __init__(self, timeline: Timeline, cpu: TaskCpu, number: int) -> None:
@@ -103,12 +114,16 @@ class Task:
         self.irqs_off_max_ns = 0
         self.ended: list[Account] = []  # of the tasks that ran here before
         self.broadcast_ns = 0  # time in broadcasts so far
+        #: The bits of the locks that it has; more than ATOMIC if there is a spinlock among them.
+        self.holds = 0
         #: The lock that it waits for, if any.
         self.waits_for: Lock | None = None
         #: The time of the last meeting, whatever work was added since.
         self.met_ns = 0
         #: The task's time if no handler runs between its last meeting and then.
         self.planned_ns = 0
+        #: Nothing happens before this time, if nobody else has gone on since it was found out.
+        self.clear_ns = 0
         self._stolen_ns = 0
         self._off_since_ns = 0
         self._start_ns = 0
@@ -150,6 +165,7 @@ class Task:
 
     def wait(self, event: Event) -> Any:
         """Let others go on until an event has happened; return its value."""
+        self.clear_ns = 0
         return self._driver.switch(event)
 
     def abandon(self) -> None:
@@ -211,7 +227,11 @@ class Task:
         stolen_ns = self.cpu.stolen_ns - self._stolen_ns
         t_ns = self.planned_ns + stolen_ns
         pending = self._pending
-        if pending and pending[0][0] <= t_ns << KEY_BITS | self._meeting:
+        if not pending:
+            self.clear_ns = _FOREVER
+        elif pending[0][0] > t_ns << KEY_BITS | self._meeting:
+            self.clear_ns = int(pending[0][0]) >> KEY_BITS
+        else:
             return False
         self.met_ns = t_ns
         if stolen_ns:
@@ -225,6 +245,13 @@ class Task:
 
     def meet(self) -> None:
         """Wait for everything that happens before this task's time."""
+        planned_ns = self.planned_ns
+        if planned_ns < self.clear_ns:
+            self.met_ns = planned_ns
+        else:
+            self._meet()
+
+    def _meet(self) -> None:
         while not self.ready():
             stolen_ns = self.cpu.stolen_ns
             t_ns = self.planned_ns + stolen_ns - self._stolen_ns
@@ -290,30 +317,6 @@ class Task:
         # Account for handlers that ran in the middle of work.
         self.time_by["interrupted"] += stolen_ns
         self._stolen_ns += stolen_ns
-
-
-class LoneTask(Task):
-    """
-    The only task of a phase where all other CPUs answer without events.
-
-    Nothing is ever pending and no handler runs on its CPU, so that meeting is cheap.
-    """
-
-    __slots__ = ()
-
-    def ready(self) -> bool:
-        """Meet without an event, as :meth:`Task.ready` does."""
-        if self._pending:
-            return super().ready()
-        self.met_ns = self.planned_ns
-        return True
-
-    def meet(self) -> None:
-        """Meet, as :meth:`Task.meet` does."""
-        if self._pending:
-            super().meet()
-        else:
-            self.met_ns = self.planned_ns
 
 
 #: What a task does, from its start to its end.

@@ -44,6 +44,10 @@ class Timeline(Environment):
         for watcher in self.watchers:
             watcher(task)
 
+    def disturb(self) -> None:
+        """Something was scheduled: before it meets, the task that runs has to look again."""
+        self.current.clear_ns = 0
+
     def at(self, event_key: int) -> Timeout:
         """Return an event that happens at a key; the key must not be in the past."""
         if event_key >= _END:
@@ -59,9 +63,12 @@ class Timeline(Environment):
 class Signal(Event):
     """An event that is waited for before it is known when it will happen."""
 
+    env: Timeline
+
     def send(self, event_key: int, value: Any) -> None:
         """Let the event happen at a key, or now if that is past, with a value."""
         self._ok = True
         self._value = value
+        self.env.disturb()
         # What Timeout does in its constructor, for an event that exists already.
         self.env.schedule(self, delay=max(0, event_key - self.env.now))

@@ -34,6 +34,7 @@ from simulator.kernel.placement import HugeMemory
 from simulator.kernel.structs import Folio, Hstate, KernelConfig, StaticKey, WorkStruct
 
 if TYPE_CHECKING:
+    from simulator.engine.task import Lock
     from simulator.machine import Platform
 
 __all__ = ("KernelBase",)
@@ -143,6 +144,12 @@ class KernelBase:
         """Stop where a condition of the kernel's own is met."""
         if wrong:
             raise KernelError(f"kernel BUG: {condition}")
+
+    def lock_not_held(k, lock: Lock, what: str) -> None:
+        """A function is called without a lock that it needs; for the checker."""
+
+    def sleeps_in_atomic(k, what: str) -> None:
+        """A function that may sleep is called with a spinlock held; for the checker."""
 
     # --- from outside -----------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from simulator.engine.task import ATOMIC
 from simulator.kernel.page_flags import PageFlags
 from simulator.kernel.structs import Folio, Hstate, VmemmapPages
 
@@ -64,6 +65,8 @@ class PageAlloc(PageFlags):
 
     def alloc_pages_node(k, nid: int, kind: str, nr_pages: int = 1) -> int:
         """Take vmemmap pages of a node, for heads or to restore; returns how many it got."""
+        if k.current.holds >= ATOMIC:
+            k.sleeps_in_atomic("alloc_pages_node")
         got = k.alloc_pages(kind, nr_pages, nid=nid)
         k.counts[_COUNT_OF[kind]] += got
         return got
@@ -107,6 +110,8 @@ class PageAlloc(PageFlags):
     def alloc_buddy_hugetlb_folio(k, h: Hstate, nid: int) -> Folio | None:
         """Take a huge page of a node, its struct pages ready; None if there is none."""
         task = k.current
+        if task.holds >= ATOMIC:
+            k.sleeps_in_atomic("alloc_buddy_hugetlb_folio")
         task.meet()
         pfn = h.memory.take(nid)
         if pfn is None:

@@ -50,23 +50,35 @@ class PageFlags(Cache):
 
     def freelist_add(k, h: Hstate, folio: Folio) -> None:
         """Put a folio at the head of its node's free list."""
-        k.current.work("bookkeeping", k.cost.pool_add.each_ns + k.head_ns(folio))
+        task = k.current
+        if k.hugetlb_lock.owner is not task:
+            k.lock_not_held(k.hugetlb_lock, "freelist_add")
+        task.work("bookkeeping", k.cost.pool_add.each_ns + k.head_ns(folio))
         h.hugepage_freelists[folio.nid].append(folio)
 
     def freelist_del(k, h: Hstate, nid: int) -> Folio:
         """Take the folio at the head of a node's free list."""
+        task = k.current
+        if k.hugetlb_lock.owner is not task:
+            k.lock_not_held(k.hugetlb_lock, "freelist_del")
         folio = h.hugepage_freelists[nid].pop()
-        k.current.work("bookkeeping", k.cost.pool_remove.each_ns + k.head_ns(folio))
+        task.work("bookkeeping", k.cost.pool_remove.each_ns + k.head_ns(folio))
         return folio
 
     def unlink_folio(k, folio: Folio) -> None:
         """Take a folio off the list of those in use; its last user has just touched it."""
-        k.current.work("bookkeeping", k.cost.pool_remove.each_ns)
+        task = k.current
+        if k.hugetlb_lock.owner is not task:
+            k.lock_not_held(k.hugetlb_lock, "unlink_folio")
+        task.work("bookkeeping", k.cost.pool_remove.each_ns)
 
     def clear_hugetlb_flags(k, folios: Sequence[Folio]) -> None:
         """Clear the hugetlb flag of all folios of a list."""
+        task = k.current
+        if k.hugetlb_lock.owner is not task:
+            k.lock_not_held(k.hugetlb_lock, "clear_hugetlb_flags")
         ns = sum([k.head_ns(folio) for folio in folios])
-        k.current.work("bookkeeping", ns + k.cost.clear_hugetlb.times[len(folios)])
+        task.work("bookkeeping", ns + k.cost.clear_hugetlb.times[len(folios)])
 
     def list_move(k, folio: Folio, folio_list: list[Folio]) -> None:
         """Put a folio at the head of a list, which is the end of ours."""

@@ -15,6 +15,7 @@ Sources: mm/hugetlb_vmemmap.c and arch/x86/include/asm/pgtable.h of v6.1 to v6.1
 
 from __future__ import annotations
 
+from simulator.engine.task import ATOMIC
 from simulator.kernel.page_alloc import PageAlloc
 from simulator.kernel.structs import PMD_SIZE
 
@@ -43,6 +44,8 @@ class Pgtable(PageAlloc):
 
     def pte_alloc_one_kernel(k) -> int:
         """Take a page for a page table; 0 if there is none."""
+        if k.current.holds >= ATOMIC:
+            k.sleeps_in_atomic("pte_alloc_one_kernel")
         return k.alloc_pages("pte_page", category="pte_page_alloc")
 
     def pte_free_kernel(k, pgtable: int) -> None:

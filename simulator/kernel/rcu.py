@@ -15,6 +15,7 @@ Sources: kernel/rcu/tree.c; the length is ``costs.synchronize_rcu``.
 
 from __future__ import annotations
 
+from simulator.engine.task import ATOMIC
 from simulator.kernel.cache import Cache
 
 __all__ = ("Rcu",)
@@ -25,8 +26,10 @@ class Rcu(Cache):
 
     def synchronize_rcu(k) -> None:
         """Wait for a grace period, on behalf of the folio at hand."""
-        k.counts["synchronize_rcu_calls"] += 1
         task = k.current
+        if task.holds >= ATOMIC:
+            k.sleeps_in_atomic("synchronize_rcu")
+        k.counts["synchronize_rcu_calls"] += 1
         task.meet()
         # Keyed by phase and folio: with several tasks, which call is the first is not known before.
         item = k.phase << 32 | k.cache.folio.number

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-kernel/workqueue.c and kernel/sched/core.c: work for later
-----------------------------------------------------------
+kernel/workqueue.c: work for later
+----------------------------------
 
 Modelled: schedule_work() on system_wq, that is on a kworker of the CPU that
 calls it; work that is pending is not queued again; work that runs on another CPU
@@ -17,12 +17,13 @@ Sources: kernel/workqueue.c, alike in v6.1 and v6.12.
 from __future__ import annotations
 
 from simulator.kernel.cache import NO_FOLIO, Cache
+from simulator.kernel.sched import Sched
 from simulator.kernel.structs import WorkStruct
 
 __all__ = ("Workqueue",)
 
 
-class Workqueue(Cache):
+class Workqueue(Sched, Cache):
     """schedule_work() and worker_thread()."""
 
     def schedule_work(k, work: WorkStruct) -> None:
@@ -53,7 +54,3 @@ class Workqueue(Cache):
             getattr(k, work.func)(work)
             task.meet()
             work.runs_on = None
-
-    def cond_resched(k) -> None:
-        """Let others run, if there were any."""
-        k.current.work("bookkeeping", k.cost.cond_resched.each_ns)

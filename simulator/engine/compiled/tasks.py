@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.engine.calls import FLUSH_CATEGORIES, Call
-from simulator.engine.task import Account, LoneTask, Task, TaskCpu
+from simulator.engine.task import Account, Task, TaskCpu
 
 if TYPE_CHECKING:
     from simulator.engine.compiled.flat.call_words import Calls
@@ -76,7 +76,7 @@ class FlatTask(Task):
         self.words[spent] = _NOTHING
 
 
-class OnlyTask(LoneTask, FlatTask):
-    """The only task of a phase."""
+class OnlyTask(FlatTask):
+    """The only task of a phase: no handler runs on its CPU."""
 
     __slots__ = ()

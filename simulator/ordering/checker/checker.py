@@ -30,11 +30,6 @@ Part = tuple[list[str], list[tuple[Around, str]]]
 
 _TOTAL_STORE_ORDER = {"x86-64"}
 _NEEDS_BREAK_BEFORE_MAKE = {"arm64"}
-#: Functions that may sleep: GFP_KERNEL, might_sleep().
-_SLEEPING = (
-    "alloc_pages_node", "pte_alloc_one_kernel", "alloc_buddy_hugetlb_folio", "synchronize_rcu",
-    "cond_resched",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,7 @@ class Checker:
         checked: list[str] = []
         for names, attached in (
             *_page_tables(k, report, self._locks, isa if checks.isa is None else checks.isa),
-            _locks(k, self._locks),
+            _locks(report, self._locks),
             *([_head_writer(k, report)] if checks.head_writer else []),
         ):
             checked += names
@@ -113,18 +108,12 @@ def _page_tables(k: Hugetlb, report: Reporter, locks: HeldLocks, isa: str) -> It
         yield ["needs-bbm"], [(LiveEntries(k, report).stored, "set_ptes")]
 
 
-def _locks(k: Hugetlb, locks: HeldLocks) -> Part:
+def _locks(report: Reporter, locks: HeldLocks) -> Part:
     return (
         [
             "lock-not-held", "lock-order", "lock-held-at-end", "sleep-in-atomic", "irqs-off-flush",
         ],
-        [
-            *(
-                (locks.needs(k.hugetlb_lock, name), name)
-                for name in ("freelist_add", "freelist_del", "unlink_folio", "clear_hugetlb_flags")
-            ),
-            *((locks.sleeps(name), name) for name in _SLEEPING),
-        ],
+        [(report.not_held, "lock_not_held"), (locks.sleeps, "sleeps_in_atomic")],
     )  # fmt: skip
 
 

@@ -16,9 +16,8 @@ Sources: Documentation/locking/lockdep-design.rst; lockdep_assert_held() in mm/h
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simulator.engine.locks import SpinLock, taken_text
 from simulator.errors import KernelError
@@ -26,23 +25,14 @@ from simulator.ordering.checker.report import Reporter, caller, place_of
 
 if TYPE_CHECKING:
     from simulator.engine.calls import Call
-    from simulator.engine.task import Lock
+    from simulator.engine.task import Lock, Task
     from simulator.kernel.hugetlb import Hugetlb
 
 __all__ = ("HeldLocks",)
 
-Function = Callable[..., Any]
-
-getframe = sys._getframe  # noqa: SLF001 - inspect's takes twice as long
-_TAKES = ("lock", "lock_irq", "down_read", "down_write")
-
 
 class HeldLocks:
-    """
-    The locks of a kernel.
-
-    Methods that take a function of the kernel return one that also checks.
-    """
+    """The locks of a kernel."""
 
     def __init__(self, k: Hugetlb, report: Reporter) -> None:
         self._report = report
@@ -53,39 +43,34 @@ class HeldLocks:
         self._after: dict[str, dict[str, str]] = {lock.name: {} for lock in self._locks}
         # By lock: those that were not yet held when it was taken.
         self._before: dict[str, list[Lock]] = {}
-        self._wrapped = [
-            (lock, name) for lock in self._locks for name in _TAKES if hasattr(lock, name)
-        ]
-        for lock, name in self._wrapped:
-            setattr(lock, name, self._taking(lock, getattr(lock, name)))
+        for lock in self._locks:
+            self._before[lock.name] = [other for other in self._locks if other is not lock]
+            lock.watcher = self._taking
+            self._watch_for(lock)
 
     def detach(self) -> None:
-        """Put back the functions of the locks."""
-        for lock, name in self._wrapped:
-            delattr(lock, name)
+        """Leave the locks alone."""
+        for lock in self._locks:
+            lock.watcher = None
 
     # --- locks --------------------------------------------------------------------------
 
-    def _taking(self, lock: Lock, function: Function) -> Function:
-        timeline = self._timeline
-        others = self._before[lock.name] = [other for other in self._locks if other is not lock]
-        spinlocks = [] if isinstance(lock, SpinLock) else self._spinlocks
+    def _watch_for(self, lock: Lock) -> None:
+        # What is to be looked at when it is taken: an order that is not known, a spinlock held.
+        others = self._before[lock.name]
+        if not isinstance(lock, SpinLock):
+            others = [*others, *self._spinlocks]
+        lock.unordered = 0
+        for other in others:
+            lock.unordered |= other.bit
 
-        def take() -> None:
-            task = timeline.current
-            for other in others:
-                if other.owner is task:
-                    self._ordered([other for other in others if other.owner is task], lock)
-                    break
-            for spinlock in spinlocks:
-                if spinlock.owner is task:
-                    self._may_sleep(f"{lock.name} taken", spinlock)
-            function()
-            # Not by way of this function's own frame, which would hold itself.
-            frame = getframe(1)
-            lock.taken = frame.f_code, frame.f_lasti
-
-        return take
+    def _taking(self, lock: Lock, task: Task) -> None:
+        held = [other for other in self._before[lock.name] if other.owner is task]
+        if held:
+            self._ordered(held, lock)
+            self._watch_for(lock)
+        if not isinstance(lock, SpinLock):
+            self._check_sleep(f"{lock.name} taken", task)
 
     def _ordered(self, held: list[Lock], lock: Lock) -> None:
         frame = caller()
@@ -114,35 +99,20 @@ class HeldLocks:
 
     # --- what needs a lock, and what needs none -------------------------------------------
 
-    def needs(self, lock: Lock, what: str) -> Callable[[Function], Function]:
-        """A function that has to be called with a lock."""
+    def sleeps(self, function: Callable[[str], None]) -> Callable[[str], None]:
+        """sleeps_in_atomic()."""
         timeline = self._timeline
 
-        def around(function: Function) -> Function:
-            def call(*args: Any) -> Any:
-                if lock.owner is not timeline.current:
-                    self._report.without(lock, what)
-                return function(*args)
+        def sleeps(what: str) -> None:
+            function(what)
+            self._check_sleep(f"{what}()", timeline.current)
 
-            return call
+        return sleeps
 
-        return around
-
-    def sleeps(self, what: str) -> Callable[[Function], Function]:
-        """A function that may sleep."""
-        timeline, spinlocks = self._timeline, self._spinlocks
-
-        def around(function: Function) -> Function:
-            def call(*args: Any) -> Any:
-                task = timeline.current
-                for lock in spinlocks:
-                    if lock.owner is task:
-                        self._may_sleep(f"{what}()", lock)
-                return function(*args)
-
-            return call
-
-        return around
+    def _check_sleep(self, what: str, task: Task) -> None:
+        for lock in self._spinlocks:
+            if lock.owner is task:
+                self._may_sleep(what, lock)
 
     def _may_sleep(self, what: str, spinlock: Lock) -> None:
         self._report(

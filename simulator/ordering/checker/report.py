@@ -10,6 +10,7 @@ that is none of a primitive's own.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ __all__ = ("Reporter", "caller", "place_of")
 
 _PRIMITIVES = {
     f"simulator.kernel.{name}"
-    for name in ("base", "cache", "page_alloc", "page_flags", "pgtable", "rcu", "tlb")
+    for name in ("base", "cache", "page_alloc", "page_flags", "pgtable", "rcu", "sched", "tlb")
 }
 
 
@@ -70,6 +71,15 @@ class Reporter:
                 line=line,
             )
         )
+
+    def not_held(self, function: Callable[[Lock, str], None]) -> Callable[[Lock, str], None]:
+        """lock_not_held()."""
+
+        def not_held(lock: Lock, what: str) -> None:
+            function(lock, what)
+            self.without(lock, what)
+
+        return not_held
 
     def without(self, lock: Lock, what: str) -> None:
         """Record that something was done without a lock that it needs."""

@@ -114,6 +114,8 @@ class InterruptedTask(FlatTask):
             if together.next_key > own_key:
                 break
             together.advance(own_key)
+        first = pending[0][0] if pending else NEVER
+        self.clear_ns = int(min(first, together.next_key)) >> KEY_BITS
         self.met_ns = t_ns
         if stolen_ns:
             self.planned_ns = t_ns
@@ -195,4 +197,5 @@ class Together:
     def irqs_on(self, slot: int, now_ns: int) -> None:
         """Turn interrupts on, on the CPU of a slot; one has waited."""
         irqs_on(self._machine, self.state, slot, now_ns)
+        self.timeline.disturb()
         self.next_key = self.words[S.next_key]
