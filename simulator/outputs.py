@@ -43,6 +43,7 @@ __all__ = (
     "check_new_folder",
     "filling",
     "hidden_folder",
+    "is_hidden",
     "same_kind",
     "writing",
 )
@@ -218,9 +219,14 @@ def hidden_folder(parent: Path) -> Iterator[Path]:
             os.close(lock)
 
 
+def is_hidden(path: Path) -> bool:
+    """Return whether a path is named like a hidden folder, in which something is being written."""
+    return _HIDDEN.fullmatch(path.name) is not None
+
+
 def _remove_left_over(parent: Path) -> None:
     for folder in parent.iterdir():
-        if not _HIDDEN.fullmatch(folder.name):
+        if not is_hidden(folder):
             continue
         lock = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if lock is not None:

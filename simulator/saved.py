@@ -76,12 +76,21 @@ def restore_scenario(resolved: Mapping[str, Any]) -> Scenario:
     fields = dict(resolved)
     fields["machine"] = Machine.model_validate_json(json.dumps(resolved["machine"]))
     fields["noise"] = Noise.model_validate_json(json.dumps(resolved["noise"]))
-    name = resolved["kernel"]["name"]
+    name, base = resolved["kernel"]["name"], resolved["kernel"]["base"]
+    known = (*kernels(), *proposals(), *mutants())
     fields["kernel"] = (
         kernel_named(name)
-        if name in (*kernels(), *proposals(), *mutants())
+        if name in known
         else _absent(name, resolved["kernel"], resolved["tunables"])
     )
+    # What was resolved from a default is nothing that a user said.
+    like = name if name in known else base
+    defaults = kernel_named(like).TUNABLES if like in known else {}
+    fields["tunables"] = {
+        key: value
+        for key, value in resolved["tunables"].items()
+        if key not in defaults or value != defaults[key][0]
+    }
     return Scenario(**fields)
 
 

@@ -15,18 +15,20 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from simulator.cli.parser import number
 from simulator.cli.scenario_options import (
     DEFAULT_PAGES,
     PHASES_HELP,
     VARIED,
     add_option,
     faults_of,
+    is_of_machine,
     noise_of,
     pair_of,
+    setting_of,
     words_of,
 )
 from simulator.errors import InputError, nearest
+from simulator.inputs import number
 
 if TYPE_CHECKING:
     from simulator.experiment.axes import Axis, Plan
@@ -116,11 +118,9 @@ def axes_of(args: Namespace) -> tuple[dict[str, Any], list[Axis]]:
     ]
     given["seed"] = args.seed or []
     for setting in args.set:
-        key, _ = pair_of("set", setting, "KEY=VALUE")
-        values = setting.partition("=")[2].split(",")
-        known = not key.startswith("noise.") and "." in key
-        # A machine's value may have a unit, and is read by the machine.
-        given.setdefault(key, []).extend(values if known else map(number, values))
+        key, text = setting_of(setting)
+        values = text.split(",")
+        given.setdefault(key, []).extend(values if is_of_machine(key) else map(number, values))
     fixed = {name: values[0] for name, values in given.items() if len(values) == 1}
     if args.engine is not None:
         fixed["engine"] = args.engine

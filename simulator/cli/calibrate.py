@@ -11,9 +11,9 @@ from pathlib import Path
 
 from simulator.cli.calibrate_trace import calibrate_trace
 from simulator.cli.output import json_text, progress_bar
-from simulator.cli.parser import number
 from simulator.cli.profile_file import check_profile, write_profile
 from simulator.errors import InputError
+from simulator.inputs import number
 
 __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 

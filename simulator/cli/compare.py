@@ -10,21 +10,19 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulator.cli.axis_options import add_axis_options, plan_of
 from simulator.cli.compare_traces import compare_traces
 from simulator.cli.experiment_options import (
     add_experiment_options,
-    evidence_text,
+    asked_of,
+    found_of,
     listing,
-    options_of,
-    swept,
-    tornado_of,
-    wanted_of,
+    shown,
 )
-from simulator.cli.format_option import add_format_option, check_format, formatted
-from simulator.cli.output import STRICT, json_text, whole_files
+from simulator.cli.format_option import check_format, formatted
+from simulator.cli.output import json_text, whole_files
 from simulator.cli.plot import draw_into
 from simulator.cli.process import FAILED
+from simulator.cli.saved_results import opened
 from simulator.errors import InputError
 from simulator.outputs import check_new_folder
 
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from simulator.analysis.compare import Comparison
-    from simulator.experiment.sweeps import Sweep
 
 __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
@@ -57,10 +54,6 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="DIR", type=Path, help="also draw every plot and write the text there"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, an object per row")
-    add_format_option(parser)
-    parser.add_argument("--strict", action="store_true", help=STRICT)
-    add_axis_options(parser)
     add_experiment_options(parser)
 
 
@@ -75,37 +68,34 @@ def run(args: Namespace) -> tuple[int, str]:
     if args.out is not None:
         check_new_folder("out", args.out)
     if args.saved:
-        from simulator.experiment.saved import compare_saved
-
-        comparison = compare_saved(args.saved)
-        text = _text(comparison, args)
-        _write(args, comparison, text, None)
-        return _status(comparison, args), _shown(args, comparison, text)
-    what = plan_of(args)
-    if len(what.points) < 2:
-        raise InputError(
-            "compare: needs two scenarios or more, not 1; repeat an option, such as"
-            " --kernel v6.6 --kernel v6.7"
-        )
-    wanted = wanted_of(args)
-    options = options_of(args)
-
+        return _of_saved(args)
+    asked = asked_of(args, least=2)
     if args.plan:
-        return 0, listing(what, wanted, options)
-    status, found = swept(what, wanted, options, args.uncertainty)
+        return 0, listing(asked)
+
+    from simulator.report.compare_text import comparison_text
+    from simulator.report.evidence_text import evidence_text
+
+    status, found, evidence = found_of(args, asked)
     if found.comparison is None:
         return status, ""
-    text = _text(found.comparison, args)
-    ends = None
-    if not args.json and (args.format is None or args.out is not None):
-        ends = tornado_of(args, found, options)
-        text += evidence_text(args, found, options, ends)
-    _write(args, found.comparison, text, ends)
-    return status or _status(found.comparison, args), _shown(args, found, text)
+    text = comparison_text(found.comparison) + evidence_text(evidence)
+    _write(args, found.comparison, text, evidence.ends)
+    return status, shown(args, found, evidence, found.comparison.frame, text)
 
 
-def _shown(args: Namespace, found: Comparison | Sweep, text: str) -> str:
-    return text if args.format is None else formatted(args, found)
+def _of_saved(args: Namespace) -> tuple[int, str]:
+    from simulator.analysis.frames import records
+    from simulator.report.compare_text import comparison_text
+
+    status, comparison = opened(args.saved, alone=False)
+    if args.strict and comparison.unsafe:
+        status = FAILED
+    text = comparison_text(comparison)
+    _write(args, comparison, text, None)
+    if args.format is not None:
+        return status, formatted(args, comparison)
+    return status, json_text(records(comparison.frame)) if args.json else text
 
 
 # Plots, and the text beside them.
@@ -115,14 +105,3 @@ def _write(args: Namespace, comparison: Comparison, text: str, ends: pd.DataFram
     with whole_files(args.out) as folder:
         draw_into(folder, comparison, ends=ends)
         (folder / "report.txt").write_text(text, encoding="utf-8")
-
-
-def _status(comparison: Comparison, args: Namespace) -> int:
-    return FAILED if args.strict and comparison.unsafe else 0
-
-
-def _text(comparison: Comparison, args: Namespace) -> str:
-    from simulator.analysis.frames import records
-    from simulator.report.compare_text import comparison_text
-
-    return json_text(records(comparison.frame)) if args.json else comparison_text(comparison)

@@ -8,38 +8,39 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulator.cli.output import complain, is_watched, progress_bar
-from simulator.cli.parser import number
-from simulator.cli.process import INTERRUPTED
+from simulator.cli.axis_options import add_axis_options, plan_of
+from simulator.cli.format_option import add_format_option, formatted
+from simulator.cli.output import NO_CHECK, STRICT, complain, is_watched, json_text, progress_bar
+from simulator.cli.process import FAILED, INTERRUPTED
 from simulator.errors import InputError
+from simulator.inputs import number
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from simulator.experiment.axes import Plan
+    from simulator.experiment.evidence import Evidence
     from simulator.experiment.precision import Wanted
     from simulator.experiment.sweeps import Options, Sweep
 
-__all__ = (
-    "FAILED",
-    "add_experiment_options",
-    "evidence_text",
-    "listing",
-    "options_of",
-    "swept",
-    "tornado_of",
-    "wanted_of",
-)
-
-# Some cells failed; the rest is printed.
-FAILED = 1
+__all__ = ("Asked", "add_experiment_options", "asked_of", "found_of", "listing", "shown")
 
 
 def add_experiment_options(parser: ArgumentParser) -> None:
-    """Add the options."""
+    """Add the options of the output, of a scenario as axes, and of how often and where it runs."""
+    parser.add_argument(
+        "--json", action="store_true",
+        help="print JSON, an object per row; with --uncertainty or --break-even an object with"
+        " rows, ranking, tornado, break_even",
+    )  # fmt: skip
+    add_format_option(parser)
+    parser.add_argument("--strict", action="store_true", help=STRICT)
+    parser.add_argument("--no-check", action="store_true", help=NO_CHECK)
+    add_axis_options(parser)
     group = parser.add_argument_group("experiment")
     group.add_argument(
         "--replications", metavar="N", type=number, default=10,
@@ -82,59 +83,73 @@ def add_experiment_options(parser: ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def wanted_of(args: Namespace) -> Wanted:
-    """Return how many replications are wanted."""
+@dataclass(frozen=True)
+class Asked:
+    """An experiment as options ask for it; ``break_even`` is a field and its ends, if given."""
+
+    plan: Plan
+    wanted: Wanted
+    options: Options
+    uncertainty: int | None
+    break_even: tuple[str, tuple[float, float] | None] | None
+
+    @property
+    def first(self) -> int:
+        """How many runs of each scenario there are to begin with."""
+        return self.wanted.first if self.uncertainty is None else self.uncertainty
+
+
+def asked_of(args: Namespace, least: int = 1) -> Asked:
+    """Return what is asked for; InputError before anything is simulated, also for too little."""
+    if args.strict and args.no_check:
+        raise InputError("no-check: --strict needs what must hold to be checked")
+    what = plan_of(args)
+    if len(what.points) < least:
+        raise InputError(
+            f"compare: needs two scenarios or more, not {len(what.points)}; repeat an option, such"
+            " as --kernel v6.6 --kernel v6.7"
+        )
+
     from simulator.experiment.precision import Wanted
-
-    metrics = tuple(args.metric or ("elapsed_s",))
-    return Wanted(args.replications, args.precision, metrics, args.max_replications)
-
-
-def options_of(args: Namespace) -> Options:
-    """Return where it runs and what is kept."""
     from simulator.experiment.sweeps import Options
 
-    return Options(jobs=args.jobs, cluster=args.cluster, store=args.store)
+    metrics = tuple(args.metric or ("elapsed_s",))
+    return Asked(
+        what,
+        Wanted(args.replications, args.precision, metrics, args.max_replications),
+        Options(jobs=args.jobs, cluster=args.cluster, store=args.store, check=not args.no_check),
+        args.uncertainty,
+        None if args.break_even is None else _field_and_bounds(args.break_even),
+    )
 
 
-def listing(what: Plan, wanted: Wanted, options: Options) -> str:
+def listing(asked: Asked) -> str:
     """Return what would be simulated, and how long that takes here."""
     from simulator.experiment.estimate import expected_seconds
     from simulator.experiment.workers import most_jobs
     from simulator.report.sweep_text import plan_text
 
-    scenarios = [point.scenario for point in what.points]
-    jobs = most_jobs() if options.jobs is None else options.jobs
-    return plan_text(what, wanted, expected_seconds(scenarios, wanted.first, jobs))
+    scenarios = [point.scenario for point in asked.plan.points]
+    jobs = most_jobs() if asked.options.jobs is None else asked.options.jobs
+    seconds = expected_seconds(scenarios, asked.first, jobs)
+    return plan_text(asked.plan, asked.wanted, seconds)
 
 
-def tornado_of(args: Namespace, found: Sweep, options: Options) -> pd.DataFrame | None:
-    """Return what single uncertain costs do to each ``scenario``, if costs were drawn."""
-    from simulator.experiment.sweeps import tornado
+def evidence_of(asked: Asked, found: Sweep) -> Evidence:
+    """Return what uncertain costs do to each ratio, and where it breaks even, if asked for."""
+    from simulator.experiment.evidence import Evidence, broken_even, tornado
 
-    if args.uncertainty is None or not len(found.ranking):
-        return None
-    ends = tornado(found, options)
-    labels = found.frame.drop_duplicates("point").set_index("point")["scenario"]
-    ends["scenario"] = ends["point"].map(labels.astype(str))
-    return ends
-
-
-def evidence_text(
-    args: Namespace, found: Sweep, options: Options, ends: pd.DataFrame | None
-) -> str:
-    """Return what an uncertainty and a search for the break-even tell; empty without either."""
-    from simulator.experiment.sweeps import broken_even
-    from simulator.report.evidence_text import break_even_text, uncertainty_text
-
-    parts = []
-    if ends is not None:
-        parts.append(uncertainty_text(found.ranking, ends))
-    if args.break_even is not None:
-        field, bounds = _field_and_bounds(args.break_even)
-        crossings = broken_even(found.plan, field, wanted_of(args), options, bounds)
-        parts.append(break_even_text(crossings))
-    return "".join(f"\n{part}" for part in parts)
+    ranking = ends = None
+    if asked.uncertainty is not None and len(found.ranking):
+        ranking = found.ranking
+        ends = tornado(found, asked.options)
+        labels = found.frame.drop_duplicates("point").set_index("point")["scenario"]
+        ends["scenario"] = ends["point"].map(labels.astype(str))
+    crossings = []
+    if asked.break_even is not None:
+        field, bounds = asked.break_even
+        crossings = broken_even(found.plan, field, asked.wanted, asked.options, bounds)
+    return Evidence(ranking, ends, tuple(crossings))
 
 
 def _field_and_bounds(text: str) -> tuple[str, tuple[float, float] | None]:
@@ -148,9 +163,40 @@ def _field_and_bounds(text: str) -> tuple[str, tuple[float, float] | None]:
     return field.replace("-", "_"), (float(bounds[0]), float(bounds[1]))
 
 
-def swept(
-    what: Plan, wanted: Wanted, options: Options, uncertainty: int | None
-) -> tuple[int, Sweep]:
+def found_of(args: Namespace, asked: Asked) -> tuple[int, Sweep, Evidence]:
+    """
+    Return the exit status, the sweep and what it hangs on.
+
+    What was finished counts, even if interrupted; nothing more is simulated then.
+    """
+    from simulator.experiment.evidence import Evidence
+
+    status, found = swept(asked)
+    comparison = found.comparison
+    if comparison is None or status == INTERRUPTED:
+        return status, found, Evidence()
+    if args.strict and comparison.unsafe:
+        status = FAILED
+    return status, found, evidence_of(asked, found)
+
+
+def shown(args: Namespace, found: Sweep, evidence: Evidence, frame: pd.DataFrame, text: str) -> str:
+    """
+    Return what is printed: the text, or what --format or --json ask for.
+
+    JSON is a row of the frame an object; with evidence, an object of rows and evidence.
+    """
+    if args.format is not None and found.comparison is not None:
+        return formatted(args, found, evidence)
+    if not args.json:
+        return text
+    from simulator.analysis.frames import records
+
+    rows, more = records(frame), evidence.rows()
+    return json_text({"rows": rows, **more} if more else rows)
+
+
+def swept(asked: Asked) -> tuple[int, Sweep]:
     """
     Return the exit status and the sweep; what was finished counts, even if interrupted.
 
@@ -159,13 +205,13 @@ def swept(
     from simulator.experiment.sweeps import Interrupted, run_plan
 
     if is_watched():
-        sys.stderr.write(listing(what, wanted, options))
-    first = wanted.first if uncertainty is None else uncertainty
-    bar = progress_bar(len(what.points) * first, "simulations")
+        sys.stderr.write(listing(asked))
+    what, wanted = asked.plan, asked.wanted
+    bar = progress_bar(len(what.points) * asked.first, "simulations")
     status = 0
     try:
         tick = None if bar is None else bar.update
-        found = run_plan(what, wanted, options, tick, uncertainty)
+        found = run_plan(what, wanted, asked.options, tick, asked.uncertainty)
     except Interrupted as interrupt:
         found = interrupt.sweep
         n = max(map(len, found.cells), default=0)

@@ -14,6 +14,7 @@ from simulator.errors import InputError
 if TYPE_CHECKING:
     from simulator.analysis.compare import Comparison
     from simulator.analysis.frames import ResultTotals
+    from simulator.experiment.evidence import Evidence
     from simulator.experiment.sweeps import Sweep
 
 __all__ = ("NAMES", "add_format_option", "check_format", "formatted")
@@ -46,9 +47,13 @@ def check_format(args: Namespace) -> None:
             raise InputError("format: and --json exclude each other; use --format json")
 
 
-def formatted(args: Namespace, found: ResultTotals | Comparison | Sweep) -> str:
+def formatted(
+    args: Namespace,
+    found: ResultTotals | Comparison | Sweep,
+    evidence: Evidence | None = None,
+) -> str:
     """Return what was found in the format that the options ask for."""
     from simulator.experiment.material import material_of
     from simulator.report.formats import render
 
-    return render(args.format, material_of(found, args.typed, every=args.all))
+    return render(args.format, material_of(found, args.typed, every=args.all, evidence=evidence))

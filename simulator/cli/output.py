@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 __all__ = (
+    "NO_CHECK",
     "STRICT",
     "complain",
     "is_watched",
@@ -34,6 +35,7 @@ _SECONDS = 0.2  # between two looks at how far a simulation is
 
 
 #: What --strict means, wherever it is.
+NO_CHECK = "do not check what must hold (a little faster)"
 STRICT = "exit status 1 if an invariant was broken (see: safety)"
 
 

@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from simulator.errors import InputError, nearest
-from simulator.inputs import number
 
-__all__ = ("Parser", "number")
+__all__ = ("Parser",)
 
 
 # As wide as what simulator.report prints, which would load pandas to say so.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.cli.output import complain, whole_files
+from simulator.cli.saved_results import opened
 from simulator.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -56,19 +57,19 @@ def run(args: Namespace) -> tuple[int, str]:
     kinds = _chosen("kind", args.kind, KINDS)
     forms = _chosen("form", args.form, _FORMS)
 
-    from simulator.experiment.material import saved_comparison, saved_material
-
+    status, comparison = opened(args.saved, alone=True)
     if args.text:
+        from simulator.experiment.material import material_of
         from simulator.report.formats.material import fact_lines
         from simulator.report.plot_text import plot_text
 
-        material = saved_material(args.saved)
-        blocks = [plot_text(kind, material.comparison) for kind in kinds]
+        blocks = [plot_text(kind, comparison) for kind in kinds]
         found = "\n\n".join(block for block in blocks if block)
-        return 0, "\n".join(fact_lines(material)) + f"\n\n{found or 'nothing to plot'}\n"
+        facts = "\n".join(fact_lines(material_of(comparison)))
+        return status, f"{facts}\n\n{found or 'nothing to plot'}\n"
     with whole_files(args.out) as folder:
-        names = draw_into(folder, saved_comparison(args.saved), kinds, forms, asked=bool(args.kind))
-    return 0, "".join(f"{args.out / name}\n" for name in names)
+        names = draw_into(folder, comparison, kinds, forms, asked=bool(args.kind))
+    return status, "".join(f"{args.out / name}\n" for name in names)
 
 
 def draw_into(
@@ -83,7 +84,7 @@ def draw_into(
     """
     Draw what there is into a folder; return the names of the files.
 
-    :param ends: of :func:`simulator.experiment.sweeps.tornado`, for the plots of uncertainty.
+    :param ends: of :func:`simulator.experiment.evidence.tornado`, for the plots of uncertainty.
     """
     from simulator.report.plots.kinds import draw, draw_uncertainty
     from simulator.report.plots.style import save

@@ -12,6 +12,7 @@ from pathlib import Path
 from simulator.cli.format_option import add_format_option, check_format
 from simulator.cli.output import STRICT
 from simulator.cli.process import FAILED
+from simulator.cli.saved_results import opened
 
 __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
@@ -36,9 +37,10 @@ def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print."""
     check_format(args)
 
-    from simulator.experiment.material import saved_material
+    from simulator.experiment.material import material_of
     from simulator.report.formats import render
 
-    material = saved_material(args.saved, every=args.all)
-    status = FAILED if args.strict and material.comparison.unsafe else 0
-    return status, render(args.format, material)
+    status, comparison = opened(args.saved, alone=True)
+    if args.strict and comparison.unsafe:
+        status = FAILED
+    return status, render(args.format, material_of(comparison, every=args.all))

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from simulator.cli.format_option import add_format_option, check_format, formatted
-from simulator.cli.output import STRICT, complain, json_text, watched
+from simulator.cli.output import NO_CHECK, STRICT, complain, json_text, watched
 from simulator.cli.process import FAILED, INTERRUPTED
-from simulator.cli.scenario_options import add_scenario_options, scenarios
+from simulator.cli.scenario_options import add_scenario_options, scenario_of
 from simulator.cli.timeline_options import (
     add_timeline_options,
     check_cpus,
@@ -40,16 +40,14 @@ def configure(parser: ArgumentParser) -> None:
         "--ipis", metavar="FILE", type=Path, help="also write every IPI there, as Parquet"
     )
     parser.add_argument("--strict", action="store_true", help=STRICT)
-    parser.add_argument(
-        "--no-check", action="store_true", help="do not check what must hold (a little faster)"
-    )
+    parser.add_argument("--no-check", action="store_true", help=NO_CHECK)
     add_timeline_options(parser)
-    add_scenario_options(parser, repeatable=False)
+    add_scenario_options(parser)
 
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print; what cannot be saved after all is printed."""
-    (scenario,) = scenarios(args)
+    scenario = scenario_of(args)
     _check_outputs(args)
     check_cpus(args, scenario.nr_cpus)
     check_format(args)

@@ -9,14 +9,13 @@ values here; whether a value is right is for the scenario to say.
 
 from __future__ import annotations
 
-import itertools
 import re
 from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from simulator.cli.parser import number
 from simulator.errors import InputError, nearest
+from simulator.inputs import number
 
 if TYPE_CHECKING:
     from simulator.scenario import Scenario
@@ -30,7 +29,9 @@ __all__ = (
     "faults_of",
     "noise_of",
     "pair_of",
-    "scenarios",
+    "is_of_machine",
+    "scenario_of",
+    "setting_of",
     "words_of",
 )
 
@@ -111,14 +112,11 @@ VARIED: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
 )
 
 
-def add_scenario_options(parser: ArgumentParser, repeatable: bool) -> None:
-    """Add an option for every field; of a comparison, most may be given several times."""
-    group = parser.add_argument_group(
-        "scenario", "may be given several times: all but the last five" if repeatable else None
-    )
+def add_scenario_options(parser: ArgumentParser) -> None:
+    """Add an option for every field."""
+    group = parser.add_argument_group("scenario")
     for field, convert, metavar, text in VARIED:
-        how = {"action": "append"} if repeatable else {}
-        add_option(group.add_argument, field, metavar, text, type=convert, **how)
+        add_option(group.add_argument, field, metavar, text, type=convert)
     add_option(group.add_argument, "phases", "LIST", PHASES_HELP)
     fault = "let allocations fail: pte_page, head_page or restore_page, and which ones"
     add_option(group.add_argument, "fault", "KIND=N,N", fault, action="append", default=[])
@@ -128,8 +126,7 @@ def add_scenario_options(parser: ArgumentParser, repeatable: bool) -> None:
     )
     add_option(group.add_argument, "set", "KEY=VALUE", setting, action="append", default=[])
     add_option(group.add_argument, "seed", "N", "seed of all draws (default 1)", type=number)
-    if not repeatable:
-        add_option(group.add_argument, "replication", "N", "replication (default 0)", type=number)
+    add_option(group.add_argument, "replication", "N", "replication (default 0)", type=number)
     add_option(group.add_argument, "engine", "NAME", "auto or events; same answers (default auto)")
 
 
@@ -140,33 +137,20 @@ def add_option(
     add_argument(f"--{field.replace('_', '-')}", metavar=metavar, help=text, **options)
 
 
-def scenarios(args: Namespace) -> list[Scenario]:
-    """Return every combination of the values given, that of the first values first."""
-    from simulator.scenario import Scenario
+def scenario_of(args: Namespace) -> Scenario:
+    """Return the scenario that options describe."""
+    from simulator.experiment.axes import with_values
 
-    fixed: dict[str, Any] = {"faults": faults_of(args.fault)}
-    for field in ("seed", "replication", "engine"):
-        if getattr(args, field, None) is not None:
-            fixed[field] = getattr(args, field)
+    fields: dict[str, Any] = {"pages": DEFAULT_PAGES, "faults": faults_of(args.fault)}
+    for field in (*(field for field, *_ in VARIED), "seed", "replication", "engine"):
+        if (value := getattr(args, field)) is not None:
+            fields[field] = value
+    # Not as types of argparse, which puts its own words in place of an InputError.
+    if args.noise is not None:
+        fields["noise"] = noise_of(args.noise)
     if args.phases is not None:
-        fixed["phases"] = words_of(args.phases)
-    values = {field: getattr(args, field) for field, *_ in VARIED}
-    varied = {field: _listed(value) for field, value in values.items()}
-    varied["pages"] = varied["pages"] or [DEFAULT_PAGES]
-    # Not as a type of argparse, which puts its own words in place of an InputError.
-    varied["noise"] = [noise_of(text) for text in varied["noise"]]
-    given = {field: values for field, values in varied.items() if values}
-    return [
-        _with_settings(Scenario(**fixed, **dict(zip(given, values, strict=True))), args.set)
-        for values in itertools.product(*given.values())
-    ]
-
-
-def _listed(value: object) -> list[Any]:
-    """Return the values of an option: all of one that may be repeated, none or the one given."""
-    if isinstance(value, list):
-        return value
-    return [] if value is None else [value]
+        fields["phases"] = words_of(args.phases)
+    return with_values(fields, _settings(args.set))
 
 
 def faults_of(texts: Iterable[str]) -> dict[str, tuple[Any, ...]]:
@@ -180,35 +164,26 @@ def faults_of(texts: Iterable[str]) -> dict[str, tuple[Any, ...]]:
     return faults
 
 
-# A key with a dot is the noise's or the machine's, one without is a tunable of the kernel.
-def _with_settings(scenario: Scenario, settings: Iterable[str]) -> Scenario:
-    from simulator.machine.noise import NOISE_KEYS
+def setting_of(text: str) -> tuple[str, str]:
+    """Return key and value of a ``--set``; what the value means depends on the key."""
+    key, _ = pair_of("set", text, "KEY=VALUE")
+    return key, text.partition("=")[2]
 
-    tunables: dict[str, Any] = {}
-    values: dict[str, str] = {}
-    noise: dict[str, Any] = {}
-    seen: set[str] = set()
-    for setting in settings:
-        key, _ = pair_of("set", setting, "KEY=VALUE")
-        if key in seen:
+
+def is_of_machine(key: str) -> bool:
+    """
+    Whether a key is a value of a machine, which may have a unit and is read by the machine.
+
+    Others are of a noise, or a tunable of a kernel, and are numbers.
+    """
+    return "." in key and not key.startswith("noise.")
+
+
+def _settings(texts: Iterable[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, value = setting_of(text)
+        if key in found:
             raise InputError(f"set: {key!r} is there twice; give it once")
-        seen.add(key)
-        value = setting.partition("=")[2]
-        if key.startswith("noise."):
-            noise[key.removeprefix("noise.")] = number(value)
-        elif "." in key:
-            values[key] = value
-        elif key in scenario.kernel_class.TUNABLES:
-            tunables[key] = number(value)
-        else:
-            noises = (f"noise.{name}" for name in NOISE_KEYS)
-            known = (*scenario.kernel_class.TUNABLES, *scenario.machine_model.keys(), *noises)
-            raise InputError(f"set: unknown key {key!r}{nearest(key, known)}")
-    try:
-        if values:
-            scenario = scenario.replace(machine=scenario.machine_model.with_values(values))
-        if noise:
-            scenario = scenario.replace(noise=scenario.noise_model.with_values(noise))
-    except InputError as error:
-        raise InputError(f"set: {error}") from None
-    return scenario.replace(tunables=tunables) if tunables else scenario
+        found[key] = value if is_of_machine(key) else number(value)
+    return found

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.cli.output import complain, whole_files
-from simulator.cli.parser import Parser, number
+from simulator.cli.parser import Parser
 from simulator.cli.process import INTERRUPTED, exit_status
+from simulator.inputs import number
 from simulator.studies import Findings, Study, options_of
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.cli.output import complain, json_text, progress_bar
-from simulator.cli.parser import number
 from simulator.cli.process import INTERRUPTED
 from simulator.errors import InputError
+from simulator.inputs import number
 
 if TYPE_CHECKING:
     from simulator.analysis.frames import Totals

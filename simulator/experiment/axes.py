@@ -211,7 +211,10 @@ def with_values(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> Scenar
         elif name in scenario.kernel_class.TUNABLES:
             tunables[name] = value
         else:
-            raise InputError(f"set: unknown key {name!r}{nearest(name, _known(scenario))}")
+            known = _known(scenario)
+            # Whoever leaves out what a value is of has named it all the same.
+            ends = [key for key in known if key.endswith(f".{name}")]
+            raise InputError(f"set: unknown key {name!r}{nearest(name, ends or known)}")
     try:
         if machine:
             scenario = scenario.replace(machine=scenario.machine_model.with_values(machine))

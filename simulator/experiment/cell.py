@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simulator.experiment.code import code_key
-from simulator.run import simulate
+from simulator.provenance import provenance
+from simulator.run import ALL_CHECKS, simulate
 from simulator.saved import restore_scenario
 from simulator.scenario import Scenario
 from simulator.trace.frames import Category, Columns, Values, to_frame
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
     from simulator.machine.schema import IdleState
     from simulator.trace.result import Result
 
-__all__ = ("FRAMES", "Cell", "DamagedError", "decode", "encode", "simulate_cell")
+__all__ = ("FRAMES", "Cell", "DamagedError", "decode", "encode", "failed_cell", "simulate_cell")
 
 FRAMES = ("summary", "counts", "cpus", "time_by", "throughput", "latency", "violations", "slowest")
 
-_MAGIC = b"tlbsim cell 2 "
+_MAGIC = b"tlbsim cell 3 "
 _TYPES = {"i": "int64", "f": "float64", "b": "bool"}
 
 
@@ -50,13 +51,15 @@ class Cell:
     """
     What a simulation left behind, with the frames of a result that stay small.
 
-    ``error`` is empty, or says in one line why there are none.
+    ``error`` is empty, or says in one line why there are none; ``lost``, that the machine
+    which simulated is to blame and not the scenario, so that it is worth another try.
     """
 
     scenario: Scenario
     provenance: Mapping[str, Any]
     columns: Mapping[str, Columns]
     error: str = ""
+    lost: bool = False
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -105,15 +108,24 @@ class Cell:
         return to_frame(self.columns["slowest"])
 
 
-def simulate_cell(scenario: Scenario) -> Cell:
-    """Simulate a scenario and return its cell; what goes wrong is in the cell."""
+def simulate_cell(scenario: Scenario, *, check: bool = True) -> Cell:
+    """
+    Simulate a scenario and return its cell; what goes wrong is in the cell.
+
+    Without ``check``, the run is not held against what must hold.
+    """
     try:
-        result = simulate(scenario)
+        result = simulate(scenario, checks=ALL_CHECKS if check else None)
         columns = {name: result.columns(name) for name in FRAMES if name != "slowest"}
         columns["slowest"] = _slowest(result)
     except Exception as error:  # noqa: BLE001 - a user's kernel raises anything
-        return Cell(scenario, {}, {}, _in_one_line(error))
+        return failed_cell(scenario, _in_one_line(error), lost=isinstance(error, MemoryError))
     return Cell(scenario, {**result.provenance, "code": code_key()}, columns)
+
+
+def failed_cell(scenario: Scenario, error: str, *, lost: bool) -> Cell:
+    """Return the cell of a scenario that could not be simulated."""
+    return Cell(scenario, {**provenance(scenario, ()), "code": code_key()}, {}, error, lost)
 
 
 def encode(cell: Cell) -> bytes:
@@ -129,6 +141,7 @@ def encode(cell: Cell) -> bytes:
         "scenario": resolved,
         "provenance": {k: v for k, v in cell.provenance.items() if k != "engine"},
         "error": cell.error,
+        "lost": cell.lost,
         # Lists, since columns have an order and the keys of an object are sorted.
         "frames": [
             [frame, [[name, _plain(column)] for name, column in table.items()]]
@@ -151,7 +164,7 @@ def decode(data: bytes, scenario: Scenario | None = None) -> Cell:
         frame: {name: _column(plain) for name, plain in table} for frame, table in content["frames"]
     }
     known = restore_scenario(content["scenario"]) if scenario is None else scenario
-    return Cell(known, content["provenance"], columns, content["error"])
+    return Cell(known, content["provenance"], columns, content["error"], content["lost"])
 
 
 def _plain(column: Values) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from simulator.analysis.frames import name_of
+from simulator.analysis.frames import ResultTotals, name_of
 from simulator.scenario import Scenario
 
-__all__ = ("run_command",)
+__all__ = ("command_of", "given_of", "run_command")
 
 
 def run_command(given: Mapping[str, Any], replication: int) -> str:
@@ -47,6 +47,33 @@ def run_command(given: Mapping[str, Any], replication: int) -> str:
     if replication:
         words += ["--replication", str(replication)]
     return shlex.join(words)
+
+
+def given_of(run: ResultTotals) -> dict[str, Any]:
+    """
+    Return the fields of a run as a user would have said them, and what was set.
+
+    What a kernel or a machine has by itself is left out; a kernel from a user's file is
+    named as it names itself.
+    """
+    s = run.scenario
+    fields: dict[str, Any] = {
+        name: getattr(s, name)
+        for name in Scenario.model_fields
+        if name not in ("engine", "replication")
+    }
+    known = s.kernel_class.TUNABLES
+    fields["tunables"] = {k: v for k, v in s.tunables.items() if k in known and v != known[k][0]}
+    fields["cpus"] = None if s.cpus == s.machine_model.nr_cpus else s.cpus
+    for name in ("machine", "noise", "kernel"):
+        if not isinstance(fields[name], str):
+            fields[name] = name_of(fields[name])
+    return fields | dict(run.provenance.get("set", {}))
+
+
+def command_of(run: ResultTotals) -> str:
+    """Return the command that simulates a run again."""
+    return run_command(given_of(run), run.scenario.replication)
 
 
 def _text(name: str, value: Any) -> str:

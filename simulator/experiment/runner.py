@@ -5,7 +5,9 @@ Running cells, wherever
 
 A runner takes cells from a store, simulates the others in this process, in
 processes beside it, or through any executor, and keeps each in the store as
-soon as it ends. Which of these it was cannot be told from a cell.
+soon as it ends. What ends the process that simulates it is found by sending what was
+under way once more, one by one: it fails alone, and the others go on. Which of these
+it was cannot be told from a cell.
 """
 
 from __future__ import annotations
@@ -13,12 +15,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
 from contextlib import ExitStack
 from typing import Self
 
 from simulator.errors import InputError
-from simulator.experiment.cell import Cell, decode, simulate_cell
+from simulator.experiment.cell import Cell, decode, failed_cell, simulate_cell
 from simulator.experiment.code import code_key
 from simulator.experiment.estimate import size_of
 from simulator.experiment.store import Store
@@ -34,6 +43,7 @@ _TASK_S = 1.0
 _AHEAD = 2
 
 Batch = tuple[int, ...]
+Answer = Future[tuple[list[bytes], float]]
 
 
 class Runner:
@@ -42,8 +52,8 @@ class Runner:
 
     ``jobs`` simulate at a time, ``None``: as many as pay; an ``executor`` takes the
     place of processes of our own, with so many ``workers``, and is left running.
-    ``progress`` is called after every cell.  What had to be noticed (a damaged file) is
-    in ``notices``.
+    Without ``check``, runs are not held against what must hold.  ``progress`` is called
+    after every cell.  What had to be noticed (a damaged file) is in ``notices``.
     """
 
     def __init__(
@@ -53,6 +63,7 @@ class Runner:
         executor: Executor | None = None,
         workers: int | None = None,
         store: Store | None = None,
+        check: bool = True,
         progress: Callable[[], object] | None = None,
     ) -> None:
         if jobs is not None:
@@ -60,8 +71,10 @@ class Runner:
         self.notices: list[str] = []
         self._jobs = jobs
         self._executor = executor
+        self._own = executor is None
         self._workers = workers or os.cpu_count() or 1
         self._store = store
+        self._check = check
         self._progress = progress
         self._stack = ExitStack()
 
@@ -111,13 +124,12 @@ class Runner:
                 break
             i = left.pop(0)
             begin = time.perf_counter()
-            cell = simulate_cell(scenarios[i])
-            took = (time.perf_counter() - begin) / size_of(scenarios[i])
+            cell = simulate_cell(scenarios[i], check=self._check)
             # The first ones include what is compiled once.
-            pace = took if pace is None else min(pace, took)
+            pace = _paced(pace, time.perf_counter() - begin, [scenarios[i]])
             yield i, cell
         if self._executor is not None:
-            yield from self._sent(self._executor, scenarios, left, pace)
+            yield from self._sent(scenarios, left, pace)
 
     def _pays(self, scenarios: Sequence[Scenario], pace: float | None) -> bool:
         jobs = min(most_jobs(), len(scenarios)) if self._jobs is None else self._jobs
@@ -135,63 +147,74 @@ class Runner:
         self._executor = self._stack.enter_context(process_pool(self._workers))
 
     def _sent(
-        self,
-        executor: Executor,
-        scenarios: Sequence[Scenario],
-        wanted: Sequence[int],
-        pace: float | None,
+        self, scenarios: Sequence[Scenario], wanted: Sequence[int], pace: float | None
     ) -> Iterator[tuple[int, Cell]]:
         queue = list(wanted)
-        running: dict[Future[tuple[list[bytes], float]], Batch] = {}
+        # One of them ended the process that had it.
+        suspects: list[int] = []
+        running: dict[Answer, Batch] = {}
         code = code_key()
 
         def send(batch: Batch) -> None:
             parcels: list[Parcel] = [pack(scenarios[i]) for i in batch]
-            running[executor.submit(simulate_parcels, parcels, code)] = batch
+            assert self._executor is not None  # noqa: S101 - or nothing would be sent
+            answer = self._executor.submit(simulate_parcels, parcels, code, check=self._check)
+            running[answer] = batch
 
         try:
-            while queue or running:
-                while queue and len(running) < _AHEAD * self._workers:
+            while queue or suspects or running:
+                if suspects and not running:
+                    send((suspects.pop(0),))
+                while queue and not suspects and len(running) < _AHEAD * self._workers:
                     batch = _batch(scenarios, queue, pace)
                     del queue[: len(batch)]
                     send(batch)
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    batch = running.pop(future)
-                    cells, took = self._received(future, scenarios, batch)
-                    if not cells:
-                        # Whatever ended the worker is found out one by one.
-                        for i in batch:
-                            send((i,))
-                    if took is not None:
-                        size = sum(size_of(scenarios[i]) for i in batch)
-                        pace = took / size if pace is None else min(pace, took / size)
-                    yield from cells
+                for answer in wait(running, return_when=FIRST_COMPLETED).done:
+                    batch = running.pop(answer)
+                    error = _error_of(answer)
+                    if error is None:
+                        data, took = answer.result()
+                        pace = _paced(pace, took, [scenarios[i] for i in batch])
+                        for i, of in zip(batch, data, strict=True):
+                            yield i, decode(of, scenarios[i])
+                        continue
+                    if isinstance(error, BrokenExecutor):
+                        # With it went all that was under way.
+                        self._restart(error)
+                        batch += tuple(i for others in running.values() for i in others)
+                        running.clear()
+                    if len(batch) == 1:
+                        text = f"{type(error).__name__}: the worker was lost"
+                        yield batch[0], failed_cell(scenarios[batch[0]], text, lost=True)
+                    else:
+                        suspects += batch
+                    if not running:
+                        break
         finally:
-            for future in running:
-                future.cancel()
+            for answer in running:
+                answer.cancel()
 
-    def _received(
-        self,
-        future: Future[tuple[list[bytes], float]],
-        scenarios: Sequence[Scenario],
-        batch: Batch,
-    ) -> tuple[list[tuple[int, Cell]], float | None]:
-        try:
-            data, took = future.result()
-        except InputError:
-            raise
-        except BrokenExecutor as error:
-            raise InputError(
-                f"jobs: a process that simulated {len(batch)} scenarios ended by itself"
-                f" ({type(error).__name__}); fewer jobs need less memory"
-            ) from None
-        except Exception as error:  # noqa: BLE001 - an executor fails in ways of its own
-            if len(batch) > 1:
-                return [], None
-            text = f"{type(error).__name__}: the worker was lost"
-            return [(batch[0], Cell(scenarios[batch[0]], {}, {}, text))], None
-        cells = [(i, decode(of, scenarios[i])) for i, of in zip(batch, data, strict=True)]
-        return cells, took
+    def _restart(self, error: BrokenExecutor) -> None:
+        if not self._own:
+            raise InputError(f"executor: has lost a process ({type(error).__name__})") from None
+        self._executor = self._stack.enter_context(process_pool(self._workers))
+
+
+# What ended a batch, if anything; raised, where that is not the batch's doing.
+def _error_of(answer: Answer) -> BaseException | None:
+    if answer.cancelled():
+        return CancelledError()
+    error = answer.exception()
+    # Other code there, an interrupt.
+    if isinstance(error, InputError) or not isinstance(error, Exception | None):
+        raise error
+    return error
+
+
+# Seconds for a unit of size, the least that was seen.
+def _paced(pace: float | None, took: float, scenarios: Sequence[Scenario]) -> float:
+    found = took / sum(map(size_of, scenarios))
+    return found if pace is None else min(pace, found)
 
 
 # The next scenarios, about a second of them; one, while nobody knows how long that takes.

@@ -8,16 +8,16 @@ its content and of the code that made it, so that nothing that was finished is
 simulated twice and nothing that has changed is taken for what it was.
 
 Files are written beside their place and renamed: a killed sweep leaves whole
-cells, and two sweeps into one store write the same bytes. Beside the cells lies
-what machines, noises, kernels and code said when they were last used, by name.
+cells, and two sweeps into one store write the same bytes. What failed is kept as
+well, as a cell with its error; it is not simulated again, unless it failed for want
+of a worker or of memory. Beside the cells lies what machines, noises, kernels and
+code said when they were last used, by name.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from typing import Any
 from simulator.errors import InputError
 from simulator.experiment.cell import Cell, DamagedError, decode, encode
 from simulator.experiment.code import code_files, code_key
+from simulator.outputs import hidden_folder, is_hidden
 from simulator.scenario import Scenario
 
 __all__ = ("Store", "is_store")
@@ -42,50 +43,59 @@ def is_store(folder: Path) -> bool:
 
 
 class Store:
-    """The cells in a folder; made if there is none, InputError if it holds other things."""
+    """
+    The cells in a folder; made if there is none, InputError if it holds other things.
 
-    def __init__(self, folder: str | Path) -> None:
+    Cells of runs that were held against what must hold (``check``) and of those that were
+    not lie beside each other.
+    """
+
+    def __init__(self, folder: str | Path, *, check: bool = True) -> None:
         self.folder = Path(folder)
+        self._check = check
         try:
             if not is_store(self.folder):
-                if self.folder.exists() and any(self.folder.iterdir()):
+                if self.folder.exists() and not all(map(is_hidden, self.folder.iterdir())):
                     raise InputError(
                         f"store: {folder} holds other things than a store; name a new folder"
                     )
                 self.folder.mkdir(parents=True, exist_ok=True)
-                self._write(self.folder / _MARK, _MARK_TEXT.encode())
+                _write(self.folder / _MARK, _MARK_TEXT.encode())
             elif (self.folder / _MARK).read_text(encoding="utf-8") != _MARK_TEXT:
                 raise InputError(f"store: {folder} was made by another version of tlbsim")
         except OSError as error:
             raise InputError(f"store: cannot use {folder}: {error.strerror}") from None
 
     def get(self, scenario: Scenario) -> tuple[Cell | None, str]:
-        """Return the cell of a scenario, or None and what is wrong with the file, if anything."""
+        """
+        Return the cell of a scenario, or None and what is wrong with the file, if anything.
+
+        None, too, for one that failed and may not fail again.
+        """
         path = self._path(scenario)
         try:
-            return decode(path.read_bytes(), scenario), ""
+            cell = decode(path.read_bytes(), scenario)
         except FileNotFoundError:
             return None, ""
         except (DamagedError, OSError) as error:
             return None, f"{path.name[:12]} is damaged ({error}); simulated anew"
+        return (None if cell.lost else cell), ""
 
     def put(self, cell: Cell) -> None:
-        """Keep a cell; one with an error is not kept, so that it is tried again."""
-        if not cell.error:
-            path = self._path(cell.scenario)
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._write(path, encode(cell))
-            except OSError as error:
-                raise InputError(f"store: cannot write {path}: {error.strerror}") from None
+        """Keep a cell; InputError if that cannot be done."""
+        self._keep(self._path(cell.scenario), encode(cell))
 
     def cells(self) -> Iterator[Cell]:
         """
         Yield all whole cells, in the order of their keys.
 
         Of a scenario that several versions of the code have simulated, the cell of the
-        one that runs now, if there is one.
+        one that runs now, if there is one; of its cells, the one that was checked.
         """
+
+        def rank(cell: Cell) -> tuple[bool, bool]:
+            return cell.provenance.get("code") == code_key(), bool(cell.provenance.get("checked"))
+
         found: dict[str, Cell] = {}
         for path in sorted(self.folder.glob(f"cells/*/*{_SUFFIX}")):
             try:
@@ -93,7 +103,7 @@ class Store:
             except DamagedError:
                 continue
             key = str(cell.provenance["key"])
-            if key not in found or cell.provenance.get("code") == code_key():
+            if key not in found or rank(cell) >= rank(found[key]):
                 found[key] = cell
         yield from found.values()
 
@@ -114,28 +124,28 @@ class Store:
                 before = content
             if before != content:
                 found.append(f"{kind} {name} has changed ({_difference(before, content)})".strip())
-            try:
-                path.parent.mkdir(exist_ok=True)
-                self._write(path, text.encode())
-            except OSError as error:
-                raise InputError(f"store: cannot write {path}: {error.strerror}") from None
+            self._keep(path, text.encode())
         return found
 
+    def _keep(self, path: Path, data: bytes) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, data)
+        except OSError as error:
+            raise InputError(f"store: cannot write {path}: {error.strerror}") from None
+
     def _path(self, scenario: Scenario) -> Path:
-        key = hashlib.sha256(f"{scenario.key} {code_key()}".encode()).hexdigest()
+        unchecked = "" if self._check else " unchecked"
+        key = hashlib.sha256(f"{scenario.key} {code_key()}{unchecked}".encode()).hexdigest()
         return self.folder / "cells" / key[:2] / f"{key}{_SUFFIX}"
 
-    # Whole or not at all, also where two write at once.
-    def _write(self, path: Path, data: bytes) -> None:
-        handle, name = tempfile.mkstemp(prefix=".tlbsim-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+
+# Whole or not at all, also where two write at once.
+def _write(path: Path, data: bytes) -> None:
+    with hidden_folder(path.parent) as folder:
+        whole = folder / path.name
+        whole.write_bytes(data)
+        whole.replace(path)
 
 
 def _inputs(scenarios: Iterable[Scenario]) -> dict[tuple[str, str], dict[str, Any]]:

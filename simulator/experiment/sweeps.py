@@ -22,7 +22,6 @@ from simulator.analysis.frames import name_of, phases_of
 from simulator.analysis.stats import REPLICATIONS, UNCERTAINTY
 from simulator.errors import InputError
 from simulator.experiment.axes import Axis, Plan, Point, plan
-from simulator.experiment.breakeven import BreakEven, break_even
 from simulator.experiment.cell import Cell
 from simulator.experiment.cluster import cluster_executor
 from simulator.experiment.command import run_command
@@ -31,7 +30,7 @@ from simulator.experiment.precision import Wanted
 from simulator.experiment.runner import Runner
 from simulator.experiment.store import Store
 from simulator.experiment.travel import self_contained
-from simulator.experiment.uncertainty import Drawn, rank, tornado_values
+from simulator.experiment.uncertainty import Drawn, rank
 from simulator.scenario import Scenario
 from simulator.shown import Shown
 
@@ -44,13 +43,12 @@ __all__ = (
     "Interrupted",
     "Options",
     "Sweep",
-    "broken_even",
     "compare",
+    "elapsed_of",
     "listed",
     "opened_runner",
     "run_plan",
     "sweep",
-    "tornado",
 )
 
 Progress = Callable[[], object]
@@ -63,13 +61,15 @@ class Options:
 
     ``jobs`` processes, ``None``: as many as pay; or an ``executor`` of
     ``concurrent.futures``; or the address of a dask scheduler as ``cluster``.
-    ``store`` is the folder that cells are kept in and taken from.
+    ``store`` is the folder that cells are kept in and taken from; ``check`` whether runs
+    are held against what must hold.
     """
 
     jobs: int | None = 1
     executor: Executor | None = None
     cluster: str | None = None
     store: str | Path | None = None
+    check: bool = True
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -120,7 +120,7 @@ class Sweep(Shown):
                 continue
             for phase in phases_of(self.cells[i][0]):
                 ratios = [
-                    _elapsed(cell, phase) / _elapsed(of, phase)
+                    elapsed_of(cell, phase) / elapsed_of(of, phase)
                     for cell, of in zip(self.cells[i], self.cells[base], strict=True)
                 ]
                 found = rank(self.draws.table(i).iloc[: len(ratios)], ratios)
@@ -198,6 +198,7 @@ def sweep(
     cluster: str | None = None,
     store: str | Path | None = None,
     uncertainty: int | None = None,
+    check: bool = True,
     progress: Progress | None = None,
 ) -> Sweep:
     """
@@ -210,7 +211,8 @@ def sweep(
     ``max_replications``.  ``jobs``, ``executor``, ``cluster`` and ``store`` say where
     it runs and what is kept; results are the same.  ``jobs`` other than 1 start
     processes: a script that asks for them has to guard its main code.  ``progress`` is
-    called after every simulation.
+    called after every simulation.  Without ``check``, runs are not held against what must
+    hold, which takes a little less time.
 
     With an ``uncertainty`` of N there are N replications, each with costs of its own drawn
     over their ranges, the same at all points that are compared; see
@@ -224,7 +226,7 @@ def sweep(
     [0, 1, 0, 1]
     """
     wanted = Wanted(replications, precision, tuple(metrics), max_replications)
-    options = Options(jobs, executor, cluster, store)
+    options = Options(jobs, executor, cluster, store, check)
     return run_plan(plan(base, axes, baseline), wanted, options, progress, uncertainty)
 
 
@@ -240,6 +242,7 @@ def compare(
     executor: Executor | None = None,
     cluster: str | None = None,
     store: str | Path | None = None,
+    check: bool = True,
 ) -> Comparison:
     """
     Compare scenarios with the first of them, over replications 0, 1, ... of each.
@@ -248,7 +251,7 @@ def compare(
     that repeats it, if a simulation fails.
     """
     wanted = Wanted(replications, precision, tuple(metrics), max_replications)
-    options = Options(jobs, executor, cluster, store)
+    options = Options(jobs, executor, cluster, store, check)
     found = run_plan(listed(scenarios), wanted, options, progress)
     if found.comparison is None or len(found.failed):
         row = found.failed.iloc[0]
@@ -298,60 +301,6 @@ def run_plan(
     return Sweep(what, _whole(what, finished), tuple(notices), draws)
 
 
-def tornado(found: Sweep, options: Options, most: int = 8) -> pd.DataFrame:
-    """
-    Return what single costs do to the ratio of elapsed times, the widest first.
-
-    One row per point other than a baseline, phase and factor, of the `most` that rank
-    highest: ``point``, ``label``, ``phase``, ``factor``; ``ratio`` with the profile's
-    costs, ``low_ratio`` and ``high_ratio`` with that factor at the ends of its range
-    and all else as it was, in replication 0.
-    """
-    import pandas as pd
-
-    rows = []
-    with opened_runner(options, found.plan.points, []) as runner:
-        by_place = found.ranking.groupby(["point", "phase"], sort=False)
-        for _, ranked in by_place:
-            i, phase = int(ranked["point"].iloc[0]), str(ranked["phase"].iloc[0])
-            point = found.plan.points[i]
-            base = found.plan.points[point.baseline].scenario
-            machine = point.scenario.machine_model
-            ends = tornado_values(machine, ranked["factor"].tolist()[:most])
-            machines = [machine, *(machine.with_values(values) for _, _, values in ends)]
-            pairs = [s.replace(machine=m) for m in machines for s in (base, point.scenario)]
-            cells = dict(runner.run(pairs))
-            ratios = [
-                _elapsed(cells[2 * n + 1], phase) / _elapsed(cells[2 * n], phase)
-                for n in range(len(machines))
-            ]
-            for n in range(1, len(ratios), 2):
-                factor = ends[n - 1][0]
-                rows.append((i, point.label, phase, factor, ratios[0], ratios[n], ratios[n + 1]))
-    columns = ["point", "label", "phase", "factor", "ratio", "low_ratio", "high_ratio"]
-    frame = pd.DataFrame(rows, columns=columns)
-    width = (frame["high_ratio"] - frame["low_ratio"]).abs()
-    order = frame.assign(width=width).sort_values(
-        ["point", "phase", "width"], ascending=[True, True, False], kind="stable"
-    )
-    return order[columns].reset_index(drop=True)
-
-
-def broken_even(
-    found: Plan, field: str, wanted: Wanted, options: Options, bounds: tuple[float, float] | None
-) -> list[tuple[Point, BreakEven]]:
-    """Return for each point other than a baseline where it breaks even with that, by phase."""
-    results = []
-    with opened_runner(options, found.points, []) as runner:
-        for i, point in enumerate(found.points):
-            if point.baseline != i:
-                base = found.points[point.baseline].given
-                n = wanted.replications
-                crossings = break_even(base, point.given, field, runner, n, bounds)
-                results += [(point, crossing) for crossing in crossings]
-    return results
-
-
 @contextmanager
 def opened_runner(
     options: Options,
@@ -360,7 +309,7 @@ def opened_runner(
     progress: Progress | None = None,
 ) -> Iterator[Runner]:
     """Yield the runner of some options; what has to be noticed is appended to ``notices``."""
-    store = None if options.store is None else Store(options.store)
+    store = None if options.store is None else Store(options.store, check=options.check)
     if store is not None:
         notices += [
             f"store: {change} since it was used last; what depends on it is simulated anew"
@@ -371,8 +320,9 @@ def opened_runner(
         if options.cluster is not None:
             executor, workers = stack.enter_context(cluster_executor(options.cluster))
         runner = Runner(
-            jobs=options.jobs, executor=executor, workers=workers, store=store, progress=progress
-        )
+            jobs=options.jobs, executor=executor, workers=workers, store=store,
+            check=options.check, progress=progress,
+        )  # fmt: skip
         runner.notices = notices
         yield stack.enter_context(runner)
 
@@ -446,6 +396,7 @@ def _whole_of(group: Sequence[int], finished: Sequence[Mapping[int, Cell]]) -> l
     return [[finished[i][replication] for replication in range(n)] for i in group]
 
 
-def _elapsed(cell: Cell, phase: str) -> float:
+def elapsed_of(cell: Cell, phase: str) -> float:
+    """Return the elapsed time of a phase in nanoseconds."""
     table = cell.summary
     return float(table[table["phase"] == phase]["elapsed_ns"].iloc[0])

@@ -16,13 +16,24 @@ if TYPE_CHECKING:
 
     from simulator.experiment.axes import Point
     from simulator.experiment.breakeven import BreakEven
+    from simulator.experiment.evidence import Evidence
 
-__all__ = ("break_even_text", "uncertainty_text")
+__all__ = ("crossing_text", "evidence_text")
 
 _MOST_FACTORS = 8
 
 
-def uncertainty_text(ranking: pd.DataFrame, tornado: pd.DataFrame) -> str:
+def evidence_text(evidence: Evidence) -> str:
+    """Return what an uncertainty and a search for the break-even tell; empty without either."""
+    parts = []
+    if evidence.ranking is not None and evidence.ends is not None:
+        parts.append(_uncertainty_text(evidence.ranking, evidence.ends))
+    if evidence.crossings:
+        parts.append(_break_even_text(evidence.crossings))
+    return "".join(f"\n{part}" for part in parts)
+
+
+def _uncertainty_text(ranking: pd.DataFrame, tornado: pd.DataFrame) -> str:
     """Return which uncertain costs the ratio of elapsed times hangs on, and how far it goes."""
     blocks = []
     for (point, phase), found in ranking.groupby(["point", "phase"], sort=False):
@@ -46,29 +57,34 @@ def uncertainty_text(ranking: pd.DataFrame, tornado: pd.DataFrame) -> str:
     return "\n".join([*blocks, note]) + "\n"
 
 
-def break_even_text(crossings: Sequence[tuple[Point, BreakEven]]) -> str:
-    """Return where scenarios break even with their baselines, a sentence each."""
+def _break_even_text(crossings: Sequence[tuple[Point, BreakEven]]) -> str:
+    """Return where scenarios break even with their baselines, a paragraph each."""
     lines = [underlined("break-even (simulated)")]
-    for point, found in crossings:
-        first, last = found.steps[0], found.steps[-1]
-        where = f"{found.phase}, {point.label}:"
-        if not found.places:
-            word = "faster" if first.ratio < 1 else "not faster"
-            lines.append(wrapped(
-                f"{where} {word} than the baseline everywhere from {found.field} {first.value:g}"
-                f" ({format_ratio(first.ratio)}) to {last.value:g} ({format_ratio(last.ratio)})"
-            ))  # fmt: skip
-            continue
-        ratios = {step.value: step.ratio for step in found.steps}
-        for left, right in found.places:
-            side = f"pays from {found.field} {right:.6g} on"
-            if ratios[left] < 1:
-                side = f"stops paying above {found.field} {left:.6g}"
-            lines.append(wrapped(
-                f"{where} {side} ({format_ratio(ratios[left])} at {left:.6g},"
-                f" {format_ratio(ratios[right])} at {right:.6g})"
-            ))  # fmt: skip
+    lines += [wrapped(crossing_text(point, found)) for point, found in crossings]
     return "\n".join(lines) + "\n"
+
+
+def crossing_text(point: Point, found: BreakEven) -> str:
+    """Return where a scenario breaks even with its baseline, in a line."""
+    first, last = found.steps[0], found.steps[-1]
+    where = f"{found.phase}, {point.label}:"
+    if not found.places:
+        word = "faster" if first.ratio < 1 else "not faster"
+        return (
+            f"{where} {word} than the baseline everywhere from {found.field} {first.value:g}"
+            f" ({format_ratio(first.ratio)}) to {last.value:g} ({format_ratio(last.ratio)})"
+        )
+    ratios = {step.value: step.ratio for step in found.steps}
+    told = []
+    for left, right in found.places:
+        side = f"pays from {found.field} {right:.6g} on"
+        if ratios[left] < 1:
+            side = f"stops paying above {found.field} {left:.6g}"
+        told.append(
+            f"{side} ({format_ratio(ratios[left])} at {left:.6g},"
+            f" {format_ratio(ratios[right])} at {right:.6g})"
+        )
+    return f"{where} {'; '.join(told)}"
 
 
 def _short(name: str) -> str:

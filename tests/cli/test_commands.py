@@ -27,7 +27,7 @@ def fields(*argv):
     """Return the scenarios that a command line describes."""
     from simulator.cli.axis_options import plan_of
     from simulator.cli.parser import Parser
-    from simulator.cli.scenario_options import scenarios
+    from simulator.cli.scenario_options import scenario_of
 
     parser = Parser(prog="tlbsim")
     (compare if argv[0] == "compare" else run).configure(parser)
@@ -35,7 +35,7 @@ def fields(*argv):
     args = parser.parse(argv[1:])
     if argv[0] == "compare":
         return [point.scenario for point in plan_of(args).points]
-    return scenarios(args)
+    return [scenario_of(args)]
 
 
 # --- options become fields ----------------------------------------------------------------
@@ -305,16 +305,35 @@ def test_an_interrupted_comparison_shows_the_replications_that_were_finished(tlb
     calls = itertools.count(1)
     simulate = cell.simulate
 
-    def interrupted_in_the_third_replication(scenario):
+    def interrupted_in_the_third_replication(scenario, **options):
         if next(calls) == 6:
             raise KeyboardInterrupt
-        return simulate(scenario)
+        return simulate(scenario, **options)
 
     monkeypatch.setattr(cell, "simulate", interrupted_in_the_third_replication)
-    done = tlbsim("compare", *SMALL, *PAIR, "--json")
+    # In this process, however slow it is: another has the simulation as it was.
+    done = tlbsim("compare", *SMALL, *PAIR, "--jobs", "1", "--json")
     assert done.status == 130
     assert done.err == "tlbsim: interrupted; the table covers 2 of 10 replications\n"
     assert {row["n"] for row in done.json} == {2}
+
+
+def test_json_has_what_it_hangs_on_and_where_it_breaks_even(tlbsim):
+    options = ("--uncertainty", "4", "--break-even", "cpus=2..3", "--jobs", "1", "--json")
+    found = tlbsim("compare", *SMALL, *PAIR, *options).json
+    assert set(found) == {"rows", "ranking", "tornado", "break_even"}
+    assert {row["n"] for row in found["rows"]} == {4}
+    assert {row["factor"] for row in found["tornado"]} <= {r["factor"] for r in found["ranking"]}
+    assert [step["value"] for step in found["break_even"][0]["steps"]] == [2, 3]
+
+
+def test_nothing_is_checked_in_a_comparison_that_asks_for_it(tlbsim):
+    options = ("--replications", "1", "--jobs", "1", "--no-check")
+    found = tlbsim("compare", *SMALL, *PAIR, *options, "--json").json
+    assert {row["safety"] for row in found} == {"safety: not checked"}
+    refused = tlbsim("sweep", *SMALL, *PAIR, *options, "--strict")
+    assert (refused.status, refused.out) == (2, "")
+    assert "--strict needs what must hold to be checked" in refused.err
 
 
 def test_every_option_may_be_an_axis_with_commas_or_repeated():

@@ -21,6 +21,13 @@ class Own(load_kernel("v6.7")):
 """
 
 
+#: What makes it one that fails.
+NEVER_BOOTS = """
+    def __init__(k, *parts):
+        raise OSError
+"""
+
+
 @pytest.fixture(scope="session")
 def swept():
     """Return a small sweep: two numbers of CPUs, two kernels, two replications."""

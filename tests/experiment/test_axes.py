@@ -83,7 +83,7 @@ def test_axes_that_make_no_sense_are_refused_in_one_line(axes, baseline, message
 def test_the_command_of_a_point_describes_the_very_same_scenario():
     from simulator.cli.parser import Parser
     from simulator.cli.run import configure
-    from simulator.cli.scenario_options import scenarios
+    from simulator.cli.scenario_options import scenario_of
 
     given = {
         "machine": "laptop-8", "kernel": "v6.7", "pages": 4, "hvo": False, "cpus": 6,
@@ -96,7 +96,7 @@ def test_the_command_of_a_point_describes_the_very_same_scenario():
     configure(parser)
     import shlex
 
-    (found,) = scenarios(parser.parse(shlex.split(words)[2:]))
+    found = scenario_of(parser.parse(shlex.split(words)[2:]))
     want = with_values(given, {}).replace(replication=4)
     assert found.key == want.key
     assert isinstance(found, Scenario)

@@ -10,9 +10,14 @@ import pytest
 from simulator.errors import InputError
 from simulator.experiment import cell as cells
 from simulator.experiment import sweep
+from simulator.experiment.cell import failed_cell
+from simulator.experiment.command import command_of
+from simulator.experiment.saved import compare_saved
+from simulator.experiment.store import Store
 from simulator.experiment.sweeps import Interrupted
 from simulator.machine import load_machine
-from tests.experiment.conftest import AXES, BASE
+from simulator.scenario import Scenario
+from tests.experiment.conftest import AXES, BASE, NEVER_BOOTS
 
 
 def content(folder):
@@ -24,12 +29,12 @@ def counted(monkeypatch):
     """Count simulations; the one with the number in the list is interrupted."""
     simulate, done, stop = cells.simulate, [], []
 
-    def counting(scenario):
+    def counting(scenario, **options):
         if len(done) in stop:
             stop.clear()
             raise KeyboardInterrupt
         done.append(scenario.key)
-        return simulate(scenario)
+        return simulate(scenario, **options)
 
     monkeypatch.setattr(cells, "simulate", counting)
     return done, stop
@@ -56,6 +61,46 @@ def test_an_interrupt_leaves_whole_replications_of_each_group(counted):
         sweep(BASE, AXES, replications=2)
     # Two groups of two: four of the first replication, and one group of the second.
     assert sorted(map(len, interrupt.value.sweep.cells)) == [1, 1, 2, 2]
+
+
+def test_a_failed_cell_is_kept_with_its_error_and_not_simulated_again(
+    tmp_path, counted, own_kernel
+):
+    done, _ = counted
+    own_kernel.write_text(own_kernel.read_text() + NEVER_BOOTS)
+    axes = {"kernel": ["v6.6", str(own_kernel)]}
+    first = sweep(BASE, axes, replications=1, store=tmp_path / "s")
+    again = sweep(BASE, axes, replications=1, store=tmp_path / "s")
+    assert len(done) == 2
+    assert again.failed.equals(first.failed)
+    assert first.failed["error"].tolist() == ["OSError"]
+    with pytest.raises(InputError, match=r"has one scenario"):
+        compare_saved([tmp_path / "s"])
+    # Whoever opens the store sees it.
+    (failed,) = (cell for cell in Store(tmp_path / "s").cells() if cell.error)
+    assert command_of(failed) == (
+        "tlbsim run --machine laptop-8 --kernel own --pages 2 --phases alloc"
+    )
+
+
+def test_what_failed_for_want_of_a_worker_is_tried_again(tmp_path, counted):
+    done, _ = counted
+    scenario = Scenario(**BASE)
+    store = Store(tmp_path / "s")
+    store.put(failed_cell(scenario, "KilledWorker: the worker was lost", lost=True))
+    (cell,) = store.cells()
+    assert cell.lost
+    found = sweep(BASE, {"kernel": ["v6.6"]}, replications=1, store=tmp_path / "s")
+    assert (len(done), len(found.failed)) == (1, 0)
+    assert [cell.error for cell in store.cells()] == [""]
+
+
+def test_of_an_unfinished_sweep_what_all_kernels_have_is_compared(tmp_path):
+    sweep(BASE, {"kernel": ["v6.6", "v6.7"]}, replications=1, store=tmp_path / "s")
+    sweep(BASE, {"kernel": ["v6.6"]}, replications=3, store=tmp_path / "s")
+    found = compare_saved([tmp_path / "s"])
+    assert set(found.comparison.frame["n"]) == {1}
+    assert not found.failed
 
 
 def test_more_replications_take_the_first_from_the_store(tmp_path, counted):

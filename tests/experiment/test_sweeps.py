@@ -12,12 +12,8 @@ import simulator as sim
 from simulator.errors import InputError
 from simulator.experiment import sweep
 from simulator.experiment.precision import Wanted
-from tests.experiment.conftest import AXES, BASE
-
-NEVER_BOOTS = """
-    def __init__(k, *parts):
-        raise OSError
-"""
+from simulator.experiment.store import Store
+from tests.experiment.conftest import AXES, BASE, NEVER_BOOTS
 
 
 def test_each_point_is_compared_as_if_there_were_no_others(swept):
@@ -122,11 +118,11 @@ class Losing(ThreadPoolExecutor):
         super().__init__(1)
         self.key, self.sizes = key, []
 
-    def submit(self, function, parcels, code):
+    def submit(self, function, parcels, code, **options):
         self.sizes.append(len(parcels))
         if any((p.fields["cpus"], p.fields["kernel"]) == self.key for p in parcels):
             return super().submit(self._lose)
-        return super().submit(function, parcels, code)
+        return super().submit(function, parcels, code, **options)
 
     def _lose(self):
         raise ConnectionError("gone")
@@ -139,3 +135,21 @@ def test_what_kills_its_worker_fails_alone():
     assert found.failed["error"].unique().tolist() == ["ConnectionError: the worker was lost"]
     # Once somebody knows how long they take, small scenarios go together.
     assert max(executor.sizes) > 1
+
+
+@pytest.mark.slow
+def test_what_kills_its_process_fails_alone_and_is_tried_again(own_kernel, tmp_path):
+    text = own_kernel.read_text()
+    own_kernel.write_text(
+        "import os\n" + text + "    def __init__(k, engine, platform, *a):\n"
+        "        if platform.nr_cpus == 4:\n            os.kill(os.getpid(), 9)\n"
+        "        super().__init__(engine, platform, *a)\n"
+    )
+    axes = {"cpus": [2, 4, 8], "kernel": ["v6.6", str(own_kernel)]}
+    found = sweep(BASE, axes, replications=1, jobs=2, store=tmp_path / "s")
+    assert found.failed["point"].tolist() == [3]
+    assert "the worker was lost" in found.failed["error"][0]
+    assert found.failed["command"][0].startswith("tlbsim run --machine laptop-8")
+    assert set(found.comparison.frame["n"]) == {1}
+    kept = {cell.error: cell.lost for cell in Store(tmp_path / "s").cells()}
+    assert kept == {"": False, found.failed["error"][0]: True}

@@ -11,8 +11,9 @@ import simulator as sim
 from simulator.errors import InputError
 from simulator.experiment import sweep
 from simulator.experiment.breakeven import break_even
+from simulator.experiment.evidence import tornado
 from simulator.experiment.runner import Runner
-from simulator.experiment.sweeps import Options, tornado
+from simulator.experiment.sweeps import Options
 from simulator.experiment.uncertainty import factors_of, rank, sampled
 from simulator.machine import load_machine
 

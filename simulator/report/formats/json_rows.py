@@ -3,7 +3,8 @@
 Rows for a program: JSON
 ------------------------
 
-An object with the facts, the provenance and the rows of the comparison's frame.
+An object with the facts, the provenance and the rows of the comparison's frame; where they
+were asked for, also what it hangs on (``ranking``, ``tornado``) and ``break_even``.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def render(material: Material) -> str:
         },
         "facts": told,
     }
-    return (
-        json.dumps({"header": header, "rows": records(c.frame)}, indent=2, allow_nan=False) + "\n"
-    )
+    found = {"header": header, "rows": records(c.frame)}
+    if material.evidence is not None:
+        found |= material.evidence.rows()
+    return json.dumps(found, indent=2, allow_nan=False) + "\n"

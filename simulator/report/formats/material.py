@@ -22,11 +22,12 @@ from simulator.analysis.measured import measured_for, was_fitted
 from simulator.analysis.stats import UNCERTAINTY
 from simulator.kernel import kernels, mutants, proposals
 from simulator.published.times import Timing, read_timings
+from simulator.report.evidence_text import crossing_text
 from simulator.report.header import machine_title, set_text, trust_text, version_text
 from simulator.report.text import command_line, format_error, format_ns, wrapped
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from simulator.experiment.evidence import Evidence
 
 __all__ = ("Material", "fact_lines", "facts", "plain_number")
 
@@ -42,13 +43,14 @@ class Material:
     """
     What a report is made of.
 
-    ``command`` repeats it; ``ranking`` says which uncertain costs it hangs on, of a sweep
-    that drew them; ``every`` asks for rows that a format would leave out or fold.
+    ``command`` repeats it; ``evidence`` says which uncertain costs it hangs on, of a sweep
+    that drew them, and where it breaks even; ``every`` asks for rows that a format would
+    leave out or fold.
     """
 
     comparison: Comparison
     command: str
-    ranking: pd.DataFrame | None = None
+    evidence: Evidence | None = None
     every: bool = False
 
     @property
@@ -119,6 +121,9 @@ def facts(material: Material) -> list[tuple[str, str]]:
         text = trust_text(run.provenance)
         found.append(("assumed", text if len(machines) == 1 else f"{name}: {text}"))
     found.append(("hangs on", _ranking(material)))
+    if material.evidence is not None:
+        crossings = material.evidence.crossings
+        found += [("break-even", crossing_text(*crossing)) for crossing in crossings]
     found += _safety(c)
     found += [("note", str(note)) for note in c.provenance.get("notes", ())]
     found.append(("version", version_text(c.provenance)))
@@ -218,7 +223,7 @@ def _error(runs: Sequence[ResultTotals], phase: str, timing: Timing) -> str:
 
 
 def _ranking(material: Material) -> str:
-    ranking = material.ranking
+    ranking = None if material.evidence is None else material.evidence.ranking
     if ranking is None or ranking.empty:
         return "not asked; compare --uncertainty 64 ranks the assumed costs that matter"
     clear = ranking[ranking["clear"].astype(bool)].sort_values("share", ascending=False)

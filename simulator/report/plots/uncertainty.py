@@ -29,7 +29,7 @@ def plot_tornado(comparison: Comparison, tornado: pd.DataFrame, label: str) -> F
     """
     Return the tornado of one scenario, a panel per phase.
 
-    :param tornado: as :func:`simulator.experiment.sweeps.tornado` returns it, of this scenario.
+    :param tornado: as :func:`simulator.experiment.evidence.tornado` returns it, of this scenario.
     """
     if tornado.empty:
         return None
