@@ -37,9 +37,11 @@ from pathlib import Path
 from simulator.errors import InputError
 
 __all__ = (
+    "NOTHING",
     "Kind",
     "cannot",
     "check",
+    "check_new_file",
     "check_new_folder",
     "filling",
     "hidden_folder",
@@ -66,6 +68,10 @@ class Kind:
     is_one: Callable[[bytes], bool]
 
 
+#: What a new file may take the place of: nothing.
+NOTHING = Kind("nothing", lambda _head: False)
+
+
 def check(
     option: str, path: Path, kind: Kind, inputs: Mapping[str, str | Path | None] | None = None
 ) -> None:
@@ -85,6 +91,13 @@ def check(
         _try_folder(target.parent)
     except OSError as error:
         raise cannot(option, path, error) from None
+
+
+def check_new_file(option: str, path: Path) -> None:
+    """Raise InputError unless there is nothing at `path` and a file can be made there."""
+    if path.exists():
+        raise InputError(f"{option}: {path} is there already; name a new file")
+    check(option, path, NOTHING)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from simulator.outputs import Kind
 
-__all__ = ("PROFILE", "toml_text")
+__all__ = ("PROFILE", "inline_text", "toml_text")
 
 # A key or a table that profiles have, and hardly another file.
 _PROFILE = re.compile(rb"^\s*(inherits\s*=|\[(topology|memory|costs|ipi|spells)\b)", re.MULTILINE)
@@ -54,7 +54,7 @@ def _table(data: Mapping[str, Value], path: tuple[str, ...]) -> list[str]:
             for item in value:  # type: ignore[attr-defined]
                 below += ["", f"[[{'.'.join((*path, key))}]]", *_table(item, (*path, key))]
         else:
-            lines.append(f"{key} = {_scalar(value)}")
+            lines.append(f"{key} = {inline_text(value)}")
     return lines + below
 
 
@@ -75,7 +75,15 @@ def _is_tables(value: Value) -> bool:
     )
 
 
-def _scalar(value: Value) -> str:
+def inline_text(value: Value) -> str:
+    """
+    Return a value as it stands on one line, a table too.
+
+    >>> inline_text({"value": 2, "range": (1, 4)})
+    '{ value = 2, range = [1, 4] }'
+    """
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {inline_text(item)}' for key, item in value.items())} }}"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -84,5 +92,5 @@ def _scalar(value: Value) -> str:
         # JSON writes text as TOML does, but for DEL.
         return json.dumps(value).replace("\x7f", "\\u007F")
     if isinstance(value, Sequence):
-        return f"[{', '.join(_scalar(item) for item in value)}]"
+        return f"[{', '.join(inline_text(item) for item in value)}]"
     raise TypeError(f"no TOML for {type(value).__name__}")
