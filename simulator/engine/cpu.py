@@ -85,6 +85,13 @@ class Cpu:
         """Go on with the task."""
         self.idle_from_ns = -1
 
+    def stall(self, ns: int) -> bool:
+        """Lose time without an interrupt; False if the task sleeps, and nothing is lost."""
+        if self.idle_from_ns >= 0:
+            return False
+        self.stolen_ns += ns
+        return True
+
     def leave(self, now_ns: int) -> None:
         """Go on without the task, which has ended."""
         self.task = None

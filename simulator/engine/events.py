@@ -83,6 +83,7 @@ class EventsEngine:
             self.timeline.process(
                 task.process(partial(self._lifetime, task, start_ns, bodies[cpu]))
             )
+        self.timeline.tasks = list(tasks)
         with ending(self.timeline, tasks):
             self.timeline.run()
         return tasks
@@ -98,6 +99,7 @@ class EventsEngine:
         if me.irqs_off:
             raise KernelError(f"{call.reason}: a broadcast with interrupts off would deadlock")
         task.meet()
+        task.in_broadcast = True
         categories = call.categories
         nth = self._flushes_of[me.number]
         self._flushes_of[me.number] += 1
@@ -117,6 +119,7 @@ class EventsEngine:
 
         last_release_ns, slowest_cpu = self._wait(task, csds, categories.wait, nth, row)
         task.meet()
+        task.in_broadcast = False
         end_ns = task.now_ns
         task.broadcast_ns += end_ns - start_ns
         last_ack_ns = max(last_release_ns, send_end_ns)
@@ -132,6 +135,7 @@ class EventsEngine:
         task.start(start_ns)
         body()
         task.meet()
+        self.timeline.tasks.remove(task)
         task.cpu.leave(task.now_ns)
 
     def _enqueue(self, task: Task, call: Call, nth: int) -> tuple[list[Csd], list[int]]:

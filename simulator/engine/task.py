@@ -64,6 +64,7 @@ class TaskCpu(Protocol):
     def sleep(self, now_ns: int) -> None: ...
     def wake(self, now_ns: int) -> None: ...
     def leave(self, now_ns: int) -> None: ...
+    def stall(self, ns: int) -> bool: ...
 
 
 class Lock(Protocol):
@@ -99,8 +100,8 @@ class Task:
 
     __slots__ = (
         "_driver", "_meeting", "_off_since_ns", "_pending", "_runner", "_start_ns", "_stolen_ns",
-        "_timeline", "broadcast_ns", "clear_ns", "cpu", "ended", "holds", "irqs_off_max_ns",
-        "met_ns", "number", "planned_ns", "time_by", "waits_for",
+        "_timeline", "broadcast_ns", "clear_ns", "cpu", "ended", "holds", "in_broadcast",
+        "irqs_off_max_ns", "met_ns", "number", "planned_ns", "time_by", "waits_for",
     )  # fmt: skip
 
     def __init__(self, timeline: Timeline, cpu: TaskCpu, number: int) -> None:
@@ -116,6 +117,7 @@ class Task:
         self.broadcast_ns = 0  # time in broadcasts so far
         #: The bits of the locks that it has; more than ATOMIC if there is a spinlock among them.
         self.holds = 0
+        self.in_broadcast = False  # in one that interrupts
         #: The lock that it waits for, if any.
         self.waits_for: Lock | None = None
         #: The time of the last meeting, whatever work was added since.

@@ -35,6 +35,7 @@ class Timeline(Environment):
     def __init__(self) -> None:
         super().__init__()
         self.current: Task = _NO_TASK
+        self.tasks: list[Task] = []  # of the present phase that have not ended
         self.watchers: list[Callable[[Task], None]] = []  # told of the task that goes on
         self.locks: list[Lock] = []  # all there are
 

@@ -21,6 +21,16 @@ __all__ = ("contradictions", "valid_parts")
 
 Parts = Mapping[str, Any]
 
+# By mechanism: where it is, and whether in guests. KVM offers INVLPGB to no ordinary guest.
+_MECHANISMS = {
+    "invlpgb": ("x86-64", False),
+    "tlbi": ("arm64", False),
+    "sbi": ("riscv64", False),
+    "rar": ("x86-64", False),
+    "kvm_pv": ("x86-64", True),
+    "hyperv": ("x86-64", True),
+}
+
 
 def valid_parts(model: type[BaseModel], data: object) -> dict[str, Any]:
     """Return the fields of a model that plain data, wrong elsewhere, give a valid value."""
@@ -39,6 +49,7 @@ def contradictions(machine: Parts, costs: Parts) -> Iterator[str]:
     """Yield what of a machine's valid parts and costs does not fit together."""
     yield from _distances(machine, costs)
     yield from _idle(machine)
+    yield from _mechanisms(machine)
     if "virtual" not in machine:
         return
     virtual = machine["virtual"]
@@ -79,3 +90,19 @@ def _idle(machine: Parts) -> Iterator[str]:
             "spells.idle.frame is shorter than the residency of"
             f" {names[-1]}, which would never be entered"
         )
+
+
+
+def _mechanisms(machine: Parts) -> Iterator[str]:
+    if not {"isa", "mechanisms"} <= machine.keys():
+        return
+    present, isa = machine["mechanisms"].present, machine["isa"]
+    for name in present:
+        wanted, virtual = _MECHANISMS[name]
+        if isa != wanted:
+            yield f"mechanisms.{name} is for {wanted}, not for {isa}"
+        if machine.get("virtual", virtual) != virtual:
+            where = "virtual machines (virtual = true)" if virtual else "bare metal"
+            yield f"mechanisms.{name} is only for {where}"
+    if isa == "arm64" and "tlbi" not in present:
+        yield "mechanisms.tlbi is missing: arm64 has no other way to flush"

@@ -18,6 +18,7 @@ from simulator.errors import all_wrong
 from simulator.explain import SeveralError, explain_all
 from simulator.machine.contradictions import contradictions, valid_parts
 from simulator.machine.fits import Calibration
+from simulator.machine.mechanisms import Mechanisms
 from simulator.machine.override import SET_BY_USER, amount_text, changed_data, leaves
 from simulator.machine.schema import (
     Costs,
@@ -32,6 +33,7 @@ from simulator.machine.values import Sourced, Strict
 __all__ = ("Machine",)
 
 
+
 class Machine(Strict):
     """
     A machine, as a profile describes it.
@@ -43,12 +45,13 @@ class Machine(Strict):
     name: str
     title: str
     description: str = ""
-    isa: Literal["x86-64", "arm64"]
+    isa: Literal["x86-64", "arm64", "riscv64"]
     virtual: bool
     inherits: str | None = None
     topology: Topology
     memory: Memory
     ipi: Ipi
+    mechanisms: Mechanisms = Mechanisms()
     costs: Costs
     idle_states: tuple[IdleState, ...]
     spells: SpellClasses

@@ -23,6 +23,7 @@ from simulator.trace.words import (
     COUNTS,
     KINDS,
     LATENCIES,
+    MECHANISMS,
     REASONS,
     ROLES,
     STATES,
@@ -189,6 +190,8 @@ _FLUSHES = Frame(
         Column("slowest_cpu", "-1: none"),
         Column("vector", "of the IPIs, by whether one CPU was interrupted", "word", VECTORS,
                derived=True),
+        Column("mechanism", "what carried it to other CPUs", "word", MECHANISMS, derived=True),
+        Column("nr_ahead", "flushes that the hardware did before it", derived=True),
     ),
 )  # fmt: skip
 
@@ -202,9 +205,10 @@ _CPUS = Frame(
         Column("ipis", "taken"),
         Column("handler_ns"),
         Column("refill_ns", "TLB misses after flushes"),
-        Column("lost_ns", "both, while it had work to do"),
+        Column("lost_ns", "handlers, refills and stalls, while it had work to do"),
         Column("idle_woken", "times an idle CPU was woken"),
         Column("irqs_off_delay_ns", "added to acknowledgements"),
+        Column("stall_ns", "stopped by hardware, without a handler"),
     ),
 )  # fmt: skip
 

@@ -27,6 +27,7 @@ from simulator.trace.words import (
     FAILED,
     KINDS,
     LATENCIES,
+    MECHANISMS,
     REASONS,
     ROLES,
     STATES,
@@ -208,7 +209,17 @@ def _flushes(recorder: Recorder) -> Columns:
     named["phase"] = _phases(recorder, columns["phase"])
     named["reason"] = _category(recorder.reasons, REASONS, columns["reason"])
     named["kind"] = Category(columns["kind"], KINDS)
-    named["vector"] = Category(np.minimum(columns["ipis"], 2), VECTORS)
+    # An interrupt that is no call of a queue, such as a pseudo-NMI, has none.
+    mechanism = np.zeros(len(recorder.flushes), dtype=np.int64)
+    nr_ahead = np.zeros(len(recorder.flushes), dtype=np.int64)
+    for flush, name in recorder.mechanism_of.items():
+        mechanism[flush] = MECHANISMS.index(name)
+    for flush, nr in recorder.nr_ahead_of.items():
+        nr_ahead[flush] = nr
+    vectors = np.where(mechanism == 0, np.minimum(columns["ipis"], 2), 0)
+    named["vector"] = Category(vectors, VECTORS)
+    named["mechanism"] = Category(mechanism, MECHANISMS)
+    named["nr_ahead"] = nr_ahead
     return named
 
 

@@ -93,6 +93,10 @@ class Recorder:
         #: With the number of the phase; no more than a hundred, but the first of every invariant.
         self.violations: list[tuple[int, Violation]] = []
         self.times_violated: Counter[str] = Counter()
+        #: Of the flushes that no interrupt carried, by number.
+        self.mechanism_of: dict[int, str] = {}
+        #: How many flushes were before one at the hardware, where there were any.
+        self.nr_ahead_of: dict[int, int] = {}
         self._first_cpu_row = 0
         self.phase = PhaseRecord("", 0)
         self.counts = self.phase.counts
@@ -169,6 +173,16 @@ class Recorder:
         """Record the start of a broadcast; return its number."""
         self.counts["on_each_cpu_calls"] += 1
         return self.flushes.reserve()
+
+    def hardware_starts(self) -> int:
+        """Record the start of a flush that no interrupt carries; return its number."""
+        return self.flushes.reserve()
+
+    def by_hardware(self, flush: int, mechanism: str, nr_ahead: int) -> None:
+        """Record how a flush was carried, and how many the hardware did before it."""
+        self.mechanism_of[flush] = mechanism
+        if nr_ahead:
+            self.nr_ahead_of[flush] = nr_ahead
 
     def broadcast_ends(
         self, flush: int, reason: str, kind: str, row: tuple[int, ...], task: int, cpu: int

@@ -23,6 +23,7 @@ __all__ = (
     "FAILED",
     "KINDS",
     "LATENCIES",
+    "MECHANISMS",
     "REASONS",
     "ROLES",
     "STATES",
@@ -46,6 +47,9 @@ KINDS: Final = ("range", "all", "none")
 
 #: smp_call_function_many_cond(): one CPU to interrupt has a vector of its own.
 VECTORS: Final = ("none", "CALL_FUNCTION_SINGLE", "CALL_FUNCTION")
+
+#: What carries a flush to other CPUs, or stops them for one.
+MECHANISMS: Final = ("ipi", "invlpgb", "tlbi", "sbi", "rar", "pause")
 
 #: What became of a folio.
 STATUSES: Final = ("plain", "optimized", "split_failed", "freed", "restore_failed")

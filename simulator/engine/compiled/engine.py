@@ -92,10 +92,15 @@ class CompiledEngine:
         """Fill a log from checkpoints; True, as it always can."""
         ends = [first for first, _ in self._replayed[1:]] + [len(self.recorder.flushes)]
         for (first, checkpoints), end in zip(self._replayed, ends, strict=True):
-            wanted = [row for row in range(first, end) if row in log.flushes]
+            rows = range(first, end)
+            wanted = [row for row in rows if row in log.flushes and not self._hardware(row)]
             for rows in checkpoints.replay(wanted, end, self.recorder):
                 log.add(rows)
         return True
+
+    def _hardware(self, row: int) -> bool:
+        # Whether no interrupt carried a flush.
+        return row in self.recorder.mechanism_of
 
     def run(self, start_ns: int, bodies: Mapping[int, Body]) -> list[Task]:
         """Run tasks as :meth:`simulator.engine.events.EventsEngine.run` does."""
@@ -121,7 +126,9 @@ class CompiledEngine:
         elif isinstance(task, InterruptedTask):
             recorder = self.recorder
             flush = recorder.broadcast_starts()
+            task.in_broadcast = True
             end_ns = task.wait(task.together.broadcast(task, call, flush))
+            task.in_broadcast = False
             task.ended_broadcast(end_ns, call.refill_ns)
             recorder.broadcast_ended(flush, task.record)
             if flush in recorder.ipis.flushes:
@@ -140,6 +147,7 @@ class CompiledEngine:
         task = OnlyTask(self.timeline, cpu, 0, self._state, 0, calls)
         self._checkpoints = Checkpoints(self._machine, self._distance, self._n, calls)
         self._replayed.append((len(self.recorder.flushes), self._checkpoints))
+        self.timeline.tasks = [task]
         self._begin(task, start_ns, body)
         with ending(self.timeline, [task]):
             self.timeline.run()
@@ -170,6 +178,7 @@ class CompiledEngine:
         together = Together(self.timeline, self._machine, self._state, self._distance, calls)
         self._replayed.append((len(self.recorder.flushes), together.checkpoints))
         tasks = [together.task(number, cpu, self._slots[cpu]) for number, cpu in enumerate(bodies)]
+        self.timeline.tasks = list(tasks)
         for task in sorted(tasks, key=lambda task: task.cpu.number):
             self._begin(task, start_ns, bodies[task.cpu.number])
         with ending(self.timeline, tasks):
@@ -183,6 +192,7 @@ class CompiledEngine:
         task.start(start_ns)
         body()
         task.meet()
+        self.timeline.tasks.remove(task)
         task.cpu.leave(task.met_ns)
         task.settle()
 

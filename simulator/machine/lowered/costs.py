@@ -25,7 +25,7 @@ from simulator.machine.lowered import quantiles
 from simulator.machine.schema import Costs, EveryCost
 from simulator.machine.values import Cost, CostByDistance, Spread
 
-__all__ = ("FP", "LoweredCost", "LoweredCosts", "half_up", "lower_costs")
+__all__ = ("FP", "LoweredCost", "LoweredCosts", "half_up", "lower_cost", "lower_costs")
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -93,7 +93,7 @@ class LoweredCosts(EveryCost[InstanceOf[LoweredCost], InstanceOf[LoweredCost]]):
 
 def lower_costs(costs: Costs) -> LoweredCosts:
     """Return the costs of a profile as integers."""
-    return LoweredCosts(**{name: _lowered(name, cost) for name, cost in costs})
+    return LoweredCosts(**{name: lower_cost(name, cost) for name, cost in costs})
 
 
 def half_up(value: Fraction) -> int:
@@ -101,7 +101,8 @@ def half_up(value: Fraction) -> int:
     return (2 * value.numerator + value.denominator) // (2 * value.denominator)
 
 
-def _lowered(name: str, cost: Cost | CostByDistance) -> LoweredCost:
+def lower_cost(name: str, cost: Cost | CostByDistance) -> LoweredCost:
+    """Return one cost as integers; its draws have its name."""
     table: Int64Array | None = None
     if cost.spread is not None:
         table = _spread(cost.spread)

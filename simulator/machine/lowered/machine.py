@@ -13,7 +13,7 @@ Sources: the profile's own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,14 @@ from simulator.draws import base_key, fold, stream
 from simulator.errors import InputError
 from simulator.machine.distances import Distance
 from simulator.machine.lowered import quantiles
-from simulator.machine.lowered.costs import FP, LoweredCosts, half_up, lower_costs
+from simulator.machine.lowered.costs import (
+    FP,
+    LoweredCost,
+    LoweredCosts,
+    half_up,
+    lower_costs,
+)
+from simulator.machine.lowered.mechanisms import LoweredMechanism, lower_mechanisms
 from simulator.machine.lowered.spells import Spells, SpellTable, spell_table
 from simulator.machine.lowered.topology import distances, icr_writes, places
 from simulator.machine.model import Machine
@@ -64,6 +71,7 @@ class Platform:
     idle_states: tuple[LoweredIdleState, ...]
     ipi_mode: IpiMode
     ipi_shorthand: bool
+    mechanisms: Mapping[str, LoweredMechanism]
     key: int
 
     def ipi_draws(self, name: str, initiator: int, flush: int) -> Int64Array:
@@ -78,6 +86,14 @@ class Platform:
             return cost.rounded(mean_fp)
         x = stream(fold(self.key, cost.purpose, initiator, flush), 0, self.nr_cpus)
         return cost.draws(mean_fp, x)
+
+    def flush_draw(self, cost: LoweredCost, initiator: int, flush: int) -> int:
+        """Return a cost of a mechanism in one flush of an initiator, in nanoseconds."""
+        if cost.spread is None:
+            return cost.each_ns
+        mean_fp = np.array(cost.mean_fp[:1], dtype=np.int64)
+        x = stream(fold(self.key, cost.purpose, initiator, flush), 0, 1)
+        return int(cost.draws(mean_fp, x)[0])
 
     def work_draws(self, name: str, first_item: int, count: int) -> Int64Array:
         """Return the cost `name` of the items from `first_item` on, in nanoseconds."""
@@ -131,6 +147,7 @@ def lower(machine: Machine, nr_cpus: int, noise: Noise, seed: int, replication: 
         idle_states=tuple(_idle_state(state) for state in machine.idle_states),
         ipi_mode=machine.ipi.mode.value,
         ipi_shorthand=machine.ipi.shorthand.value,
+        mechanisms=lower_mechanisms(machine.mechanisms),
         key=key,
     )
 

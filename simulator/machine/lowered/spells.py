@@ -36,6 +36,7 @@ from simulator.machine.lowered.quantiles import ONE, draw, moments
 __all__ = ("SpellTable", "Spells", "spell_table")
 
 Int64Array = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 _CERTAIN = 2**63  # a presence draw has 63 bits, so that certainty is a threshold too
 _START, _LENGTH = (purpose_of(name) for name in ("spell start", "spell length"))
@@ -131,6 +132,18 @@ class Spells:
             return -1
         before = self.idle.around(cpu, spell[0] - 1)
         return t_ns - (spell[0] if before is None else before[0])
+
+    def idle_at(self, t_ns: int) -> BoolArray | None:
+        """Return which CPUs are idle at a time; None where none ever is."""
+        table = self.idle
+        if not table.threshold:
+            return None
+        frames, at = np.divmod(t_ns + np.array(table.phase_ns, dtype=np.int64), table.frame_ns)
+        idle = np.zeros(table.nr_cpus, dtype=np.bool_)
+        for number in np.unique(frames).tolist():
+            start, end = table.frame(number)
+            idle |= (frames == number) & (start <= at) & (at < end)
+        return idle
 
     def idle_since(self, cpu: int, t_ns: int) -> int:
         """

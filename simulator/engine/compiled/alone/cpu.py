@@ -32,6 +32,11 @@ class OnlyCpu:
     def wake(self, now_ns: int) -> None:
         """Go on with the task."""
 
+    def stall(self, ns: int) -> bool:
+        """Lose time without an interrupt, which nobody is there to cause."""
+        self.stolen_ns += ns
+        return True
+
     def leave(self, now_ns: int) -> None:
         """Go on without the task, which has ended."""
         self.busy_until_ns = max(self.busy_until_ns, now_ns)

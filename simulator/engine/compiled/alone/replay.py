@@ -75,6 +75,9 @@ class Checkpoints:
             if not checkpoint.flush <= at_flush <= flush:
                 state, at_flush = self._state(checkpoint), checkpoint.flush
             while at_flush <= flush:
+                if at_flush in recorder.mechanism_of:
+                    at_flush += 1
+                    continue
                 reason, kind, pages = (int(column[at_flush]) for column in call)
                 words = self._calls.recorded(reason, kind, pages)
                 state[calls : calls + CALL.words] = words

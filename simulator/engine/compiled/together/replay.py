@@ -103,6 +103,8 @@ class SharedCheckpoints:
         under_way: dict[int, int] = self._under_way(checkpoint, s, cpus)
         flush = checkpoint.flush
         while wanted:
+            while flush in recorder.mechanism_of:
+                flush += 1
             # The next phase may begin in the nanosecond in which the last broadcast ends.
             if flush < end:
                 row = (int(column[flush]) for column in columns)

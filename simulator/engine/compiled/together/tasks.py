@@ -83,6 +83,14 @@ class InterruptedCpu:
         self._together.words[self._words + TASK.idle_from_ns] = -1
         self._together.checkpoints.tell(self.slot, now_ns, DID.wakes)
 
+    def stall(self, ns: int) -> bool:
+        """Lose time without an interrupt; False if the task sleeps, and nothing is lost."""
+        words = self._together.words
+        if words[self._words + TASK.idle_from_ns] >= 0:
+            return False
+        words[self._words + TASK.stolen_ns] += ns
+        return True
+
     def leave(self, now_ns: int) -> None:
         """Go on without the task, which has ended."""
         self._together.checkpoints.tell(self.slot, now_ns, DID.ends)
