@@ -52,7 +52,7 @@ def boot(scenario: Scenario, ipis: IpiLog | None = None) -> tuple[Engine, Kernel
     )
     memory = _memory(scenario, machine)
     with of_kernel(scenario.kernel_class.own_file):
-        kernel = scenario.kernel_class(engine, machine, memory, config)
+        kernel = scenario.built_kernel(engine, machine, memory, config)
         attach_return_checks(kernel)
         attach_records(kernel)
     if scenario.placement == ONE_MEMORY:

@@ -88,6 +88,8 @@ def _notes(scenario: Scenario) -> list[str]:
             f"extrapolation: {kernel.name} allocates at boot with one thread;"
             " parallel allocation came in v6.9"
         )
+    if scenario.hvo and scenario.flush_mechanism == "invlpgb":
+        notes.append("extrapolation: nobody has published HVO with INVLPGB")
     machine, noise = scenario.machine_model, scenario.noise_model
     if noise.asks_for_preemption and not machine.virtual:
         notes.append(f"noise {noise.name}: {machine.name} is bare metal, no CPU is preempted")

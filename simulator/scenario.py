@@ -53,7 +53,7 @@ from simulator.geometry import (
     pmds_of_placement,
     splits_of_placement,
 )
-from simulator.kernel import Kernel, load_kernel
+from simulator.kernel import Kernel, built_for, load_kernel, what_ifs
 from simulator.kernel.one_memory import ONE_MEMORY, memmap_pfns
 from simulator.kernel.phases import Phase, plan
 from simulator.machine import Machine, Noise, check_noise, load_machine, load_noise
@@ -134,6 +134,11 @@ class Scenario(BaseModel):
         return load_kernel(self.kernel)
 
     @cached_property
+    def built_kernel(self) -> type[Kernel]:
+        """The kernel as it is compiled for the machine's architecture."""
+        return built_for(self.kernel_class, self.machine_model.isa)
+
+    @cached_property
     def noise_model(self) -> Noise:
         """The noise that ``noise`` stands for."""
         return self.noise if isinstance(self.noise, Noise) else load_noise(self.noise)
@@ -174,7 +179,7 @@ class Scenario(BaseModel):
     @property
     def tunable_values(self) -> dict[str, int]:
         """Every tunable of the kernel, set or default."""
-        known = self.kernel_class.TUNABLES
+        known = self.built_kernel.TUNABLES
         return {name: self.tunables.get(name, known[name][0]) for name in sorted(known)}
 
     def resolved(self) -> dict[str, Any]:
@@ -183,7 +188,11 @@ class Scenario(BaseModel):
         plain: dict[str, Any] = {name: getattr(self, name) for name in _FIELDS}
         return plain | {
             "machine": self.machine_model.model_dump(mode="json"),
-            "kernel": {"name": kernel.name, "base": kernel.base, "source": kernel.source()},
+            "kernel": {
+                "name": kernel.name,
+                "base": kernel.base,
+                "source": self.built_kernel.source(),
+            },
             "phases": list(self.phases),
             "cpus": self.nr_cpus,
             "placement": self.placement
@@ -245,6 +254,7 @@ class Scenario(BaseModel):
         self._check_phases()
         self._check_placement()
         self._check_tunables()
+        self._check_architecture()
         if self.path == "surplus" and self.page_size == "1G":
             raise InputError("path: 1G pages have no 'surplus' in Linux; use 'pool' or 'boot'")
         return self
@@ -364,7 +374,7 @@ class Scenario(BaseModel):
                 )
 
     def _check_tunables(self) -> None:
-        known = self.kernel_class.TUNABLES
+        known = self.built_kernel.TUNABLES
         for name, value in self.tunables.items():
             if name not in known:
                 hint = nearest(name, known) or f"; known: {', '.join(sorted(known))}"
@@ -372,6 +382,37 @@ class Scenario(BaseModel):
             _default, low, high, _text = known[name]
             if not low <= value <= high:
                 raise InputError(f"tunables: {name} must be {low} to {high}, not {value}")
+
+    def _check_architecture(self) -> None:
+        kernel, machine = self.kernel_class, self.machine_model
+        if machine.isa not in kernel.RUNS_ON:
+            raise InputError(
+                f"kernel: {kernel.name} is for {', '.join(kernel.RUNS_ON)}, and {machine.name}"
+                f" is {machine.isa}"
+            )
+        if not self.flush_mechanism:
+            wanted = ", ".join(kernel.FLUSHES_BY[machine.isa])
+            raise InputError(
+                f"kernel: {kernel.name} flushes by {wanted}, which {machine.name} has not; it has"
+                f" {', '.join(machine.flushes)}"
+            )
+        if self.hvo and machine.isa not in kernel.HVO_ON:
+            raise InputError(
+                f"hvo: {kernel.name} has none on {machine.isa} ({machine.name}); use --hvo off, or"
+                f" take a what-if: {', '.join(what_ifs(machine.isa)) or 'there is none'}"
+            )
+
+    @property
+    def flush_mechanism(self) -> str:
+        """What carries the kernel's flushes of kernel addresses on the machine."""
+        present = [
+            name
+            for name, found in self.machine_model.mechanisms.present.items()
+            if found.seat.value != "user mms"
+        ]
+        return self.built_kernel.flush_mechanism(
+            self.machine_model.isa, present, self.tunable_values
+        )
 
     @property
     def _node_bytes(self) -> int:

@@ -46,17 +46,20 @@ def run(args: Namespace) -> tuple[int, str]:
 def _table(found: list[dict[str, Any]]) -> str:
     from simulator.report.text import format_table
 
-    rows = [
-        (
-            m["name"],
-            str(m["nr_cpus"]),
-            str(m["nr_nodes"]),
-            f"{m['memory_bytes'] >> 30} GB",
-            m["title"],
-        )
-        for m in found
-    ]
-    return format_table(rows, ("machine", "CPUs", "nodes", "memory", ""), align="lrrrl")
+    rows: list[tuple[str, ...]] = []
+    for m in found:
+        memory = f"{m['memory_bytes'] >> 30} GB"
+        flushes = _flushes_text(m["flushes"])
+        rows.append((m["name"], m["isa"], str(m["nr_cpus"]), str(m["nr_nodes"]), memory, flushes))
+        rows.append((f"  {m['title']}",))
+    header = ("machine", "arch", "CPUs", "nodes", "memory", "flushes by")
+    return format_table(rows, header, align="llrrrl")
+
+
+def _flushes_text(flushes: dict[str, str]) -> str:
+    return ", ".join(
+        f"{name} ({seat})" if seat == "user mms" else name for name, seat in flushes.items()
+    )
 
 
 def _summary(machine: Machine) -> dict[str, Any]:
@@ -68,5 +71,7 @@ def _summary(machine: Machine) -> dict[str, Any]:
         "nr_nodes": machine.nr_nodes,
         "memory_bytes": node_bytes * machine.nr_nodes,
         "virtual": machine.virtual,
+        "isa": machine.isa,
         "ipi_mode": machine.ipi.mode.value,
+        "flushes": machine.flushes,
     }

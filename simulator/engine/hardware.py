@@ -12,7 +12,7 @@ Modelled: one FIFO server by the key of the request; a stall and the refills of 
 of another task shift the rest of its work, those of a CPU that idles cost nothing.
 
 Not modelled: a stall of a task that is in a broadcast, or that waits; it has nothing to
-do meanwhile.  What a fabric does to other traffic.
+do meanwhile.  How deep a CPU idles whose task sleeps.  What a fabric does to other traffic.
 
 Sources: :mod:`simulator.kernel.tlb`, for who flushes how.
 """
@@ -20,7 +20,8 @@ Sources: :mod:`simulator.kernel.tlb`, for who flushes how.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
     from simulator.engine.timeline import Timeline
     from simulator.trace.recorder import Recorder
 
-__all__ = ("Fabric", "Hardware", "HardwareFlush")
+__all__ = ("Fabric", "Hardware")
 
 Int64s = npt.NDArray[np.int64]
+
+# Draws of these flushes have numbers that no broadcast reaches.
+_APART: Final = 1 << 40
 
 
 class Fabric:
@@ -55,71 +59,106 @@ class Fabric:
         return len(ends) - 1, begin_ns, begin_ns + service_ns
 
 
-class HardwareFlush:
-    """A flush under way: who began it when, how, and what became of it at the server."""
-
-    __slots__ = ("ahead", "begin_ns", "call", "mechanism", "nth", "row", "start_ns", "task")
-
-    def __init__(self, task: Task, mechanism: str, call: Call, row: int, nth: int) -> None:
-        self.task = task
-        self.mechanism = mechanism
-        self.call = call
-        self.row = row
-        #: Counts the flushes of this initiator, for draws.
-        self.nth = nth
-        self.start_ns = self.begin_ns = task.now_ns
-        self.ahead = 0
+@dataclass(slots=True)
+class _Flush:
+    # One under way: what is asked for so far, and how many were before it at the server.
+    mechanism: str
+    call: Call
+    row: int
+    nth: int
+    start_ns: int
+    begin_ns: int
+    posted_ns: int = 0
+    nr_ahead: int = 0
 
 
 class Hardware:
-    """The flushes of one machine that no interrupt carries, and what they do to its CPUs."""
+    """
+    The flushes of one machine that no interrupt carries, and what they do to its CPUs.
+
+    All methods are about the flush that the running task is in.
+    """
 
     def __init__(self, timeline: Timeline, platform: Platform, recorder: Recorder) -> None:
         self._timeline = timeline
+        self._platform = platform
         self._spells = platform.spells
         self._recorder = recorder
         self._n = platform.nr_cpus
         self._nth = [0] * self._n
+        self._under_way: dict[int, _Flush] = {}  # by CPU
         self._fabric = Fabric()
+        self._woken_ns = np.zeros(self._n, dtype=np.int64)  # when a CPU was woken last
         self._totals = self._nothing()
 
-    def begin(self, mechanism: str, call: Call) -> HardwareFlush:
-        """Begin a flush of the task that runs."""
+    def begin(self, mechanism: str, call: Call) -> None:
+        """Begin a flush."""
         task = self._timeline.current
         task.meet()
-        cpu = task.cpu.number
-        flush = HardwareFlush(
-            task, mechanism, call, self._recorder.hardware_starts(), self._nth[cpu]
-        )
+        cpu, now_ns = task.cpu.number, task.met_ns
+        row = self._recorder.hardware_starts()
+        self._under_way[cpu] = _Flush(mechanism, call, row, self._nth[cpu], now_ns, now_ns)
         self._nth[cpu] += 1
-        return flush
 
-    def serve(self, flush: HardwareFlush, service_ns: int) -> None:
-        """Wait until the server has done what it is asked for; interrupts as they are."""
-        task = flush.task
+    @property
+    def nth(self) -> int:
+        """How many such flushes the CPU has made before, apart from others, for draws."""
+        return _APART + self._mine().nth
+
+    def draws(self, name: str) -> Int64s:
+        """Return what the machine's cost ``name`` is for each CPU in this flush."""
+        return self._platform.ipi_draws(name, self._timeline.current.cpu.number, self.nth)
+
+    def wakes(self) -> Int64s:
+        """Return how long each CPU takes out of idle, as it is interrupted now."""
+        task = self._timeline.current
         task.meet()
         now_ns = task.met_ns
-        flush.ahead, flush.begin_ns, end_ns = self._fabric.serve(now_ns, service_ns)
+        exits_ns = np.zeros(self._n, dtype=np.int64)
+        idle = self._spells.idle_at(now_ns)
+        if idle is not None:
+            for cpu in np.flatnonzero(idle).tolist():
+                since_ns = max(self._spells.idle_since(cpu, now_ns), int(self._woken_ns[cpu]))
+                exits_ns[cpu] = self._platform.idle_state(now_ns - since_ns).exit_ns
+            # A CPU with a task is not as its spells are.
+            exits_ns[[task.cpu.number for task in self._timeline.tasks]] = 0
+            self._woken_ns[exits_ns > 0] = now_ns
+        return exits_ns
+
+    def post(self, service_ns: int) -> None:
+        """Ask the server for something, and go on; what came before comes before that."""
+        self._timeline.current.meet()
+        self._mine().posted_ns += service_ns
+
+    def wait(self, service_ns: int) -> None:
+        """Wait until the server has done all that was asked for, and this; spinning."""
+        task, flush = self._timeline.current, self._mine()
+        task.meet()
+        flush.nr_ahead, flush.begin_ns, end_ns = self._fabric.serve(
+            task.met_ns, flush.posted_ns + service_ns
+        )
+        flush.posted_ns = 0
         task.wait_until(end_ns, flush.call.categories.wait)
 
-    def end(self, flush: HardwareFlush, stall_ns: int | Int64s, nr_interrupted: int = 0) -> None:
+    def end(self, stall_ns: int | Int64s, nr_interrupted: int = 0) -> None:
         """
         End a flush, and charge every other CPU: ``stall_ns``, for all or by CPU, and refills.
 
         ``nr_interrupted`` CPUs were interrupted for it by means that are no call queue.
         """
-        task, call = flush.task, flush.call
+        task = self._timeline.current
         task.meet()
-        now_ns = task.met_ns
+        cpu, now_ns = task.cpu.number, task.met_ns
+        flush = self._under_way.pop(cpu)
+        call = flush.call
         task.broadcast_ns += now_ns - flush.start_ns
         times = (call.pages, flush.start_ns, flush.begin_ns, now_ns, now_ns)
         found = (self._n - 1, nr_interrupted, 0, 0, -1)
-        cpu = task.cpu.number
         self._recorder.broadcast_ends(
             flush.row, call.reason, call.kind, times + found, task.number, cpu
         )
-        self._recorder.by_hardware(flush.row, flush.mechanism, flush.ahead)
-        self._charge(cpu, now_ns, stall_ns, call.refill_ns)
+        self._recorder.by_hardware(flush.row, flush.mechanism, flush.nr_ahead)
+        self._charge(task, now_ns, stall_ns, call.refill_ns)
         # The TLB misses come afterwards, spread over what the CPU does then.
         task.work(call.categories.local, call.refill_ns)
 
@@ -130,22 +169,24 @@ class Hardware:
                 self._recorder.add_totals(name, values)
         self._totals = self._nothing()
 
+    def _mine(self) -> _Flush:
+        return self._under_way[self._timeline.current.cpu.number]
+
     def _nothing(self) -> dict[str, Int64s]:
         names = ("stall_ns", "refill_ns", "lost_ns")
         return {name: np.zeros(self._n, dtype=np.int64) for name in names}
 
-    def _charge(self, me: int, now_ns: int, stall_ns: int | Int64s, refill_ns: int) -> None:
+    def _charge(self, me: Task, now_ns: int, stall_ns: int | Int64s, refill_ns: int) -> None:
         others = np.ones(self._n, dtype=np.int64)
-        others[me] = 0
-        stalled = others * stall_ns
-        refilled = others * refill_ns
-        idle = self._spells.idle_at(now_ns)
+        others[me.cpu.number] = 0
+        stalled, refilled = others * stall_ns, others * refill_ns
         lost = stalled + refilled
+        idle = self._spells.idle_at(now_ns)
         if idle is not None:
             lost[idle] = 0
         for task in self._timeline.tasks:
-            cpu = task.cpu.number
-            if cpu != me:
+            if task is not me:
+                cpu = task.cpu.number
                 lost_ns = int(stalled[cpu] + refilled[cpu])
                 lost[cpu] = lost_ns if task.in_broadcast or task.cpu.stall(lost_ns) else 0
         totals = self._totals

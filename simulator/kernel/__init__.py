@@ -11,16 +11,26 @@ and replaces functions.
 
 from __future__ import annotations
 
+from simulator.kernel.arch import built_for
 from simulator.kernel.hugetlb import Hugetlb as Kernel
-from simulator.kernel.load import kernel_named, kernels, load_kernel, mutants, proposals
+from simulator.kernel.load import (
+    kernel_named,
+    kernels,
+    load_kernel,
+    mutants,
+    proposals,
+    what_ifs,
+)
 from simulator.kernel.structs import KernelConfig
 
 __all__ = (
     "Kernel",
     "KernelConfig",
+    "built_for",
     "kernel_named",
     "kernels",
     "load_kernel",
     "mutants",
     "proposals",
+    "what_ifs",
 )

@@ -21,12 +21,13 @@ import inspect
 import linecache
 from array import array
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulator.engine import Engine, Task
 from simulator.engine.calls import Call
+from simulator.engine.hardware import Hardware
 from simulator.engine.locks import IrqSpinLock, Mutex, RwSemaphore, SpinLock
 from simulator.errors import InputError, KernelError
 from simulator.kernel.phases import ACTIONS
@@ -57,6 +58,16 @@ class KernelBase:
     own_file: ClassVar[str] = ""  # of a class from a user's file
     #: The phases that it can go through, see :mod:`simulator.kernel.phases`.
     ACTIONS: ClassVar[tuple[str, ...]] = tuple(ACTIONS)
+    #: What carries flushes of kernel addresses, by architecture: the first that a machine has.
+    FLUSHES_BY: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "x86-64": ("ipi",),
+        "arm64": ("tlbi",),
+        "riscv64": ("sbi", "ipi"),
+    }
+    #: The architectures that it is for.
+    RUNS_ON: ClassVar[tuple[str, ...]] = ("x86-64", "arm64", "riscv64")
+    #: The architectures whose Kconfig selects HVO.
+    HVO_ON: ClassVar[tuple[str, ...]] = ("x86-64",)
     #: Functions that have another name since a version, old to new.
     RENAMED: ClassVar[dict[str, str]] = {}
     #: By name: default, lowest and highest value, what it is.
@@ -103,6 +114,21 @@ class KernelBase:
         """Return the SHA-256 of the source; empty where a result does not have it."""
         return hashlib.sha256(cls.source().encode()).hexdigest()
 
+    @classmethod
+    def flush_mechanism(
+        cls,
+        isa: str,
+        present: Collection[str],
+        tunables: Mapping[str, int],  # noqa: ARG003 - versions have boot options
+    ) -> str:
+        """
+        Return what carries flushes of kernel addresses on a machine; empty if nothing can.
+
+        ``present`` are the machine's mechanisms that serve kernel addresses.
+        """
+        known = cls.FLUSHES_BY.get(isa, ())
+        return next((name for name in known if name == "ipi" or name in present), "")
+
     def __init__(
         k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig
     ) -> None:
@@ -114,6 +140,10 @@ class KernelBase:
         k.recorder = engine.recorder
         k.platform = platform
         k.cost = platform.costs
+        present = [name for name, found in platform.mechanisms.items() if found.kernel_ranges]
+        #: What carries flushes of kernel addresses.
+        k.flushes_by = k.flush_mechanism(platform.isa, present, config.tunables)
+        k.hardware = Hardware(timeline, platform, engine.recorder)
         k.memory = memory
         k.config = config
         k.hugetlb_lock = IrqSpinLock(timeline, platform, "hugetlb_lock")
@@ -213,6 +243,7 @@ class KernelBase:
 
     def end_phase(k, end_ns: int) -> None:
         """Record the state at the end of a phase."""
+        k.hardware.report()
         k.recorder.end_phase(end_ns)
         k.recorder.phase.ptl_held_max_ns = k.page_table_lock.held_max_ns
         k.counts["pages_got"] = k.h_of_phase.nr_huge_pages

@@ -59,7 +59,7 @@ from simulator.kernel.versions.v6_18 import V6_18
 from simulator.kernel.versions.v7_1 import V7_1
 from simulator.kernel.versions.v7_3 import V7_3
 
-__all__ = ("kernel_named", "kernels", "load_kernel", "mutants", "proposals")
+__all__ = ("kernel_named", "kernels", "load_kernel", "mutants", "proposals", "what_ifs")
 
 # A form that was posted (@vN) stands before the one that was merged in its stead.
 _VERSIONS: tuple[type[Kernel], ...] = (
@@ -113,6 +113,11 @@ def mutants() -> tuple[str, ...]:
     'v6.7-no-split-flush'
     """
     return tuple(version.name for version in _MUTANTS)
+
+
+def what_ifs(isa: str) -> tuple[str, ...]:
+    """Return the names of the kernels that have HVO on an architecture without it in Linux."""
+    return tuple(version.name for version in _PROPOSALS if (isa,) == version.RUNS_ON)
 
 
 def kernel_named(name: str) -> type[Kernel]:

@@ -5,9 +5,12 @@ arch/x86/mm/tlb.c: kernel TLB flushes
 
 Modelled: flush_tlb_all() and flush_tlb_kernel_range() with the single-page
 ceiling (``tlb_single_page_flush_ceiling``, 33 pages; strictly more makes it a
-full flush).  Both interrupt every online CPU, idle or not, and wait.
+full flush).  Both interrupt every online CPU, idle or not, and wait.  Later versions
+and other architectures replace what carries a flush: :mod:`simulator.kernel.invlpgb`
+and :mod:`simulator.kernel.arch`.  KVM's and Hyper-V's flushes serve user addresses
+only (pv_ops.mmu.flush_tlb_multi), and are not asked here.
 
-Not modelled: INVLPGB, PTI's second flush, and the TLB itself; what it loses is a
+Not modelled: PTI's second flush, and the TLB itself; what it loses is a
 cost after the flush (``refill_page``, ``refill_full``).
 
 Sources: arch/x86/mm/tlb.c, alike in v6.1 and v6.12; commit a5102476a24b
@@ -35,13 +38,25 @@ class Tlb(KernelBase):
     def flush_tlb_all(k, reason: str) -> None:
         """Flush everything on every CPU."""
         k.counts["flush_tlb_all_calls"] += 1
-        k.on_each_cpu(k.flush_call(reason, None), 0, TLB_FLUSH_ALL)
+        k.kernel_tlb_flush_all(k.flush_call(reason, None), 0, TLB_FLUSH_ALL)
 
     def flush_tlb_kernel_range(k, start: int, end: int, reason: str) -> None:
         """Flush a range of kernel addresses on every CPU; ``reason`` goes to the trace."""
         k.counts["flush_tlb_kernel_range_calls"] += 1
         nr_pages = None if end == TLB_FLUSH_ALL else (end - start) // PAGE_SIZE
-        k.on_each_cpu(k.flush_call(reason, nr_pages), start, end)
+        call = k.flush_call(reason, nr_pages)
+        if call.kind == "all":
+            k.kernel_tlb_flush_all(call, start, end)
+        else:
+            k.kernel_tlb_flush_range(call, start, end)
+
+    def kernel_tlb_flush_all(k, call: Call, start: int, end: int) -> None:
+        """Flush everything on every CPU, by what carries flushes."""
+        k.on_each_cpu(call, start, end)
+
+    def kernel_tlb_flush_range(k, call: Call, start: int, end: int) -> None:
+        """Flush a range on every CPU, by what carries flushes."""
+        k.on_each_cpu(call, start, end)
 
     def on_each_cpu(k, call: Call, start: int, end: int) -> None:
         """Run a flush of a range of addresses on every CPU, and wait."""
@@ -53,12 +68,16 @@ class Tlb(KernelBase):
         if call is None:
             if nr_pages is not None and nr_pages < 0:
                 raise KernelError(f"flush_tlb_kernel_range: {reason}: a range of {nr_pages} pages")
-            if nr_pages is None or nr_pages > k.config.tunables["tlb_single_page_flush_ceiling"]:
+            if nr_pages is None or nr_pages > k.single_page_flush_ceiling():
                 call = k.do_flush_tlb_all(reason, nr_pages or 0)
             else:
                 call = k.do_kernel_range_flush(reason, nr_pages)
             k._calls[reason, nr_pages] = call
         return call
+
+    def single_page_flush_ceiling(k) -> int:
+        """The most pages that are flushed one by one."""
+        return k.config.tunables["tlb_single_page_flush_ceiling"]
 
     def do_flush_tlb_all(k, reason: str, nr_pages: int) -> Call:
         """The function run on each CPU for a full flush."""

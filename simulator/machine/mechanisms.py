@@ -19,13 +19,34 @@ Sources: each value of a profile names its own.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from simulator.machine.values import Cost, Count, Fact, Strict
 
-__all__ = ("Invlpgb", "Mechanism", "Mechanisms", "Rar", "Sbi", "Seat", "Tlbi", "UserOnly")
+__all__ = (
+    "MECHANISM_TEXT",
+    "Invlpgb",
+    "Mechanism",
+    "Mechanisms",
+    "Rar",
+    "Sbi",
+    "Seat",
+    "Tlbi",
+    "UserOnly",
+)
+
+#: As a report says it.
+MECHANISM_TEXT: Final = {
+    "ipi": "IPI",
+    "invlpgb": "INVLPGB",
+    "tlbi": "TLBI",
+    "sbi": "SBI",
+    "rar": "RAR",
+    "kvm_pv": "KVM PV",
+    "hyperv": "Hyper-V",
+}
 
 Seat = Literal["kernel ranges", "user mms", "both"]
 
@@ -84,12 +105,12 @@ class UserOnly(Mechanism):
 class Mechanisms(Strict):
     """What a machine has besides interrupts."""
 
-    invlpgb: Invlpgb | None = Field(None, description="INVLPGB and TLBSYNC")
-    tlbi: Tlbi | None = Field(None, description="TLBI and DSB")
-    sbi: Sbi | None = Field(None, description="SBI remote fence")
-    rar: Rar | None = Field(None, description="Remote Action Request")
-    kvm_pv: UserOnly | None = Field(None, description="KVM's paravirtual flush")
-    hyperv: UserOnly | None = Field(None, description="Hyper-V's flush hypercall")
+    invlpgb: Invlpgb | None = Field(default=None, description="INVLPGB and TLBSYNC")
+    tlbi: Tlbi | None = Field(default=None, description="TLBI and DSB")
+    sbi: Sbi | None = Field(default=None, description="SBI remote fence")
+    rar: Rar | None = Field(default=None, description="Remote Action Request")
+    kvm_pv: UserOnly | None = Field(default=None, description="KVM's paravirtual flush")
+    hyperv: UserOnly | None = Field(default=None, description="Hyper-V's flush hypercall")
 
     @property
     def present(self) -> dict[str, Mechanism]:

@@ -18,7 +18,7 @@ from simulator.errors import all_wrong
 from simulator.explain import SeveralError, explain_all
 from simulator.machine.contradictions import contradictions, valid_parts
 from simulator.machine.fits import Calibration
-from simulator.machine.mechanisms import Mechanisms
+from simulator.machine.mechanisms import MECHANISM_TEXT, Mechanisms
 from simulator.machine.override import SET_BY_USER, amount_text, changed_data, leaves
 from simulator.machine.schema import (
     Costs,
@@ -67,6 +67,15 @@ class Machine(Strict):
     def nr_nodes(self) -> int:
         """NUMA nodes of the whole machine."""
         return self.topology.nodes.value
+
+    @property
+    def flushes(self) -> dict[str, str]:
+        """What carries flushes to other CPUs, and of which addresses: ``{"IPI": "both"}``."""
+        present = self.mechanisms.present
+        seats: dict[str, str] = {
+            MECHANISM_TEXT[name]: found.seat.value for name, found in present.items()
+        }
+        return seats if "TLBI" in seats else {**seats, "IPI": "both"}
 
     @property
     def measured_as(self) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ __all__ = (
 )
 
 Numbering = Literal["siblings-last", "siblings-adjacent"]
-IpiMode = Literal["x2apic_cluster", "x2apic_physical", "kvm_hypercall"]
+IpiMode = Literal["x2apic_cluster", "x2apic_physical", "kvm_hypercall", "per_cpu"]
 C = TypeVar("C")
 D = TypeVar("D")
 

@@ -52,6 +52,9 @@ def describe(machine: Machine) -> str:
         ("Interrupts", machine.ipi),
     ):
         lines += ["", title, *_fields(model)]
+    for name, mechanism in machine.mechanisms.present.items():
+        about = type(machine.mechanisms).model_fields[name].description
+        lines += ["", f"{about}", *_described(mechanism)]
     lines += ["", "Costs", *_costs(machine.costs)]
     lines += ["", "Idle states"]
     for state in machine.idle_states:
@@ -72,6 +75,11 @@ def describe(machine: Machine) -> str:
 def _fields(model: BaseModel) -> Iterator[str]:
     for name in type(model).model_fields:
         yield from _value(name, getattr(model, name))
+
+
+def _described(model: BaseModel) -> Iterator[str]:
+    for name, field in type(model).model_fields.items():
+        yield from _value(name, getattr(model, name), field.description or "")
 
 
 def _costs(costs: Costs) -> Iterator[str]:

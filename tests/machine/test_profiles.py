@@ -46,14 +46,20 @@ def quantities(node):
 
 def test_shipped_machines_are_the_published_ones_their_like_and_one_to_play_with():
     assert machines() == (
+        "altra-q80",
         "core-i5-3320m",
         "core-i5-4590",
         "epyc-7j13-vm252",
         "epyc-7r13-2s",
+        "epyc-9755-2s",
+        "epyc-milan-36c",
         "epyc-zen4-vm2",
         "laptop-8",
         "server-2021",
+        "sg2042-64c",
         "xeon-8375c-2s",
+        "xeon-8480-2s",
+        "xeon-e5-2699-2s",
         "xeon-e7-8895-8s",
         "xeon-skx-vm80",
     )

@@ -38,9 +38,9 @@ CONTRACT = {
     "folios": """phase folio task pfn start_ns split_ns remap_ns restore_ns flush_ns end_ns
         ready_ns status""",
     "flushes": """phase flush task cpu reason kind pages start_ns send_end_ns last_ack_ns end_ns
-        targets ipis icr_writes slowest_cpu vector""",
+        targets ipis icr_writes slowest_cpu vector mechanism nr_ahead""",
     "cpus": """phase cpu socket role ipis handler_ns refill_ns lost_ns idle_woken
-        irqs_off_delay_ns""",
+        irqs_off_delay_ns stall_ns""",
     "time_by": "phase task category ns share",
     "throughput": "phase start_ns window_ns folios pages_per_s",
     "latency": "phase what low_ns high_ns count",
@@ -62,7 +62,7 @@ SORTED_BY = {
     "ipis": ["flush", "cpu"],
 }
 CATEGORIES = {"phase", "status", "reason", "kind", "role", "category", "what", "state", "vector"}
-CATEGORIES |= {"invariant", "store", "missing", "function"}
+CATEGORIES |= {"invariant", "store", "missing", "function", "mechanism"}
 FLOATS = {"elapsed_s", "pages_per_s", "flush_share", "share"}
 TIME_BY = """
     huge_page_alloc huge_page_free pte_page_alloc pte_page_fill split remap restore page_copy

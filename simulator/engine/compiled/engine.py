@@ -92,8 +92,8 @@ class CompiledEngine:
         """Fill a log from checkpoints; True, as it always can."""
         ends = [first for first, _ in self._replayed[1:]] + [len(self.recorder.flushes)]
         for (first, checkpoints), end in zip(self._replayed, ends, strict=True):
-            rows = range(first, end)
-            wanted = [row for row in rows if row in log.flushes and not self._hardware(row)]
+            broadcasts = (row for row in range(first, end) if not self._hardware(row))
+            wanted = [row for row in broadcasts if row in log.flushes]
             for rows in checkpoints.replay(wanted, end, self.recorder):
                 log.add(rows)
         return True

@@ -5,35 +5,45 @@ Linux v6.15
 
 Since v6.12: pages of 1 GB from memblock are mapped as HVO wants them before there are
 struct pages ("pre-HVO"): nothing is split, remapped or freed.  A list without a folio to
-split is not flushed for splits.  A quarter of the CPUs allocate at boot, or as many as
+split is not flushed for splits.  Kernel addresses are flushed by INVLPGB where the machine
+has it (:mod:`simulator.kernel.invlpgb`).  A quarter of the CPUs allocate at boot, or as many as
 ``hugepage_alloc_threads=`` says.
 
 Modelled: pre-HVO of every page of 1 GB from memblock while HVO is on; one list of such
 pages for each node, an empty one too.
 
-Not modelled: INVLPGB; CMA.
+Not modelled: CMA.
 
-Sources: 752fe17af693 ("mm/hugetlb: add pre-HVO framework") and b1222550fbf7
+Sources: 82378c6c2f43 ("x86/mm: Use INVLPGB for kernel TLB flushes") (in v6.15);
+752fe17af693 ("mm/hugetlb: add pre-HVO framework") and b1222550fbf7
 ("mm/hugetlb: do pre-HVO for bootmem allocated pages") (in v6.15); counted in Linux
 6.18.15 and 7.3.4.  That all of this is in v6.15 is what the mails say.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
+from simulator.kernel.invlpgb import Invlpgb
 from simulator.kernel.structs import PMD_SIZE, Folio, Hstate
 from simulator.kernel.versions.v6_12 import V6_12
 
 __all__ = ("V6_15",)
 
 
-class V6_15(V6_12):
-    """Boot pages are born optimised; an empty list is flushed once."""
+class V6_15(Invlpgb, V6_12):
+    """Boot pages are born optimised; an empty list is flushed once; INVLPGB."""
 
     name = "v6.15"
     base = "v6.15"
     subject = "Linux 6.15"
     commit = "0ff41df1cb26"
-    summary = "v6.12, pre-HVO of 1 GB boot pages; boot threads; 1 flush to an empty list"
+    summary = "v6.12; INVLPGB; pre-HVO of 1 GB boot pages; 1 flush to an empty list"
+    FLUSHES_BY: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **V6_12.FLUSHES_BY,
+        "x86-64": ("invlpgb", "ipi"),
+    }
     TUNABLES = V6_12.TUNABLES | {
         "hugepage_alloc_threads": (0, 0, 4096, "tasks that allocate at boot; 0: 25 % of the CPUs")
     }

@@ -34,6 +34,7 @@ class V6_6(V6_1):
 
     name = "v6.6"
     base = "v6.6"
+    HVO_ON = ("x86-64", "riscv64")
     subject = "Linux 6.6"
     commit = "ffc253263a13"
     summary = "per folio: split, flush 512, remap 8 PTEs, flush 8, free 8 pages"

@@ -57,6 +57,7 @@ class LoweredIdleState:
 class Platform:
     """The machine of one simulation, see :func:`lower`."""
 
+    isa: str
     nr_cpus: int
     nr_nodes: int
     node_of: tuple[int, ...]
@@ -133,6 +134,7 @@ def lower(machine: Machine, nr_cpus: int, noise: Noise, seed: int, replication: 
     key = base_key(seed, replication)
     at = places(machine.topology, nr_cpus)
     return Platform(
+        isa=machine.isa,
         nr_cpus=nr_cpus,
         nr_nodes=machine.nr_nodes,
         socket_of=tuple(place.socket for place in at),

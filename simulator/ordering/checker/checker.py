@@ -87,6 +87,8 @@ def _page_tables(k: Hugetlb, report: Reporter, locks: HeldLocks, isa: str) -> It
             (stores.flagged, "folio_set_hugetlb_vmemmap_optimized"),
             (stores.returned, "free_huge_page"),
             (stores.flushed, "on_each_cpu"),
+            (stores.broadcast, "_invlpgb"),
+            (stores.synchronized, "_tlbsync"),
             (accounting.taken, "alloc_buddy_hugetlb_folio"),
             (accounting.taken, "memblock_alloc_huge_page"),
             (accounting.phase_ended, "end_phase"),

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from simulator.geometry import BASE_PAGE_BYTES, PTRS_PER_PTE, STRUCT_PAGE_BYTES
+from simulator.kernel.tlb import TLB_FLUSH_ALL
 from simulator.ordering.checker.report import Reporter
 from simulator.ordering.checker.translations import Splits, StaleRanges, masks_of
 
@@ -42,6 +43,8 @@ class Stores:
         self._report = report
         self._timeline = k.engine.timeline
         self._epoch = 0  # flushes begun so far
+        # By CPU: ranges that it asked hardware to flush and has not waited for, with epochs.
+        self._asked: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
         self._splits = Splits()
         self._remapped = StaleRanges()
         self._restored = StaleRanges()
@@ -258,8 +261,7 @@ class Stores:
 
     def flushed(self, function: Function) -> Function:
         """on_each_cpu(), for a flush of a range of addresses."""
-        timeline = self._timeline
-        splits, remapped, restored = self._splits, self._remapped, self._restored
+        timeline, forget = self._timeline, self._forget
 
         def flush(call: Call, start: int, end: int) -> None:
             self._check_flush(call)
@@ -267,16 +269,44 @@ class Stores:
             self._epoch += 1
             epoch = self._epoch
             function(call, start, end)
-            if call.kind == "all":
-                for stale in (splits, remapped, restored):
-                    if stale:
-                        stale.forget_all(epoch)
-                return
-            if splits and end > start:
-                splits.forget(start // _PMD_BYTES, (end - 1) // _PMD_BYTES, epoch)
-            if remapped or restored:
-                for pmd, mask in masks_of(start, end):
-                    remapped.forget(pmd, mask, epoch)
-                    restored.forget(pmd, mask, epoch)
+            forget(start, TLB_FLUSH_ALL if call.kind == "all" else end, epoch)
 
         return flush
+
+    def _forget(self, start: int, end: int, epoch: int) -> None:
+        # A flush that began with an epoch has ended.
+        splits, remapped, restored = self._splits, self._remapped, self._restored
+        if end == TLB_FLUSH_ALL:
+            for stale in (splits, remapped, restored):
+                if stale:
+                    stale.forget_all(epoch)
+            return
+        if splits and end > start:
+            splits.forget(start // _PMD_BYTES, (end - 1) // _PMD_BYTES, epoch)
+        if remapped or restored:
+            for pmd, mask in masks_of(start, end):
+                remapped.forget(pmd, mask, epoch)
+                restored.forget(pmd, mask, epoch)
+
+    def broadcast(self, function: Function) -> Function:
+        """INVLPGB or TLBI of a range of addresses: asked for, not waited for."""
+        timeline, asked = self._timeline, self._asked
+
+        def invalidate(start: int, end: int) -> None:
+            timeline.current.meet()  # as it does itself: what came before came before the flush
+            self._epoch += 1
+            asked[timeline.current.cpu.number].append((start, end, self._epoch))
+            function(start, end)
+
+        return invalidate
+
+    def synchronized(self, function: Function) -> Function:
+        """TLBSYNC or DSB: waits for what was asked for by the CPU that it runs on, and no other."""
+        asked = self._asked
+
+        def synchronize(cpu: int) -> None:
+            function(cpu)
+            for start, end, epoch in asked.pop(cpu, ()):
+                self._forget(start, end, epoch)
+
+        return synchronize

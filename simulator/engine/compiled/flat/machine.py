@@ -78,6 +78,7 @@ class Modes(NamedTuple):
     x2apic_physical: int
     x2apic_cluster: int
     kvm_hypercall: int
+    per_cpu: int  # one write each, as x2apic_physical
 
 
 class MachineWords(NamedTuple):
