@@ -92,7 +92,6 @@ def _idle(machine: Parts) -> Iterator[str]:
         )
 
 
-
 def _mechanisms(machine: Parts) -> Iterator[str]:
     if not {"isa", "mechanisms"} <= machine.keys():
         return

@@ -33,7 +33,6 @@ from simulator.machine.values import Sourced, Strict
 __all__ = ("Machine",)
 
 
-
 class Machine(Strict):
     """
     A machine, as a profile describes it.
