@@ -60,7 +60,7 @@ def simulate(
 
 def simulate_module(scenario: Scenario, module: Module) -> Result:
     """
-    Run a kernel module on one CPU of a scenario, in place of its request for pages.
+    Run a kernel module on CPUs of a scenario, in place of its request for pages.
 
     Machine, kernel, CPUs, noise, tunables and seed are the scenario's; its pages,
     phases and path mean nothing.  The result has the frames of any other, with the
@@ -70,7 +70,8 @@ def simulate_module(scenario: Scenario, module: Module) -> Result:
     (cpu,) = _task_cpus(machine)[:1]
     now_ns = 0
     for label, body in module.phases(kernel).items():
-        now_ns = _run_phase(engine, kernel, label, now_ns, {cpu: body})
+        bodies = body if isinstance(body, Mapping) else {cpu: body}
+        now_ns = _run_phase(engine, kernel, label, now_ns, bodies, masked=module.masked)
     kernel.detach()
     note = f"kernel module {module.name} in place of the request for huge pages"
     return Result(
@@ -128,17 +129,24 @@ def _run(
 
 
 def _run_phase(
-    engine: Engine, kernel: Kernel, label: str, start_ns: int, bodies: Mapping[int, Body]
+    engine: Engine,
+    kernel: Kernel,
+    label: str,
+    start_ns: int,
+    bodies: Mapping[int, Body],
+    *,
+    masked: bool = False,
 ) -> int:
     # Returns when the last task ended.
     with of_kernel(kernel.own_file):
         kernel.begin_phase(label, start_ns, bodies)
-        tasks = engine.run(start_ns, bodies)
+        tasks = engine.run(start_ns, bodies, masked=masked)
         end_ns = max(task.now_ns for task in tasks)
         kernel.end_phase(end_ns)
     accounts = [account for task in tasks for account in task.accounts()]
     for account in sorted(accounts, key=lambda account: account.number):
-        engine.recorder.task_ended(account.end_ns, account.time_by, account.irqs_off_max_ns)
+        off_ns = account.irqs_off_max_ns, account.preempt_off_max_ns
+        engine.recorder.task_ended(account.end_ns, account.time_by, *off_ns)
     return end_ns
 
 

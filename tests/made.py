@@ -169,6 +169,7 @@ def phase_frames(parts, s, phase, nr_cpus, flush, work, clock, first_flush) -> N
                 "free_pages_min": [10_000_000],
                 "ptl_held_max_ns": [int(flush.max()) if len(flush) and not batched else 450],
                 "irqs_off_max_ns": [60 * n],
+                "preempt_off_max_ns": [60 * n + 10],
                 "victim_lost_median_ns": [lost],
                 "victim_lost_max_ns": [int(lost * 1.8)],
             }

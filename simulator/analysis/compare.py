@@ -51,6 +51,7 @@ METRICS = (
     "peak_held_pages",
     "ptl_held_max_ns",
     "irqs_off_max_ns",
+    "preempt_off_max_ns",
     *PERCENTILES,
 )
 

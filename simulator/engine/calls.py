@@ -42,7 +42,8 @@ class Call:
     ``kind`` is how far it flushes (one of :data:`simulator.trace.words.KINDS`),
     ``function`` the kernel's name of it; ``run_ns`` its time on each CPU;
     ``refill_ns`` what the CPU loses to TLB misses afterwards.  ``reason``, any
-    name, and ``pages`` (0 for all) go to the trace.
+    name, and ``pages`` (0 for all) go to the trace.  ``preemptible_wait``: whether the
+    initiator waits for the others with preemption on.
 
     Raises InputError for another kind, and for what is not a whole number from 0 on.
     """
@@ -54,6 +55,7 @@ class Call:
     run_ns: int
     refill_ns: int
     categories: Categories = FLUSH_CATEGORIES
+    preemptible_wait: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

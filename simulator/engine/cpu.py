@@ -12,7 +12,9 @@ Modelled: a CPU with a task (*eager*) takes an interrupt at once, after the
 segment with interrupts off, or after the exit from idle when its task sleeps.
 A CPU without one (*lazy*) answers by its spells: idle, preempted (a vCPU that
 the host runs later), or with interrupts off.  An interrupt that comes during a
-handler is taken when that handler ends.
+handler is taken when that handler ends.  Contention: each csd behind the first of a list
+comes from another initiator, and the lines of the queue, of the csd and of what it points
+to are wanted by several CPUs; it takes ``contention`` longer.
 
 Not modelled: spells on a CPU that has a task; idle time before the simulation
 began (every CPU was last busy at time 0); what the refill after a handler costs a
@@ -43,8 +45,9 @@ class Cpu:
     """A CPU, its call queue, and what it is busy with."""
 
     __slots__ = (
-        "_deferred", "_found", "_incoming", "_platform", "_recorder", "_timeline", "busy_until_ns",
-        "idle_from_ns", "irqs_off", "number", "queue", "stolen_ns", "task",
+        "_contention_ns", "_deferred", "_found", "_incoming", "_platform", "_recorder",
+        "_timeline", "busy_until_ns", "idle_from_ns", "irqs_off", "number", "queue", "stolen_ns",
+        "task",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +56,7 @@ class Cpu:
         self._timeline = timeline
         self._platform = platform
         self._recorder = recorder
+        self._contention_ns = platform.costs["contention"].ns()
         self.number = number
         self.queue: list[Csd] = []
         self.task: Task | None = None
@@ -121,8 +125,8 @@ class Cpu:
             taken, self.queue = self.queue, []
             t_ns = drain_ns
             refill_ns = 0
-            for csd in taken:
-                t_ns += csd.call.run_ns
+            for nth, csd in enumerate(taken):
+                t_ns += csd.call.run_ns + (self._contention_ns if nth else 0)
                 refill_ns = max(refill_ns, csd.call.refill_ns)
                 csd.send_ns = ipi.send_ns if csd.sent else -1
                 csd.arrive_ns = ipi.arrive_ns

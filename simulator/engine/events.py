@@ -19,8 +19,10 @@ An IPI takes at least a nanosecond to arrive, and its handler one to take the li
 whatever their costs: the key of an event is above that of its cause.
 
 Modelled: the cost of every step above, with draws keyed by (purpose, initiator,
-its flush number, CPU).  Not modelled: contention of the queues' cache lines
-beyond the drawn cost, the interrupt controller's own queueing.
+its flush number, CPU).  A mask of CPUs, which are then the only targets.  Contention of
+several initiators, see :mod:`simulator.engine.cpu`.
+
+Not modelled: the interrupt controller's own queueing.
 
 Sources: kernel/smp.c and arch/x86/kernel/apic/ipi.c, alike in substance in
 Linux v6.1 and v6.12.
@@ -28,7 +30,7 @@ Linux v6.1 and v6.12.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -66,13 +68,21 @@ class EventsEngine:
         self._flushes_of = [0] * platform.nr_cpus  # broadcasts so far, by initiator
         self._base_ns = platform.costs["flush_base"].ns()
         self._send_ns = platform.costs["send"].ns()
+        self._send_return_ns = platform.costs["send_return"].ns()
         self._poll_wake_ns = max(1, platform.costs["poll_wake"].ns())
 
-    def run(self, start_ns: int, bodies: Mapping[int, Body]) -> list[Task]:
+    def run(
+        self,
+        start_ns: int,
+        bodies: Mapping[int, Body],
+        *,
+        masked: bool = False,  # noqa: ARG002 - as the other engine
+    ) -> list[Task]:
         """
         Run tasks, each on the CPU of its key, from a time to the end of the last one.
 
-        Returns the tasks, ended, in the order given.  Raises KernelError if one of them
+        ``masked`` says that broadcasts may have masks.  Returns the tasks, ended, in the order
+        given.  Raises KernelError if one of them
         can never go on, or ends with a lock.
         """
         tasks = [Task(self.timeline, self.cpus[cpu], n) for n, cpu in enumerate(bodies)]
@@ -92,8 +102,8 @@ class EventsEngine:
         """Fill a log from checkpoints: this engine keeps none, so False."""
         return False
 
-    def on_each_cpu(self, call: Call) -> None:
-        """Run a call on every CPU and wait for all of them."""
+    def on_each_cpu(self, call: Call, mask: Collection[int] | None = None) -> None:
+        """Run a call on this CPU and every other, or those of a mask, and wait for all of them."""
         task = self.timeline.current
         me = task.cpu
         if me.irqs_off:
@@ -107,24 +117,27 @@ class EventsEngine:
         row = self.recorder.broadcast_starts()
         task.work(categories.enqueue, self._base_ns)
 
-        csds, mask = self._enqueue(task, call, nth)
-        saved = len(csds) - len(mask)
-        icr_writes = self._send(task, csds, mask, nth)
+        asked = self.cpus if mask is None else [self.cpus[number] for number in sorted(mask)]
+        targets = [cpu for cpu in asked if cpu is not me]
+        csds, ipi_mask = self._enqueue(task, call, nth, targets)
+        saved = len(csds) - len(ipi_mask)
+        icr_writes = self._send(task, csds, ipi_mask, nth)
         send_end_ns = task.met_ns
 
         task.local_irq_disable()
         task.work(categories.local, call.run_ns)
         self.recorder.executed(call.kind, call.pages)
         task.local_irq_enable()
+        waits_ns = task.met_ns
 
         last_release_ns, slowest_cpu = self._wait(task, csds, categories.wait, nth, row)
         task.meet()
         task.in_broadcast = False
         end_ns = task.now_ns
-        task.broadcast_ns += end_ns - start_ns
+        task.ran_broadcast(call, start_ns, waits_ns, end_ns)
         last_ack_ns = max(last_release_ns, send_end_ns)
         times = (call.pages, start_ns, send_end_ns, last_ack_ns, end_ns)
-        found = (len(csds), len(mask), saved, icr_writes, slowest_cpu)
+        found = (len(csds), len(ipi_mask), saved, icr_writes, slowest_cpu)
         self.recorder.broadcast_ends(
             row, call.reason, call.kind, times + found, task.number, me.number
         )
@@ -138,19 +151,19 @@ class EventsEngine:
         self.timeline.tasks.remove(task)
         task.cpu.leave(task.now_ns)
 
-    def _enqueue(self, task: Task, call: Call, nth: int) -> tuple[list[Csd], list[int]]:
+    def _enqueue(
+        self, task: Task, call: Call, nth: int, targets: list[Cpu]
+    ) -> tuple[list[Csd], list[int]]:
         # Step 1: returns the csds, and the CPUs that need an IPI.
         me = task.cpu
-        if len(self.cpus) == 1:
+        if not targets:
             task.meet()
             return [], []
         category = call.categories.enqueue
         enqueue_ns = self.platform.ipi_draws("enqueue", me.number, nth).tolist()
         csds = []
         mask = []
-        for target in self.cpus:
-            if target is me:
-                continue
+        for target in targets:
             task.work(category, enqueue_ns[target.number])
             task.meet()
             was_empty = not target.queue
@@ -189,6 +202,8 @@ class EventsEngine:
                 arrive_ns = t_ns + max(1, deliver_ns[cpu])
                 ipi = Ipi(t_ns, arrive_ns, max(1, entry_ns[cpu]), exit_ns[cpu], False)
                 self.cpus[cpu].send(ipi)
+            # The interrupts are on their way while the sender comes back.
+            t_ns += self._send_return_ns
         task.work(csds[0].call.categories.send, t_ns - task.now_ns)
         task.local_irq_enable()
         return len(writes)

@@ -88,14 +88,17 @@ class SpinLock(_Lock):
     A spinlock that is taken with interrupts on.
 
     ``name`` is also the category of the waiting in ``time_by``; ``owner`` the task
-    that has it; ``held_max_ns`` the longest hold so far.
+    that has it; ``held_max_ns`` the longest hold since :meth:`forget`, and
+    ``waited_and_held_max_ns`` the longest with the spinning before it, of those that spun.
     """
 
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
         super().__init__(timeline, platform, name, ATOMIC)
         self._waiters: deque[tuple[Task, Event]] = deque()
         self._since_ns = 0
+        self._asked_ns = -1  # when its owner began to spin, if it had to
         self.held_max_ns = 0
+        self.waited_and_held_max_ns = 0
 
     def lock(self) -> None:
         """spin_lock()."""
@@ -126,6 +129,10 @@ class SpinLock(_Lock):
         held_ns = task.met_ns - self._since_ns
         if held_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
             self.held_max_ns = held_ns
+        if self._asked_ns >= 0:
+            waited_ns = task.met_ns - self._asked_ns
+            self.waited_and_held_max_ns = max(self.waited_and_held_max_ns, waited_ns)
+            self._asked_ns = -1
         if self._waiters:
             self.owner, granted = self._waiters.popleft()
             hand_off_ns = self._line.hand_over(self.owner.cpu.number)
@@ -153,6 +160,7 @@ class SpinLock(_Lock):
     def _spin(self, task: Task) -> None:
         if self.owner is task:
             raise _held_already(self, task)
+        asked_ns = task.met_ns
         granted = Event(self._timeline)
         # Requests come in the order of their keys, since every one has met.
         self._waiters.append((task, granted))
@@ -161,6 +169,16 @@ class SpinLock(_Lock):
         task.waits_for = None
         task.wait_until(granted_ns, self.name)
         self._since_ns = task.met_ns
+        self._asked_ns = asked_ns
+
+    @property
+    def preempt_off_max_ns(self) -> int:
+        """The longest time that a task had preemption off for it: spinning, and with it."""
+        return max(self.held_max_ns, self.waited_and_held_max_ns)
+
+    def forget(self) -> None:
+        """Begin anew with the longest times."""
+        self.held_max_ns = self.waited_and_held_max_ns = 0
 
 
 class IrqSpinLock(SpinLock):

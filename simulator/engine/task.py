@@ -35,6 +35,7 @@ from simulator.engine.keys import KEY_BITS, Order
 if TYPE_CHECKING:
     from simpy.events import Event
 
+    from simulator.engine.calls import Call
     from simulator.engine.timeline import Timeline
 
 __all__ = ("ATOMIC", "Account", "Body", "Lock", "Place", "Task", "TaskCpu")
@@ -87,12 +88,13 @@ class Lock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """When a task ended, where its time went, and its longest stretch with interrupts off."""
+    """When a task ended, where its time went, its longest times with interrupts, preemption off."""
 
     number: int
     end_ns: int
     time_by: Mapping[str, int]
     irqs_off_max_ns: int
+    preempt_off_max_ns: int
 
 
 class Task:
@@ -101,7 +103,8 @@ class Task:
     __slots__ = (
         "_driver", "_meeting", "_off_since_ns", "_pending", "_runner", "_start_ns", "_stolen_ns",
         "_timeline", "broadcast_ns", "clear_ns", "cpu", "ended", "holds", "in_broadcast",
-        "irqs_off_max_ns", "met_ns", "number", "planned_ns", "time_by", "waits_for",
+        "irqs_off_max_ns", "met_ns", "number", "planned_ns", "preempt_off_max_ns", "time_by",
+        "waits_for",
     )  # fmt: skip
 
     def __init__(self, timeline: Timeline, cpu: TaskCpu, number: int) -> None:
@@ -113,6 +116,7 @@ class Task:
         self.number = number
         self.time_by: dict[str, int] = defaultdict(int)
         self.irqs_off_max_ns = 0
+        self.preempt_off_max_ns = 0  # in broadcasts; locks know their own
         self.ended: list[Account] = []  # of the tasks that ran here before
         self.broadcast_ns = 0  # time in broadcasts so far
         #: The bits of the locks that it has; more than ATOMIC if there is a spinlock among them.
@@ -214,10 +218,12 @@ class Task:
         self.number = number
         self.time_by = defaultdict(int, {"sleep": self.now_ns - self._start_ns})
         self.irqs_off_max_ns = 0
+        self.preempt_off_max_ns = 0
 
     def accounts(self) -> list[Account]:
         """Return what each task did that ran here, in their order; the task has met."""
-        mine = Account(self.number, self.now_ns, self.time_by, self.irqs_off_max_ns)
+        off_ns = self.irqs_off_max_ns, self.preempt_off_max_ns
+        mine = Account(self.number, self.now_ns, self.time_by, *off_ns)
         return [*self.ended, mine]
 
     def ready(self) -> bool:
@@ -292,6 +298,13 @@ class Task:
     def fall_asleep(self) -> None:
         """Leave the CPU idle from now on; the task has met."""
         self.cpu.sleep(self.now_ns)
+
+    def ran_broadcast(self, call: Call, start_ns: int, waits_ns: int, end_ns: int) -> None:
+        """Account for a broadcast, which waited for the others from a time on."""
+        self.broadcast_ns += end_ns - start_ns
+        off_ns = (waits_ns if call.preemptible_wait else end_ns) - start_ns
+        if off_ns > self.preempt_off_max_ns:  # noqa: PLR1730 - max() is slower
+            self.preempt_off_max_ns = off_ns
 
     def local_irq_disable(self) -> None:
         """Turn interrupts off on this CPU."""

@@ -68,6 +68,8 @@ class KernelBase:
     RUNS_ON: ClassVar[tuple[str, ...]] = ("x86-64", "arm64", "riscv64")
     #: The architectures whose Kconfig selects HVO.
     HVO_ON: ClassVar[tuple[str, ...]] = ("x86-64",)
+    #: Whether on_each_cpu() waits for the csds with preemption on.
+    WAITS_PREEMPTIBLY: ClassVar[bool] = False
     #: Functions that have another name since a version, old to new.
     RENAMED: ClassVar[dict[str, str]] = {}
     #: By name: default, lowest and highest value, what it is.
@@ -148,6 +150,7 @@ class KernelBase:
         k.config = config
         k.hugetlb_lock = IrqSpinLock(timeline, platform, "hugetlb_lock")
         k.page_table_lock = SpinLock(timeline, platform, "page_table_lock")  # of init_mm
+        k.spinlocks = (k.hugetlb_lock, k.page_table_lock)
         k.mmap_lock = RwSemaphore(timeline, platform, "mmap_lock")  # of init_mm
         k.jump_label_mutex = Mutex(timeline, platform, "jump_label_mutex")
         #: The pools by page size, that of the scenario's pages, and that of the phase's.
@@ -239,13 +242,16 @@ class KernelBase:
         k.recorder.begin_phase(label, start_ns, initiators)
         k.counts = k.recorder.counts
         k.recorder.phase.free_pages_min = k.nr_free_pages
-        k.page_table_lock.held_max_ns = 0
+        for lock in k.spinlocks:
+            lock.forget()
 
     def end_phase(k, end_ns: int) -> None:
         """Record the state at the end of a phase."""
         k.hardware.report()
         k.recorder.end_phase(end_ns)
-        k.recorder.phase.ptl_held_max_ns = k.page_table_lock.held_max_ns
+        phase = k.recorder.phase
+        phase.ptl_held_max_ns = k.page_table_lock.held_max_ns
+        phase.preempt_off_max_ns = max(lock.preempt_off_max_ns for lock in k.spinlocks)
         k.counts["pages_got"] = k.h_of_phase.nr_huge_pages
 
     def folio_status(k, folio: Folio) -> str:

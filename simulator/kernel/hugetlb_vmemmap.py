@@ -39,12 +39,12 @@ from simulator.kernel.structs import (
     list_add,
     pmd_addr_end,
 )
-from simulator.kernel.tlb import Tlb
+from simulator.kernel.tlb_mm import TlbMm
 
 __all__ = ("HugetlbVmemmap",)
 
 
-class HugetlbVmemmap(Tlb, Pgtable, JumpLabel):
+class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
     """hugetlb_vmemmap_optimize(), hugetlb_vmemmap_restore() and what they call."""
 
     #: The flags of a walk for one folio alone.

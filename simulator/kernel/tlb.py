@@ -19,6 +19,7 @@ Sources: arch/x86/mm/tlb.c, alike in v6.1 and v6.12; commit a5102476a24b
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from simulator.engine.calls import Call
@@ -82,7 +83,9 @@ class Tlb(KernelBase):
     def do_flush_tlb_all(k, reason: str, nr_pages: int) -> Call:
         """The function run on each CPU for a full flush."""
         run_ns, refill_ns = k.cost.flush_full.ns(), k.cost.refill_full.ns()
-        return Call(reason, "all", "do_flush_tlb_all", nr_pages, run_ns, refill_ns)
+        call = Call(reason, "all", "do_flush_tlb_all", nr_pages, run_ns, refill_ns)
+        # flush_tlb_kernel_range() keeps preemption off on its own account.
+        return replace(call, preemptible_wait=k.WAITS_PREEMPTIBLY and not nr_pages)
 
     def do_kernel_range_flush(k, reason: str, nr_pages: int) -> Call:
         """The function run on each CPU for a range: one INVLPG per page."""

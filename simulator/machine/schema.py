@@ -70,11 +70,17 @@ class EveryCost(Strict, Generic[C, D]):
     flush_base: C = Field(description="call of the flush, preempt_disable, mask set-up")
     enqueue: D = Field(description="csd lock and fill, llist_add, per target")
     send: C = Field(description="one interrupt-controller write or hypercall")
+    send_return: C = Field(
+        description="the sender's way back from each of these, while its interrupts arrive"
+    )
     inject: C = Field(description="per destination inside the hypervisor, one after another")
     deliver: D = Field(description="from the controller to the target, per target")
     handler_entry: C = Field(description="interrupt entry at the target")
     handler_exit: C = Field(description="interrupt exit at the target")
     poll_wake: C = Field(description="a polling idle CPU notices the flag, instead of an entry")
+    contention: C = Field(
+        description="on top of each call behind the first of a list: lines that several CPUs want"
+    )
     invlpg: C = Field(description="invalidation of one page")
     flush_full: C = Field(description="invalidation of everything, global entries included")
     refill_page: C = Field(description="TLB miss afterwards, per invalidated page in use")

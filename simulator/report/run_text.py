@@ -66,6 +66,7 @@ _SUMMARY_ROWS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("  as memory", "peak_held_pages", format_memory),
     ("page_table_lock held, longest", "ptl_held_max_ns", format_ns),
     ("interrupts off, longest", "irqs_off_max_ns", format_ns),
+    ("preemption off, longest", "preempt_off_max_ns", format_ns),
 )
 
 

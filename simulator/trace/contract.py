@@ -130,6 +130,8 @@ _SUMMARY = Frame(
         Column("free_pages_min", "fewest free base pages"),
         Column("ptl_held_max_ns", "longest hold of init_mm.page_table_lock"),
         Column("irqs_off_max_ns", "longest stretch with interrupts off on a task's CPU"),
+        Column("preempt_off_max_ns", "with preemption off: a broadcast, or a spinlock held and"
+               " spun for"),
         Column("victim_lost_median_ns", "lost by the other CPUs"),
         Column("victim_lost_max_ns"),
         Column("violations", "of what must hold, see the frame of that name"),

@@ -150,6 +150,7 @@ def _summary_row(
         "free_pages_min": phase.free_pages_min,
         "ptl_held_max_ns": phase.ptl_held_max_ns,
         "irqs_off_max_ns": phase.irqs_off_max_ns,
+        "preempt_off_max_ns": max(phase.preempt_off_max_ns, phase.irqs_off_max_ns),
         "victim_lost_median_ns": int(np.median(lost_ns)) if len(lost_ns) else 0,
         "victim_lost_max_ns": int(lost_ns.max()) if len(lost_ns) else 0,
         "violations": phase.violations,

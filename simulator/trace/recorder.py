@@ -54,6 +54,7 @@ class PhaseRecord:
     handler: Histogram = field(default_factory=Histogram)
     ptl_held_max_ns: int = 0
     irqs_off_max_ns: int = 0
+    preempt_off_max_ns: int = 0
     peak_held_pages: int = 0
     free_pages_min: int = 0
     pages: int = 0
@@ -121,7 +122,13 @@ class Recorder:
         for name, value in self.counts.items():
             check_count(name, value, _KEYS)
 
-    def task_ended(self, end_ns: int, time_by: Mapping[str, int], irqs_off_max_ns: int) -> None:
+    def task_ended(
+        self,
+        end_ns: int,
+        time_by: Mapping[str, int],
+        irqs_off_max_ns: int,
+        preempt_off_max_ns: int,
+    ) -> None:
         """
         Record a task of an ended phase, in the order of the tasks.
 
@@ -136,6 +143,7 @@ class Recorder:
         spent["sleep"] += phase.end_ns - end_ns
         phase.time_by.append({name: ns for name, ns in spent.items() if ns})
         phase.irqs_off_max_ns = max(phase.irqs_off_max_ns, irqs_off_max_ns)
+        phase.preempt_off_max_ns = max(phase.preempt_off_max_ns, preempt_off_max_ns)
 
     # --- folios ---------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ default costs are chosen so that a trace can be followed with pencil and paper:
 flush_base              10  start of a broadcast
 enqueue                  3  per target
 send                    20  per interrupt-controller write
+send_return              0  back from it, beside the delivery
+contention               0  on top of each call behind the first of a handler's list
 inject                   5  per destination, one after another
 deliver                100  from the send to the arrival
 handler_entry           40  from the start of the handler until it takes the list
@@ -48,6 +50,8 @@ DEFAULT_NS = MappingProxyType(
         "flush_base": 10,
         "enqueue": 3,
         "send": 20,
+        "send_return": 0,
+        "contention": 0,
         "inject": 5,
         "deliver": 100,
         "handler_entry": 40,
@@ -181,7 +185,8 @@ class World:
         end_ns = max(task.now_ns for task in self.tasks)
         self.recorder.end_phase(end_ns)
         for task in self.tasks:
-            self.recorder.task_ended(task.now_ns, task.time_by, task.irqs_off_max_ns)
+            off_ns = task.irqs_off_max_ns, task.preempt_off_max_ns
+            self.recorder.task_ended(task.now_ns, task.time_by, *off_ns)
         return self
 
     def flush(self, task, call=FULL):

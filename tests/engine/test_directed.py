@@ -8,6 +8,8 @@ Costs and rows as in test_traces.py.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from simulator.engine.calls import Call
@@ -620,3 +622,53 @@ def test_a_sleeping_task_leaves_its_cpu_idle_from_then_on():
     world = World(HandMachine(2, idle_states=SHALLOW_AND_DEEP)).run({0: flush_at(1000), 1: body})
     assert world.ipis[0, 1][2:4] == (1138, 1148)
     assert world.tasks[1].now_ns == 5000
+
+
+def test_a_call_behind_another_ones_takes_the_contention_longer():
+    """
+    Both enqueue on CPU 2, at 1016 and 1017: one interrupt, sent at 1066, list at 1206.
+    The first csd is free at 1256, the second 50 + 11 later.
+    """
+    machine = HandMachine(3, ns={"contention": 11})
+    world = World(machine).run({0: flush_at(1000), 1: flush_at(1001)})
+    assert world.ipis[0, 2][:5] == (1016, 1066, 1166, 1166, 1256)
+    assert world.ipis[1, 2][:5] == (1017, -1, 1166, 1166, 1317)
+
+
+def test_the_sender_comes_back_while_its_interrupt_is_on_its_way():
+    """Sent at 1041; back at 1048; the second one 25 later, back at 1080: local until 1130."""
+    world = World(HandMachine(3, ns={"send_return": 7})).run({0: flush_at(1000)})
+    assert [world.ipis[0, cpu][1:3] for cpu in (1, 2)] == [(1041, 1141), (1073, 1173)]
+    assert flush_row(world)[:2] == (1000, 1080)
+
+
+@pytest.mark.parametrize(("preemptible", "until"), [(False, 1258), (True, 1116)])
+def test_preemption_is_off_to_the_end_or_until_the_wait(preemptible, until):
+    """Sent at 1041 and 1066, local until 1116; CPU 2 is free at 1256, 2 to read."""
+    call = replace(FULL, preemptible_wait=preemptible)
+    world = World(HandMachine(3)).run({0: flush_at(1000, call)})
+    assert flush_row(world) == (1000, 1066, 1256, 1258)
+    assert world.tasks[0].preempt_off_max_ns == until - 1000
+
+
+def test_a_lock_that_was_spun_for_has_preemption_off_since_then():
+    """CPU 1 holds it from 1000 to 1600; CPU 2 asks at 1100 and holds it until 1700."""
+    world = World(HandMachine(3)).run(
+        {1: holds("hugetlb_lock", 1000, 595), 2: holds("hugetlb_lock", 1100, 88)}
+    )
+    assert world.hugetlb_lock.held_max_ns == 600
+    assert world.hugetlb_lock.preempt_off_max_ns == 600
+    assert world.hugetlb_lock.waited_and_held_max_ns == 1700 - 1100
+
+
+def test_a_mask_leaves_the_other_cpus_alone():
+    def body(world, task):
+        task.work("bookkeeping", 1000)
+        world.engine.on_each_cpu(FULL, [0, 2])
+
+    world = World(HandMachine(4)).run({0: body})
+    # As if there were but two CPUs.
+    alone = World(HandMachine(2)).run({0: flush_at(1000)})
+    assert flush_row(world) == flush_row(alone)
+    assert list(world.ipis) == [(0, 2)]
+    assert pick(world.flushes[0], "targets", "ipis", "icr_writes", "slowest_cpu") == (1, 1, 1, 2)

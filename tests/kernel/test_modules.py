@@ -18,6 +18,7 @@ from simulator.kernel.modules.ipi_benchmark import (
     IpiBenchmark,
 )
 from simulator.kernel.modules.tlb_flush import ALL, TlbFlush
+from simulator.kernel.modules.tlb_flush2 import TlbFlush2
 from simulator.run import simulate_module
 from simulator.saved import load_result
 
@@ -33,7 +34,8 @@ def machine():
     pairs = {"enqueue": ENQUEUE, "deliver": DELIVER, "ack": ACK, "cache_line": LINE}
     values = {
         "flush_base": BASE, "send": SEND, "handler_entry": ENTRY, "handler_exit": EXIT,
-        "invlpg": INVLPG, "flush_full": FULL, "atomic": ATOMIC, "refill_page": 0, "refill_full": 0,
+        "invlpg": INVLPG, "contention": 0, "flush_full": FULL, "atomic": ATOMIC, "refill_page": 0,
+        "refill_full": 0,
     }  # fmt: skip
     costs = {f"costs.{name}": ns for name, ns in values.items()}
     costs |= {f"costs.{k}.{d}": ns for k, ns in pairs.items() for d in ("core", "socket")}
@@ -95,3 +97,54 @@ def test_the_result_of_a_module_says_so_and_cannot_be_taken_for_another(machine,
 def test_a_normal_ipi_needs_two_cpus(machine):
     with pytest.raises(InputError, match=r"^cpus: Normal IPI needs 2 CPUs, not 8$"):
         run(machine, IpiBenchmark((NORMAL_IPI,), ntimes=1), 8)
+
+
+def loops_of(result):
+    return int(result.counts["loops"].sum())
+
+
+def test_a_thread_alone_thinks_and_flushes_on_its_own_cpu(machine):
+    think, loop_ns = 1000, 1000 + ATOMIC + ATOMIC + BASE + INVLPG + ATOMIC
+    result = run(machine, TlbFlush2(1, think, 10 * loop_ns), 8)
+    assert loops_of(result) == 10
+    assert result.summary["elapsed_ns"].tolist() == [10 * loop_ns]
+    assert len(result.flushes) == 0
+
+
+def test_threads_interrupt_the_cpus_of_their_process_only_and_both_engines_agree(machine):
+    results = [run(machine, TlbFlush2(3, 1000, 200_000), 8, e) for e in ("events", "compiled")]
+    events, compiled = results
+    for frame in ("summary", "counts", "flushes", "cpus", "time_by", "latency"):
+        assert getattr(events, frame).equals(getattr(compiled, frame)), frame
+    assert set(events.flushes["targets"]) == {2}
+    assert loops_of(events) == len(events.flushes) > 50
+    assert set(events.cpus.loc[events.cpus["ipis"] > 0, "cpu"]) == {0, 1, 2}
+    # Every call reaches two CPUs, by an interrupt or behind one.
+    calls = events.flushes[["ipis", "ipis_saved"]].to_numpy().sum()
+    assert calls == 2 * len(events.flushes)
+
+
+def test_a_lazy_cpu_is_spared_and_flushes_when_it_comes_back(machine):
+    class Process:
+        name, masked = "process", True
+
+        def phases(self, k):
+            mm = k.mm_init()
+            mm.cpumask.update((0, 1, 2))
+
+            def sleeper():
+                k.enter_lazy_tlb(mm)
+                k.current.sleep_until(50_000, "sleep")
+                k.switch_mm_irqs_off(mm)
+
+            def flusher():
+                k.current.work("user", 1000)
+                k.flush_tlb_mm_range(mm, 0, 4096, "benchmark")
+
+            return {"one": {0: flusher, 1: sleeper}}
+
+    for engine in ("events", "compiled"):
+        result = run(machine, Process(), 4, engine)
+        assert result.flushes["targets"].tolist() == [1]
+        assert result.cpus["ipis"].tolist() == [0, 0, 1, 0]
+        assert result.counts["lazy_tlb_flushes"].tolist() == [1]

@@ -28,8 +28,8 @@ from tests.kernel.helpers import constant
 CONTRACT = {
     "summary": """phase pages elapsed_ns elapsed_s pages_per_s flushes ipis ipis_saved
         other_broadcasts other_ipis flush_ns flush_share pmd_splits optimized_folios failed_folios
-        peak_held_pages free_pages_min ptl_held_max_ns irqs_off_max_ns victim_lost_median_ns
-        victim_lost_max_ns violations""",
+        peak_held_pages free_pages_min ptl_held_max_ns irqs_off_max_ns preempt_off_max_ns
+        victim_lost_median_ns victim_lost_max_ns violations""",
     "counts": """phase pages_got pmd_splits flush_tlb_kernel_range_calls flush_tlb_all_calls
         do_flush_tlb_all_exec_total do_kernel_range_flush_exec_total
         flush_tlb_one_kernel_exec_total on_each_cpu_calls vmemmap_pages_freed

@@ -12,7 +12,7 @@ computed by compiled code, integer for integer as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -102,12 +102,12 @@ class CompiledEngine:
         # Whether no interrupt carried a flush.
         return row in self.recorder.mechanism_of
 
-    def run(self, start_ns: int, bodies: Mapping[int, Body]) -> list[Task]:
+    def run(self, start_ns: int, bodies: Mapping[int, Body], *, masked: bool = False) -> list[Task]:
         """Run tasks as :meth:`simulator.engine.events.EventsEngine.run` does."""
         self._slots = {cpu: slot for slot, cpu in enumerate(sorted(bodies))}
         self._allot()
         with wrapping():
-            if len(bodies) == 1:
+            if len(bodies) == 1 and not masked:
                 tasks = [self._run_alone(start_ns, bodies)]
             else:
                 tasks = self._run_together(start_ns, bodies)
@@ -115,21 +115,23 @@ class CompiledEngine:
         self._report()
         return tasks
 
-    def on_each_cpu(self, call: Call) -> None:
-        """Run a call on every CPU and wait for all of them."""
+    def on_each_cpu(self, call: Call, mask: Collection[int] | None = None) -> None:
+        """Run a call on this CPU and every other, or those of a mask, and wait for all of them."""
         task = self.timeline.current
         if task.cpu.irqs_off:
             raise KernelError(f"{call.reason}: a broadcast with interrupts off would deadlock")
         task.meet()
         if isinstance(task, OnlyTask):
+            if mask is not None:
+                raise RuntimeError("a mask in a phase that was to have none")
             self._alone(task, call)
         elif isinstance(task, InterruptedTask):
             recorder = self.recorder
             flush = recorder.broadcast_starts()
             task.in_broadcast = True
-            end_ns = task.wait(task.together.broadcast(task, call, flush))
+            end_ns = task.wait(task.together.broadcast(task, call, flush, mask))
             task.in_broadcast = False
-            task.ended_broadcast(end_ns, call.refill_ns)
+            task.ended_broadcast(call, end_ns)
             recorder.broadcast_ended(flush, task.record)
             if flush in recorder.ipis.flushes:
                 self._log(flush, task)
@@ -163,7 +165,7 @@ class CompiledEngine:
             task.tell(call)
         start_ns = task.met_ns
         end_ns = broadcast_alone(self._machine, self._state, self._distance, flush, start_ns)
-        task.broadcast_ns += end_ns - start_ns
+        task.ran_broadcast(call, start_ns, task.waits_from_ns, end_ns)
         task.met_ns = end_ns
         # The TLB misses come afterwards, spread over what the CPU does then.
         task.planned_ns = end_ns + call.refill_ns

@@ -47,6 +47,11 @@ class FlatTask(Task):
         self.record = self.words[self._first + RECORD.start : self._first + RECORD.stop]
         self.call: Call | None = None  # what compiled code was told that broadcasts run
 
+    @property
+    def waits_from_ns(self) -> int:
+        """When its last broadcast began to wait for the others."""
+        return self.words[self._first + TASK.waits_from_ns]
+
     def tell(self, call: Call) -> None:
         """Tell compiled code what the next broadcasts run."""
         if call.categories is not self._categories:

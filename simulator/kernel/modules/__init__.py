@@ -20,11 +20,19 @@ __all__ = ("Module",)
 
 
 class Module(Protocol):
-    """What insmod runs, on one CPU."""
+    """What insmod runs."""
 
     @property
     def name(self) -> str: ...
 
-    def phases(self, k: Hugetlb) -> Mapping[str, Body]:
-        """Return what it does, one part after another, by the names in the results."""
+    #: Whether it calls functions on some CPUs only.
+    @property
+    def masked(self) -> bool: ...
+
+    def phases(self, k: Hugetlb) -> Mapping[str, Body | Mapping[int, Body]]:
+        """
+        Return what it does, one part after another, by the names in the results.
+
+        A part is a task on one CPU, or tasks by CPU.
+        """
         ...

@@ -45,6 +45,7 @@ class IpiBenchmark:
     """The module; ``ntimes`` calls of each kind in ``lines``."""
 
     name = "ipi_benchmark"
+    masked = False
 
     def __init__(
         self, lines: tuple[str, ...] = (BROADCAST_IPI, BROADCAST_LOCK), ntimes: int = NTIMES

@@ -35,6 +35,7 @@ class TlbFlush:
     """The module; ``ntimes`` flushes of each size, in pages (None: everything)."""
 
     name = "tlb_flush"
+    masked = False
 
     def __init__(self, sizes: Sequence[int | None], ntimes: int) -> None:
         self._sizes = tuple(sizes)

@@ -9,6 +9,9 @@ wait for the csds of flush_tlb_all() is preemptible, that of flush_tlb_kernel_ra
 not.  ``tlbi=ipi`` on the command line (in v7.2), for trouble with TLBSYNC, has kernel
 addresses flushed by interrupts on machines with INVLPGB too.
 
+Modelled: how long preemption is off for a flush of everything: until the csds are
+waited for, unless a spinlock is held.
+
 Not modelled: si_mem_available(), which hands a list over a little earlier; a scheduler,
 and so what a preemptible wait is good for.
 
@@ -36,6 +39,7 @@ class V7_3(V7_1):
     subject = "Linux 7.3"
     commit = "8df8a6028309"
     summary = "v7.1; flush_tlb_all() waits with preemption on; boot goes on while it gets pages"
+    WAITS_PREEMPTIBLY = True
 
     TUNABLES: ClassVar[dict[str, tuple[int, int, int, str]]] = V7_1.TUNABLES | {
         "tlbi_ipi": (0, 0, 1, "1: tlbi=ipi, no INVLPGB")

@@ -63,7 +63,8 @@ def _send(m: Int64s, s: Int64s, distance: Int8s, me: int, nth: int, now_ns: int)
     for i in range(m[M.nr_cpus] - 1):
         cpu = index(s[order + i])
         if s[begins + i]:
-            t_ns += m[M.send_ns]
+            # Back from the write before, whose interrupts are on their way.
+            t_ns += m[M.send_ns] + m[M.send_return_ns] * (writes > 0)
             writes += 1
         t_ns += s[sent + cpu]
         s[sent + cpu] = t_ns
@@ -71,7 +72,7 @@ def _send(m: Int64s, s: Int64s, distance: Int8s, me: int, nth: int, now_ns: int)
     words = words_of(s, 0)
     s[words + TASK.ipis] = m[M.nr_cpus] - 1
     s[words + TASK.icr_writes] = writes
-    return t_ns
+    return t_ns + m[M.send_return_ns] * (writes > 0)
 
 
 @compiled
@@ -171,6 +172,7 @@ def broadcast_alone(m: Int64s, s: Int64s, distance: Int8s, flush: int, start_ns:
     off_ns = max(send_end_ns - walk_end_ns, run_ns)
     s[words + TASK.irqs_off_max_ns] = max(s[words + TASK.irqs_off_max_ns], off_ns)
     s[words + TASK.send_end_ns] = send_end_ns
+    s[words + TASK.waits_from_ns] = send_end_ns + run_ns
     s[words + TASK.last_ack_ns] = max(s[words + TASK.last_ack_ns], send_end_ns)
     s[words + TASK.end_ns] = end_ns
     s[words + TASK.targets] = n - 1

@@ -89,6 +89,8 @@ class MachineWords(NamedTuple):
     shorthand: int
     base_ns: int
     send_ns: int
+    send_return_ns: int
+    contention_ns: int
     poll_wake_ns: int
     nr_idle_states: int
     idle_states: int  # offset of rows of IDLE_STATE
@@ -236,6 +238,8 @@ def flatten(platform: FlatPlatform) -> Int64s:
             M.shorthand: int(platform.ipi_shorthand),
             M.base_ns: platform.costs["flush_base"].ns(),
             M.send_ns: platform.costs["send"].ns(),
+            M.send_return_ns: platform.costs["send_return"].ns(),
+            M.contention_ns: platform.costs["contention"].ns(),
             M.poll_wake_ns: max(1, platform.costs["poll_wake"].ns()),
             M.nr_idle_states: len(platform.idle_states),
             M.idle_states: array.add(states),

@@ -47,6 +47,7 @@ class StateWords(NamedTuple):
     started: int  # when that handler started,
     found: int  # and the state in which it found the CPU
     read_ns: int  # what reading each csd will cost its initiator
+    left_out: int  # whether a broadcast with a mask leaves the CPU out
     # By CPU:
     queue: int  # the slots in its list, nr_slots for every CPU
     ahead: int  # whether others come before a walk, for a moment
@@ -152,6 +153,8 @@ class TaskWords(NamedTuple):
     wait_cpu: int  # it has read the csds of all CPUs before this one,
     wait_ns: int  # at this time,
     spins: int  # and spins
+    masked: int  # whether it leaves out CPUs
+    waits_from_ns: int  # when it began to wait
     # What a replay is told: whether its only target polls, and its part of TOLD.
     target_polls: int
     next_told: int
@@ -269,6 +272,7 @@ def new_state(nr_cpus: int, nr_slots: int, nr_told: int = 0) -> Int64s:
             S.started: filled(rows),
             S.found: filled(rows),
             S.read_ns: filled(rows),
+            S.left_out: filled(rows),
             S.queue: filled(rows),
             S.calls: filled(CALL.words * nr_slots),
             S.unreleased: filled(nr_slots),

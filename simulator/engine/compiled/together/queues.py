@@ -53,7 +53,7 @@ _ARRIVAL: Final = int(keys.Order.ARRIVAL)
 
 @compiled
 def walk(m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, start_ns: int) -> int:
-    """Register when the initiator in a slot enqueues on every other CPU; return the end."""
+    """Register when the initiator in a slot enqueues on its targets; return the end."""
     n = m[M.nr_cpus]
     s[part(s, S.unreleased) + slot] = n - 1
     place = s[S.walking] + s[S.nr_walking]
@@ -65,13 +65,28 @@ def walk(m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, st
     reg, release = part(s, S.registered) + index(slot * n), part(s, S.released) + index(slot * n)
     draw_all(m, s, distance, COSTS.enqueue, me, nth, reg)
     t_ns = start_ns + m[M.base_ns]
+    if s[words_of(s, slot) + TASK.masked]:
+        _leave_out(m, s, slot, me)
     for cpu in range(n):
-        if cpu != me:
+        if cpu != me and s[reg + cpu] >= 0:
             t_ns += s[reg + cpu]
             s[reg + cpu] = t_ns
             s[release + cpu] = -1
     s[reg + me] = -1
     return t_ns
+
+
+@compiled
+def _leave_out(m: Int64s, s: Int64s, slot: int, me: int) -> None:
+    # CPUs that a mask leaves out are not enqueued on, and not waited for.
+    n = m[M.nr_cpus]
+    row = index(slot * n)
+    for cpu in range(n):
+        if cpu != me and s[part(s, S.left_out) + row + cpu]:
+            s[part(s, S.registered) + row + cpu] = -1
+            s[part(s, S.released) + row + cpu] = 0
+            s[part(s, S.sent) + row + cpu] = 0
+            s[part(s, S.unreleased) + slot] -= 1
 
 
 @compiled
@@ -84,10 +99,10 @@ def shift(m: Int64s, s: Int64s, slot: int, from_ns: int, by_ns: int) -> None:
 
 
 @inlined
-def _released(s: Int64s, line: int, cell: int, slot: int) -> None:
-    # The next csd of the list of a lazy CPU's handler runs.
+def _released(s: Int64s, line: int, cell: int, slot: int, contended_ns: int) -> None:
+    # The next csd of the list of a CPU's handler runs; behind others, it is contended for.
     call = part(s, S.calls) + CALL.words * index(slot)
-    s[line + CPU.tail_ns] += s[call + CALL.run_ns]
+    s[line + CPU.tail_ns] += s[call + CALL.run_ns] + contended_ns
     s[line + CPU.next_refill_ns] = max(s[line + CPU.next_refill_ns], s[call + CALL.refill_ns])
     s[part(s, S.released) + cell] = s[line + CPU.tail_ns]
     s[part(s, S.unreleased) + index(slot)] -= 1
@@ -115,7 +130,7 @@ def _enqueue(m: Int64s, s: Int64s, cpu: int, slot: int) -> None:
     s[part(s, S.queue) + cpu * s[S.nr_slots] + s[line + CPU.queued]] = slot
     s[line + CPU.queued] += 1
     if s[line + CPU.drain_ns] >= 0:
-        _released(s, line, cell, slot)
+        _released(s, line, cell, slot, m[M.contention_ns])
 
 
 @compiled
@@ -197,7 +212,7 @@ def send(
     """
     Send the IPIs of a broadcast, or, if ``line_ns`` >= 0, wake its only target from polling.
 
-    Returns the time of the last one, how many there are and the number of ICR
+    Returns the time when the sender is back, how many there are and the number of ICR
     writes.  Those of CPUs with a task arrive as events (``KEYS``).
     """
     n = m[M.nr_cpus]
@@ -219,7 +234,8 @@ def send(
             entry_ns = m[M.poll_wake_ns]
         else:
             if s[part(s, S.begins) + i]:
-                t_ns += m[M.send_ns]
+                # Back from the write before, whose interrupts are on their way.
+                t_ns += m[M.send_ns] + m[M.send_return_ns] * (writes > 0)
                 writes += 1
             t_ns += drawn(m, distance, COSTS.inject, near, inject_key, cpu)
             arrive_ns = t_ns + max(1, drawn(m, distance, COSTS.deliver, near, deliver_key, cpu))
@@ -242,8 +258,9 @@ def send(
         open_handler(s, cpu, state, arrive_ns, begin_ns, entry_ns, exit_ns, polled)
         for k in range(s[line + CPU.queued]):
             other = s[part(s, S.queue) + cpu * s[S.nr_slots] + k]
-            _released(s, line, index(other * n + cpu), other)
-    return t_ns, nr, writes
+            contended_ns = m[M.contention_ns] * (k > 0)
+            _released(s, line, index(other * n + cpu), other, contended_ns)
+    return t_ns + m[M.send_return_ns] * (writes > 0), nr, writes
 
 
 @compiled
@@ -258,7 +275,8 @@ def drain(m: Int64s, s: Int64s, cpu: int, drain_ns: int, state: int) -> None:
     s[line + CPU.queued] = 0
     for k in range(nr):
         slot = s[part(s, S.queue) + cpu * s[S.nr_slots] + k]
-        _released(s, line, index(slot * m[M.nr_cpus] + cpu), slot)
+        contended_ns = m[M.contention_ns] * (k > 0)
+        _released(s, line, index(slot * m[M.nr_cpus] + cpu), slot, contended_ns)
 
 
 @compiled

@@ -287,6 +287,10 @@ def _enqueued(m: Int64s, s: Int64s, distance: Int8s, slot: int, now_ns: int) -> 
     me = s[words + TASK.cpu]
     n = m[M.nr_cpus]
     nr_ipis = commit(m, s, slot, me)
+    nr_targets = n - 1
+    if s[words + TASK.masked]:
+        for cpu in range(n):
+            nr_targets -= cpu != me and s[part(s, S.left_out) + slot * n + cpu]
     line_ns = -1  # no polling target
     if nr_ipis == 1:
         target = 0
@@ -295,7 +299,8 @@ def _enqueued(m: Int64s, s: Int64s, distance: Int8s, slot: int, now_ns: int) -> 
         told = s[S.replays] == 1
         if (told and s[words + TASK.target_polls]) or (not told and _polls(m, s, target, now_ns)):
             line_ns = m[M.line_ns + distance[me * n + target]]
-    s[words + TASK.ipis_saved] = n - 1 - nr_ipis
+    s[words + TASK.targets] = nr_targets
+    s[words + TASK.ipis_saved] = nr_targets - nr_ipis
     s[words + TASK.ipis] = 0
     s[words + TASK.icr_writes] = 0
     s[words + TASK.send_end_ns] = now_ns
@@ -362,6 +367,11 @@ def _called(m: Int64s, s: Int64s, distance: Int8s, slot: int, now_ns: int) -> No
         s[words + TASK.nth],
         part(s, S.read_ns) + row,
     )
+    s[words + TASK.waits_from_ns] = now_ns
+    if s[words + TASK.masked]:
+        for cpu in range(m[M.nr_cpus]):
+            if s[part(s, S.left_out) + row + cpu]:
+                s[part(s, S.read_ns) + row + cpu] = 0
     _irqs_on(m, s, slot, now_ns)
     _plan(m, s, slot)
 
@@ -381,7 +391,6 @@ def _done(m: Int64s, s: Int64s, slot: int, now_ns: int) -> None:
             last_ns = s[release + cpu]
             slowest = cpu
     s[words + TASK.last_ack_ns] = max(last_ns, s[words + TASK.send_end_ns])
-    s[words + TASK.targets] = m[M.nr_cpus] - 1
     s[words + TASK.slowest_cpu] = slowest
 
 

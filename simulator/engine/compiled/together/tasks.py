@@ -12,8 +12,11 @@ task is resumed by one event, when its broadcast has ended.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from simulator.engine.calls import Call
 from simulator.engine.compiled.flat.call_words import Calls
+from simulator.engine.compiled.flat.machine import M
 from simulator.engine.compiled.flat.state import CPU, DID, HANDLER, NEVER, TASK, S
 from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.tasks import FlatTask
@@ -139,12 +142,23 @@ class InterruptedTask(FlatTask):
             together.advance(event_key)
         return False
 
-    def ended_broadcast(self, end_ns: int, refill_ns: int) -> None:
+    def ended_broadcast(self, call: Call, end_ns: int) -> None:
         """Go on after a broadcast, with TLB misses spread over what is done then."""
-        self.broadcast_ns += end_ns - self.met_ns
+        self.ran_broadcast(call, self.met_ns, self.waits_from_ns, end_ns)
         self.met_ns = end_ns
-        self.planned_ns = end_ns + refill_ns
+        self.planned_ns = end_ns + call.refill_ns
         self._stolen_ns = self.words[self._stolen_word]
+
+    def take_mask(self, mask: Collection[int] | None, nr_cpus: int) -> None:
+        """Tell compiled code which CPUs the next broadcast leaves out."""
+        masked = self._first + TASK.masked
+        if mask is None:
+            self.words[masked] = 0
+            return
+        self.words[masked] = 1
+        first = self.words[S.left_out] + self.slot * nr_cpus
+        for cpu in range(nr_cpus):
+            self.words[first + cpu] = cpu not in mask
 
 
 class Together:
@@ -161,6 +175,7 @@ class Together:
         self.next_key = NEVER
         self._machine = machine
         self._distance = distance
+        self.nr_cpus = int(machine[M.nr_cpus])
         self.checkpoints = SharedCheckpoints(machine, state, distance, self.calls)
         self._ends: dict[int, Signal] = {}  # by slot: the end of its task's broadcast
 
@@ -191,12 +206,15 @@ class Together:
             end_ns, cpu = self.words[words + TASK.end_ns], self.words[words + TASK.cpu]
             self._ends.pop(slot).send(end_ns << KEY_BITS | Order.MEETING | cpu, end_ns)
 
-    def broadcast(self, task: InterruptedTask, call: Call, flush: int) -> Signal:
+    def broadcast(
+        self, task: InterruptedTask, call: Call, flush: int, mask: Collection[int] | None = None
+    ) -> Signal:
         """Begin a broadcast, of all of them the number ``flush``; returns its end."""
         if flush >= self.checkpoints.due:
             self.checkpoints.keep(flush)
         if call is not task.call:
             task.tell(call)
+        task.take_mask(mask, self.nr_cpus)
         begin(self._machine, self.state, self._distance, task.slot, flush, task.met_ns)
         self.next_key = self.words[S.next_key]
         end = self._ends[task.slot] = Signal(self.timeline)
