@@ -151,7 +151,7 @@ class Hardware:
         cpu, now_ns = task.cpu.number, task.met_ns
         flush = self._under_way.pop(cpu)
         call = flush.call
-        task.broadcast_ns += now_ns - flush.start_ns
+        task.ran_broadcast(call, flush.start_ns, now_ns, now_ns)
         times = (call.pages, flush.start_ns, flush.begin_ns, now_ns, now_ns)
         found = (self._n - 1, nr_interrupted, 0, 0, -1)
         self._recorder.broadcast_ends(
