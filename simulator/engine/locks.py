@@ -18,69 +18,52 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from simpy.events import Event
 
-from simulator.engine.task import ATOMIC
 from simulator.errors import KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from simulator.engine.platform import Platform
-    from simulator.engine.task import Lock, Place, Task
+    from simulator.engine.task import Lock, Task, Watcher
     from simulator.engine.timeline import Timeline
 
-    #: Told of a lock, and of the task that is about to take it.
-    Watcher = Callable[[Lock, Task], None]
+__all__ = ("IrqSpinLock", "Mutex", "NoLock", "RwSemaphore", "SpinLock", "taken_text")
 
-__all__ = ("IrqSpinLock", "Mutex", "RwSemaphore", "SpinLock", "taken_text")
 
 getframe = sys._getframe  # noqa: SLF001 - inspect's takes twice as long
-#: From here on, locks share a bit.
-_LAST_BIT: Final = 30
-
-
-class _Line:
-    # The cache line of a lock: where it is, and what it costs to get it.
-
-    __slots__ = ("_distance", "_transfer", "atomic_ns", "cpu")
-
-    def __init__(self, platform: Platform) -> None:
-        self._distance = platform.distance
-        self.cpu = -1  # that had it last
-        self.atomic_ns = platform.costs["atomic"].ns()
-        self._transfer = platform.costs["cache_line"]
-
-    def take(self, cpu: int) -> int:
-        if self.cpu == cpu:
-            return self.atomic_ns
-        if self.cpu >= 0:
-            return self.hand_over(cpu)
-        self.cpu = cpu
-        return self.atomic_ns
-
-    def hand_over(self, cpu: int) -> int:
-        last, self.cpu = self.cpu, cpu
-        return self._transfer.ns(distance=int(self._distance[last, cpu]))
 
 
 class _Lock:
-    # What all have: a name, a bit in what a task holds, and who watches them.
+    # What all have: a name, a cache line, and who watches it.
 
-    def __init__(self, timeline: Timeline, platform: Platform, name: str, first_bit: int) -> None:
+    def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
         self._timeline = timeline
-        self._line = _Line(platform)
+        self._distance = platform.distance
+        self._transfer = platform.costs["cache_line"]
+        self._atomic_ns = platform.costs["atomic"].ns()
+        self._cpu = -1  # that had the line last, and the task that took the lock there
+        self._last: Task | None = None
         self.name = name
-        self.bit = first_bit << min(len(timeline.locks), _LAST_BIT)
         self.owner: Task | None = None
-        #: Called before a task takes it that has others, if any of these is in ``unordered``.
+        #: Asked when a task takes the lock that holds one of ``unknown``; what it holds and where
+        #: it took it is kept only then.
         self.watcher: Watcher | None = None
-        self.unordered = 0
-        #: Where it was taken last, if it has a watcher.
-        self.taken: Place | None = None
+        self.bit = self.unknown = 0
         timeline.locks.append(self)
+
+    def _line_ns(self, task: Task) -> int:
+        # An atomic operation, on a line that may be elsewhere.
+        cpu = task.cpu.number
+        ns = self._atomic_ns if self._cpu in (cpu, -1) else self._hand_over_line(cpu)
+        self._cpu, self._last = cpu, task
+        return ns
+
+    def _hand_over_line(self, cpu: int) -> int:
+        last, self._cpu = self._cpu, cpu
+        self._last = None
+        return self._transfer.ns(distance=int(self._distance[last, cpu]))
 
 
 class SpinLock(_Lock):
@@ -93,7 +76,7 @@ class SpinLock(_Lock):
     """
 
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
-        super().__init__(timeline, platform, name, ATOMIC)
+        super().__init__(timeline, platform, name)
         self._waiters: deque[tuple[Task, Event]] = deque()
         self._since_ns = 0
         self._asked_ns = -1  # when its owner began to spin, if it had to
@@ -103,51 +86,52 @@ class SpinLock(_Lock):
     def lock(self) -> None:
         """spin_lock()."""
         task = self._timeline.current
-        if task.holds & self.unordered and self.watcher is not None:
-            self.watcher(self, task)
+        if self.watcher is not None:
+            if task.holds & self.unknown:
+                self.watcher.looks_at(self, task)
+            task.holds |= self.bit
+            if self.owner is not task:
+                # Not by way of this function's own frame, which would hold itself.
+                frame = getframe(1)
+                task.places[self] = frame.f_code, frame.f_lasti
         # A lock that is free stays so to this task's time if nothing happens until then.
-        if self.owner is None and (task.planned_ns < task.clear_ns or task.ready()):
+        if self.owner is None and task.planned_ns < task.clear_ns:
             self._take(task)
         else:
             self._queue_up(task)
-        task.holds |= self.bit
-        if self.watcher is not None:
-            # Not by way of this function's own frame, which would hold itself.
-            frame = getframe(1)
-            self.taken = frame.f_code, frame.f_lasti
 
     def unlock(self) -> None:
         """spin_unlock(): give the lock to the first waiter, if any."""
         task = self._timeline.current
         if self.owner is not task:
             raise _not_held(self, task)
-        if task.planned_ns < task.clear_ns:
-            task.met_ns = task.planned_ns
+        now_ns = task.planned_ns
+        if now_ns < task.clear_ns:
+            task.met_ns = now_ns  # as Task.meet(), without a call
         else:
             task.meet()
-        task.holds &= ~self.bit
-        held_ns = task.met_ns - self._since_ns
-        if held_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
-            self.held_max_ns = held_ns
+            now_ns = task.met_ns
+        if now_ns - self._since_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
+            self.held_max_ns = now_ns - self._since_ns
         if self._asked_ns >= 0:
-            waited_ns = task.met_ns - self._asked_ns
+            waited_ns = now_ns - self._asked_ns
             self.waited_and_held_max_ns = max(self.waited_and_held_max_ns, waited_ns)
             self._asked_ns = -1
+        if self.watcher is not None:
+            task.holds &= ~self.bit
         if self._waiters:
             self.owner, granted = self._waiters.popleft()
-            hand_off_ns = self._line.hand_over(self.owner.cpu.number)
-            granted.succeed(task.met_ns + hand_off_ns)
+            granted.succeed(now_ns + self._hand_over_line(self.owner.cpu.number))
             self._timeline.disturb()
         else:
             self.owner = None
 
     def _take(self, task: Task) -> None:
-        # The task can meet, and nobody has the lock.
+        # The task can meet now, and nobody has the lock.
         self.owner = task
-        self._since_ns = task.met_ns = task.planned_ns
-        line, cpu = self._line, task.cpu.number
-        ns = line.atomic_ns if line.cpu == cpu else line.take(cpu)
-        task.planned_ns += ns  # as Task.work(), without a call
+        now_ns = self._since_ns = task.met_ns = task.planned_ns
+        ns = self._atomic_ns if self._last is task else self._line_ns(task)
+        task.planned_ns = now_ns + ns  # as Task.work()
         task.time_by[self.name] += ns
 
     def _queue_up(self, task: Task) -> None:
@@ -190,7 +174,7 @@ class IrqSpinLock(SpinLock):
 
     def unlock(self) -> None:
         """Give the lock to the first waiter, if any, and turn interrupts on."""
-        super().unlock()
+        SpinLock.unlock(self)  # as super(), which takes longer
         self._timeline.current.irqs_on()
 
     #: spin_lock_irq() and spin_unlock_irq().
@@ -198,11 +182,10 @@ class IrqSpinLock(SpinLock):
     unlock_irq = unlock
 
     def _take(self, task: Task) -> None:
-        super()._take(task)
+        SpinLock._take(self, task)  # noqa: SLF001 - as super(), which takes longer
         task.irqs_off()
-        ns = self._irq_save_ns
-        task.planned_ns += ns
-        task.time_by[self.name] += ns
+        task.planned_ns += self._irq_save_ns  # as Task.work()
+        task.time_by[self.name] += self._irq_save_ns
 
     def _spin(self, task: Task) -> None:
         if self.owner is task:
@@ -216,25 +199,27 @@ class Mutex(_Lock):
     """A mutex: FIFO, waiters sleep."""
 
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
-        super().__init__(timeline, platform, name, 1)
+        super().__init__(timeline, platform, name)
         self._wakeup_ns = platform.costs["mutex_wakeup"].ns()
         self._waiters: deque[tuple[Task, Event]] = deque()
 
     def lock(self) -> None:
         """mutex_lock(): take the mutex, or sleep until it is handed over."""
         task = self._timeline.current
-        if task.holds & self.unordered and self.watcher is not None:
-            self.watcher(self, task)
+        if self.watcher is not None:
+            if task.holds & self.unknown:
+                self.watcher.looks_at(self, task)
+            task.holds |= self.bit
+            if self.owner is not task:
+                # Not by way of this function's own frame, which would hold itself.
+                frame = getframe(1)
+                task.places[self] = frame.f_code, frame.f_lasti
         task.meet()
         if self.owner is None:
             self.owner = task
-            task.work("bookkeeping", self._line.take(task.cpu.number))
+            task.work("bookkeeping", self._line_ns(task))
         else:
             self._sleep(task)
-        task.holds |= self.bit
-        if self.watcher is not None:
-            frame = getframe(1)
-            self.taken = frame.f_code, frame.f_lasti
 
     def unlock(self) -> None:
         """mutex_unlock(): wake the first waiter, if any."""
@@ -242,13 +227,14 @@ class Mutex(_Lock):
         if self.owner is not task:
             raise _not_held(self, task)
         task.meet()
-        task.holds &= ~self.bit
+        if self.watcher is not None:
+            task.holds &= ~self.bit
         if not self._waiters:
             self.owner = None
             return
         self.owner, granted = self._waiters.popleft()
         # The wake-up includes the transfer of the line.
-        self._line.hand_over(self.owner.cpu.number)
+        self._hand_over_line(self.owner.cpu.number)
         granted.succeed(task.now_ns)
         self._timeline.disturb()
 
@@ -268,40 +254,55 @@ class RwSemaphore(_Lock):
     """An rwsem of which only readers are modelled; ``name`` as for a spinlock."""
 
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
-        super().__init__(timeline, platform, name, 1)
-        #: Those that are in; the first of them is the ``owner``.
-        self.readers: list[Task] = []
+        super().__init__(timeline, platform, name)
+        #: Those that are in besides the first, who is the ``owner``.
+        self.others: list[Task] = []
 
     def down_read(self) -> None:
         """Enter as a reader."""
         task = self._timeline.current
-        if task.holds & self.unordered and self.watcher is not None:
-            self.watcher(self, task)
+        if self.watcher is not None:
+            if task.holds & self.unknown:
+                self.watcher.looks_at(self, task)
+            task.holds |= self.bit
+            if self.owner is not task:
+                # Not by way of this function's own frame, which would hold itself.
+                frame = getframe(1)
+                task.places[self] = frame.f_code, frame.f_lasti
         if task.planned_ns < task.clear_ns:
-            task.met_ns = task.planned_ns
+            task.met_ns = task.planned_ns  # as Task.meet(), without a call
         else:
             task.meet()
-        line, cpu = self._line, task.cpu.number
-        ns = line.atomic_ns if line.cpu == cpu else line.take(cpu)
-        task.planned_ns += ns
+        if self.owner is None:
+            self.owner = task
+        else:
+            self.others.append(task)
+        ns = self._atomic_ns if self._last is task else self._line_ns(task)
+        task.planned_ns += ns  # as Task.work()
         task.time_by[self.name] += ns
-        self.readers.append(task)
-        self.owner = self.readers[0]
-        task.holds |= self.bit
-        if self.watcher is not None:
-            frame = getframe(1)
-            self.taken = frame.f_code, frame.f_lasti
 
     def up_read(self) -> None:
         """Leave, which costs nothing more."""
         task = self._timeline.current
-        readers = self.readers
-        try:
-            readers.remove(task)
-        except ValueError:
-            raise _not_held(self, task) from None
-        self.owner = readers[0] if readers else None
-        task.holds &= ~self.bit
+        others = self.others
+        if task is self.owner:
+            self.owner = others.pop(0) if others else None
+        elif task in others:
+            others.remove(task)
+        else:
+            raise _not_held(self, task)
+        if self.watcher is not None:
+            task.holds &= ~self.bit
+
+
+class NoLock:
+    """Where other kernels have an rwsem, and this one has none."""
+
+    def down_read(self) -> None:
+        """Enter."""
+
+    def up_read(self) -> None:
+        """Leave."""
 
 
 def _not_held(lock: Lock, task: Task) -> KernelError:
@@ -315,9 +316,10 @@ def _held_already(lock: Lock, task: Task) -> KernelError:
 
 
 def taken_text(lock: Lock) -> str:
-    """Return where a lock was taken last, to be appended; empty if that is not known."""
-    if lock.taken is None:
+    """Return where its owner took a lock, to be appended; empty if that is not known."""
+    place = None if lock.owner is None else lock.owner.places.get(lock)
+    if place is None:
         return ""
-    code, at = lock.taken
+    code, at = place
     line = next(line for start, end, line in code.co_lines() if start <= at < end)
     return f" (taken in {code.co_name}() line {line})"

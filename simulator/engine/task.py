@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from simulator.engine.calls import Call
     from simulator.engine.timeline import Timeline
 
-__all__ = ("ATOMIC", "Account", "Body", "Lock", "Place", "Task", "TaskCpu")
+__all__ = ("ATOMIC", "Account", "Body", "Lock", "Place", "Task", "TaskCpu", "Watcher")
 
 #: How often a task that is abandoned may swallow what ends it.
 _MAX_THROWS = 100
 _FOREVER: Final = 1 << 63
 
-#: The bits of spinlocks in what a task holds are from here on.
+#: Of the bits in what a task holds: those of spinlocks are from here on.
 ATOMIC: Final = 1 << 32
 
 #: Kernel code, and the instruction that it was at.
@@ -70,20 +70,26 @@ class TaskCpu(Protocol):
 
 class Lock(Protocol):
     """
-    A lock, by its name, and the task that has it; where it was taken, if that is known.
+    A lock, by its name, the task that has it, and who watches it, if anybody does.
 
-    ``bit`` is what it is in what a task holds.  ``watcher``, if there is one, is called before
-    a task takes the lock that holds another one of ``unordered``, and the place is known then.
+    A task that takes it keeps ``bit`` in ``Task.holds``; if it has one of ``unknown`` there
+    already, the watcher is asked.
     """
 
     name: str
+    watcher: Watcher | None
     bit: int
-    taken: Place | None
-    watcher: Callable[[Any, Any], None] | None
-    unordered: int
+    unknown: int
 
     @property
     def owner(self) -> Task | None: ...
+
+
+class Watcher(Protocol):
+    """Who looks at locks that are taken with others held."""
+
+    def looks_at(self, lock: Lock, task: Task) -> None:
+        """A task is about to take a lock, and holds one of its ``unknown``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +109,8 @@ class Task:
     __slots__ = (
         "_driver", "_meeting", "_off_since_ns", "_pending", "_runner", "_start_ns", "_stolen_ns",
         "_timeline", "broadcast_ns", "clear_ns", "cpu", "ended", "holds", "in_broadcast",
-        "irqs_off_max_ns", "met_ns", "number", "planned_ns", "preempt_off_max_ns", "time_by",
-        "waits_for",
+        "irqs_off_max_ns", "met_ns", "number", "places", "planned_ns", "preempt_off_max_ns",
+        "time_by", "waits_for",
     )  # fmt: skip
 
     def __init__(self, timeline: Timeline, cpu: TaskCpu, number: int) -> None:
@@ -119,8 +125,10 @@ class Task:
         self.preempt_off_max_ns = 0  # in broadcasts; locks know their own
         self.ended: list[Account] = []  # of the tasks that ran here before
         self.broadcast_ns = 0  # time in broadcasts so far
-        #: The bits of the locks that it has; more than ATOMIC if there is a spinlock among them.
+        #: The locks that it has, if they are watched: a bit for each, spinlocks from ATOMIC on,
+        #: and where it took them.
         self.holds = 0
+        self.places: dict[Lock, Place] = {}
         self.in_broadcast = False  # in one that interrupts
         #: The lock that it waits for, if any.
         self.waits_for: Lock | None = None

@@ -23,7 +23,8 @@ from array import array
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from simulator.engine import Engine, Task
 from simulator.engine.calls import Call
@@ -36,7 +37,7 @@ from simulator.kernel.structs import Folio, Hstate, KernelConfig, StaticKey, Wor
 
 if TYPE_CHECKING:
     from simulator.engine.task import Lock
-    from simulator.machine import Platform
+    from simulator.machine import LoweredCosts, Platform
 
 __all__ = ("KernelBase",)
 
@@ -141,7 +142,8 @@ class KernelBase:
         k.engine = engine
         k.recorder = engine.recorder
         k.platform = platform
-        k.cost = platform.costs
+        # As attributes of a plain object: those of a pydantic model are found slowly.
+        k.cost = cast("LoweredCosts", SimpleNamespace(**dict(platform.costs)))
         present = [name for name, found in platform.mechanisms.items() if found.kernel_ranges]
         #: What carries flushes of kernel addresses.
         k.flushes_by = k.flush_mechanism(platform.isa, present, config.tunables)
@@ -217,7 +219,40 @@ class KernelBase:
         k.current = task
 
     def folio_begins(k, folio: Folio) -> None:
-        """A folio is looked at for the first time in a phase; for records."""
+        """
+        A folio is taken, or looked at for the first time in a phase: its record begins.
+
+        See :mod:`simulator.kernel.records`.
+        """
+        task = k.current
+        task.meet()
+        folio.phase = k.phase
+        folio.start_ns = folio.end_ns = task.met_ns
+        folio.split_ns = folio.remap_ns = folio.restore_ns = folio.flush_ns = 0
+
+    def folio_ends(k, folio: Folio, ready_ns: int, status: str) -> None:
+        """Write the record of a folio."""
+        recorder = k.recorder
+        recorder.folios.add(
+            (
+                folio.phase,
+                folio.number,
+                k.current.number,
+                folio.pfn,
+                folio.start_ns,
+                folio.split_ns,
+                folio.remap_ns,
+                folio.restore_ns,
+                folio.flush_ns,
+                folio.end_ns,
+                ready_ns,
+                recorder.statuses[status],
+            )
+        )
+        # Let go of what is recorded: a pool holds many folios, and another task may take this.
+        folio.phase = -1
+        folio.start_ns = folio.end_ns = 0
+        folio.split_ns = folio.remap_ns = folio.restore_ns = folio.flush_ns = 0
 
     def hstate(k, page_size: str) -> Hstate:
         """size_to_hstate(): the pool of a page size."""

@@ -23,10 +23,13 @@ Sources: mm/hugetlb_vmemmap.c of v6.1; counted in Linux 6.1.176.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from simulator.engine import Engine
+from simulator.engine.locks import NoLock, RwSemaphore
 from simulator.kernel.jump_label import JumpLabel
 from simulator.kernel.pgtable import Pgtable
+from simulator.kernel.placement import HugeMemory
 from simulator.kernel.structs import (
     ENOMEM,
     PAGE_SIZE,
@@ -34,12 +37,16 @@ from simulator.kernel.structs import (
     PMD_SIZE,
     Folio,
     Hstate,
+    KernelConfig,
     VmemmapPages,
     VmemmapRemapWalk,
     list_add,
     pmd_addr_end,
 )
 from simulator.kernel.tlb_mm import TlbMm
+
+if TYPE_CHECKING:
+    from simulator.machine import Platform
 
 __all__ = ("HugetlbVmemmap",)
 
@@ -49,6 +56,13 @@ class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
 
     #: The flags of a walk for one folio alone.
     FLAGS_ALONE: ClassVar[int] = 0
+
+    def __init__(
+        k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig
+    ) -> None:
+        super().__init__(engine, platform, memory, config)
+        #: Of init_mm, around the walks for a folio.
+        k.remap_lock: RwSemaphore | NoLock = k.mmap_lock
 
     # --- the walk -------------------------------------------------------------------
 
@@ -109,15 +123,15 @@ class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
     def vmemmap_pmd_range(k, addr: int, end: int, walk: VmemmapRemapWalk) -> int:
         """Walk the PMDs of a range; 0 or -ENOMEM."""
         pmd = k.pmd_offset(addr)
-        flush, only_splits = k.split_flushes(walk), k.only_splits(walk)
         while addr != end:
-            ret = k.split_vmemmap_huge_pmd(pmd, addr & PMD_MASK, flush)
+            ret = k.split_vmemmap_huge_pmd(pmd, addr & PMD_MASK, k.split_flushes(walk))
             if ret:
                 return ret
             next_addr = pmd_addr_end(addr, end)
-            if not only_splits:
+            if walk.remap_pte is not None:  # we may only be splitting, not remapping (v6.7)
                 k.vmemmap_pte_range(pmd, addr, next_addr, walk)
-            pmd, addr = pmd + 1, next_addr
+            pmd += 1
+            addr = next_addr
         return 0
 
     def vmemmap_remap_range(k, start: int, end: int, walk: VmemmapRemapWalk) -> int:
@@ -135,10 +149,6 @@ class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
         """Whether a PMD that a walk splits is flushed."""
         return True
 
-    def only_splits(k, walk: VmemmapRemapWalk) -> bool:
-        """Whether a walk leaves the PTEs alone."""
-        return False
-
     def remap_flushes(k, walk: VmemmapRemapWalk) -> bool:
         """Whether a walk flushes what it has remapped."""
         return True
@@ -146,14 +156,6 @@ class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
     def flush_start(k, start: int) -> int:
         """Where the flush of a walk begins: the first page keeps its mapping."""
         return start + PAGE_SIZE
-
-    def remap_read_lock(k) -> None:
-        """mmap_read_lock(&init_mm) around the walks for a folio."""
-        k.mmap_lock.down_read()
-
-    def remap_read_unlock(k) -> None:
-        """mmap_read_unlock(&init_mm)."""
-        k.mmap_lock.up_read()
 
     # --- optimise -------------------------------------------------------------------
 
@@ -213,7 +215,7 @@ class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
 
     def _vmemmap_remap_free(k, start: int, end: int, walk: VmemmapRemapWalk) -> int:
         """The walk of vmemmap_remap_free() and, if it fails, the way back; 0 or -ENOMEM."""
-        k.remap_read_lock()
+        k.remap_lock.down_read()
         ret = k.vmemmap_remap_range(start, end, walk)
         if ret and walk.nr_walked:
             # Pages of the list go back to the PTEs that were rewritten before the failure.
@@ -222,7 +224,7 @@ class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
                 k.vmemmap_restore_pte, walk.vmemmap_pages, reuse_addr=start, reason="enomem"
             )
             k.vmemmap_remap_range(start, end, walk)
-        k.remap_read_unlock()
+        k.remap_lock.up_read()
         return ret
 
     def free_vmemmap_page_list(k, vmemmap_pages: VmemmapPages) -> None:
@@ -260,9 +262,9 @@ class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
 
     def _vmemmap_remap_alloc(k, start: int, end: int, walk: VmemmapRemapWalk) -> None:
         """The walk of vmemmap_remap_alloc()."""
-        k.remap_read_lock()
+        k.remap_lock.down_read()
         k.vmemmap_remap_range(start, end, walk)
-        k.remap_read_unlock()
+        k.remap_lock.up_read()
 
     def alloc_vmemmap_page_list(
         k, start: int, end: int, nid: int, vmemmap_pages: VmemmapPages

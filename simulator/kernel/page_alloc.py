@@ -82,18 +82,22 @@ class PageAlloc(PageFlags):
 
     def list_add_pages(k, nr: int, vmemmap_pages: VmemmapPages) -> None:
         """Put the ``nr`` pages that PTEs of the folio at hand mapped so far on a list."""
-        k.current.work("remap", k.list_pages_ns(vmemmap_pages, nr))
+        task = k.current
+        ns = k.list_pages_ns(vmemmap_pages, nr)
+        task.planned_ns += ns  # as Task.work(), without a call
+        task.time_by["remap"] += ns
         k.hold(nr)
 
     def list_del_pages(k, nr: int, vmemmap_pages: VmemmapPages) -> int:
         """Take ``nr`` pages for the folio at hand from a list, those first that it had."""
-        nr_old = min(nr, vmemmap_pages.nr_old)
         vmemmap_pages.nr_pages -= nr
-        vmemmap_pages.nr_old -= nr_old
-        cache = k.cache
-        if cache.far[cache.folio.nid]:
-            vmemmap_pages.nr_far -= min(nr_old, vmemmap_pages.nr_far)
-        k.hold(-nr_old)
+        if vmemmap_pages.nr_old:
+            nr_old = min(nr, vmemmap_pages.nr_old)
+            vmemmap_pages.nr_old -= nr_old
+            cache = k.cache
+            if cache.far[cache.folio.nid]:
+                vmemmap_pages.nr_far -= min(nr_old, vmemmap_pages.nr_far)
+            k.hold(-nr_old)
         return nr
 
     def free_page_list(k, vmemmap_pages: VmemmapPages) -> None:
@@ -117,6 +121,7 @@ class PageAlloc(PageFlags):
         if pfn is None:
             return None
         folio = k.new_folio(pfn, nid)
+        k.folio_begins(folio)
         ns = k.draw(h.alloc_cost, folio.number) + k.struct_pages_ns(folio, h.nr_pfns)
         task.work("huge_page_alloc", ns)
         k.counts["hugepage_allocs"] += 1
@@ -138,6 +143,7 @@ class PageAlloc(PageFlags):
         if pfn is None:
             return None
         folio = k.new_folio(pfn, nid)
+        k.folio_begins(folio)
         task.work("huge_page_alloc", k.struct_pages_ns(folio, h.nr_pfns))
         k.counts["hugepage_allocs"] += 1
         return folio

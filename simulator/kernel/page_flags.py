@@ -27,7 +27,9 @@ class PageFlags(Cache):
         """Come to a folio and look whether it is a huge page, as all are here."""
         if folio.phase != k.phase:
             k.folio_begins(folio)
-        k.current.work("bookkeeping", k.head_ns(folio))
+        ns = k.head_ns(folio)
+        if ns:
+            k.current.work("bookkeeping", ns)
         k.cache.read = folio
         return True
 

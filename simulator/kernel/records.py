@@ -40,10 +40,8 @@ def attach_records(k: Hugetlb) -> None:
     """Record what the folios of a kernel take, from now on."""
     records = _Records(k)
     for around, names in (
-        (records.taken, ["alloc_buddy_hugetlb_folio", "memblock_alloc_huge_page"]),
         (records.made, ["split_hugetlb_folio"]),
         (records.demoted, ["folio_demoted"]),
-        (records.begins, ["folio_begins"]),
         (records.split, ["split_vmemmap_huge_pmd", "vmemmap_pmd_entry"]),
         (records.pte_page, ["pte_alloc_one_kernel"]),
         (records.remap, ["_vmemmap_remap_free"]),
@@ -79,22 +77,9 @@ class _Records:
 
     def __init__(self, k: Hugetlb) -> None:
         self._k = k
-        # By CPU: folios put into the pool that are not recorded yet, and their status.
+        # By CPU: folios put into the pool that are not recorded yet, and their status; of CPUs
+        # that have some.
         self._pooled: dict[int, list[tuple[Folio, str]]] = defaultdict(list)
-
-    def taken(self, function: Function) -> Function:
-        k = self._k
-
-        def alloc(h: Hstate, nid: int) -> Folio | None:
-            task = k.current
-            task.meet()
-            start_ns = task.met_ns
-            folio: Folio | None = function(h, nid)
-            if folio is not None:
-                _begin(folio, k.phase, start_ns)
-            return folio
-
-        return alloc
 
     def made(self, function: Function) -> Function:
         k = self._k
@@ -104,7 +89,8 @@ class _Records:
             start_ns = k.current.met_ns
             folios: list[Folio] = function(src, dst, folio)
             for part in folios:
-                _begin(part, k.phase, start_ns)
+                k.folio_begins(part)
+                part.start_ns = part.end_ns = start_ns
             return folios
 
         return split
@@ -115,26 +101,17 @@ class _Records:
         def demoted(folio: Folio) -> None:
             function(folio)
             folio.end_ns = k.current.met_ns
-            self._write(folio, folio.end_ns, "demoted")
+            k.folio_ends(folio, folio.end_ns, "demoted")
 
         return demoted
-
-    def begins(self, function: Function) -> Function:
-        k = self._k
-
-        def begin(folio: Folio) -> None:
-            task = k.current
-            task.meet()
-            _begin(folio, k.phase, task.met_ns)
-            function(folio)
-
-        return begin
 
     def split(self, function: Function) -> Function:
         k = self._k
 
         # Plain arguments: a call with a tuple of them is a C call, whose stack a greenlet copies.
         def split(pmd: int, addr: int, how: Any) -> int:
+            if pmd in k.split_pmds:
+                return function(pmd, addr, how)  # type: ignore[no-any-return]
             task, cache = k.current, k.cache
             cache.took_pte_page = False
             begin_ns, broadcast_ns = task.met_ns, task.broadcast_ns
@@ -222,9 +199,12 @@ class _Records:
         return add
 
     def in_pool(self, function: Function) -> Function:
+        pooled = self._pooled
+
         def add(h: Hstate, what: Any) -> Any:
             result = function(h, what)
-            self._write_pooled()
+            if pooled:
+                self._write_pooled()
             return result
 
         return add
@@ -237,11 +217,10 @@ class _Records:
         return store
 
     def _write_pooled(self) -> None:
-        task = self._k.current
-        folios = self._pooled[task.cpu.number]
-        for folio, status in folios:
-            self._write(folio, task.met_ns, status)
-        folios.clear()
+        k = self._k
+        task = k.current
+        for folio, status in self._pooled.pop(task.cpu.number, ()):
+            k.folio_ends(folio, task.met_ns, status)
 
     def surplus(self, function: Function) -> Function:
         def alloc(h: Hstate) -> Folio | None:
@@ -257,7 +236,8 @@ class _Records:
 
     def _ready(self, folio: Folio | None) -> Folio | None:
         if folio is not None:
-            self._write(folio, self._k.current.met_ns, self._k.folio_status(folio))
+            k = self._k
+            k.folio_ends(folio, k.current.met_ns, k.folio_status(folio))
         return folio
 
     def freed(self, function: Function) -> Function:
@@ -266,34 +246,6 @@ class _Records:
         def free(h: Hstate, folio: Folio) -> None:
             function(h, folio)
             folio.end_ns = k.current.met_ns
-            self._write(folio, folio.end_ns, "freed")
+            k.folio_ends(folio, folio.end_ns, "freed")
 
         return free
-
-    def _write(self, folio: Folio, ready_ns: int, status: str) -> None:
-        self._k.recorder.folio_ends(
-            (
-                folio.phase,
-                folio.number,
-                self._k.current.number,
-                folio.pfn,
-                folio.start_ns,
-                folio.split_ns,
-                folio.remap_ns,
-                folio.restore_ns,
-                folio.flush_ns,
-                folio.end_ns,
-                ready_ns,
-            ),
-            status,
-        )
-        # Let go of what is recorded: a pool holds many folios, and another task may take this.
-        folio.phase = -1
-        folio.start_ns = folio.end_ns = 0
-        folio.split_ns = folio.remap_ns = folio.restore_ns = folio.flush_ns = 0
-
-
-def _begin(folio: Folio, phase: int, start_ns: int) -> None:
-    folio.phase = phase
-    folio.start_ns = folio.end_ns = start_ns
-    folio.split_ns = folio.remap_ns = folio.restore_ns = folio.flush_ns = 0

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = (
     "ENOMEM",
     "NEVER",
+    "NO_PAGES",
     "PAGE_SIZE",
     "PMD_MASK",
     "PMD_SIZE",
@@ -252,6 +253,10 @@ class VmemmapPages:
     nr_far: int = 0
     nid: int = 0
     listed_at: int = 0
+
+
+#: The list of a walk that only splits.
+NO_PAGES: Final = VmemmapPages()
 
 
 def list_add(page: int, vmemmap_pages: VmemmapPages) -> None:

@@ -145,12 +145,6 @@ class Recorder:
         phase.irqs_off_max_ns = max(phase.irqs_off_max_ns, irqs_off_max_ns)
         phase.preempt_off_max_ns = max(phase.preempt_off_max_ns, preempt_off_max_ns)
 
-    # --- folios ---------------------------------------------------------------------
-
-    def folio_ends(self, row: tuple[int, ...], status: str) -> None:
-        """Record what was done to a folio: ``FOLIO_COLUMNS`` up to ``ready_ns``; its status."""
-        self.folios.add((*row, self.statuses[status]))
-
     # --- what must hold -------------------------------------------------------------
 
     def violated(self, violation: Violation) -> None:

@@ -74,7 +74,7 @@ def test_rows_of_a_folio_are_merged_by_hand():
         ((1, 7, 1, 512, 150, 0, 1, 20, 6, 180, 190), "freed"),
     )
     for row, status in rows:
-        recorder.folio_ends(row, status)
+        recorder.folios.add((*row, recorder.statuses[status]))
     columns = columns_of(recorder, "folios")
     names = columns.pop("status").names
     status = columns_of(recorder, "folios")["status"].codes

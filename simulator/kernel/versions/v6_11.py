@@ -23,13 +23,26 @@ counted in Linux 6.12.107, but for demotion.
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from simulator.engine import Engine
+from simulator.engine.locks import NoLock
+from simulator.kernel.placement import HugeMemory
 from simulator.kernel.rcu import Rcu
-from simulator.kernel.structs import PMD_MASK, Folio, Hstate, VmemmapRemapWalk, pmd_addr_end
+from simulator.kernel.structs import (
+    PMD_MASK,
+    Folio,
+    Hstate,
+    KernelConfig,
+    VmemmapRemapWalk,
+    pmd_addr_end,
+)
 from simulator.kernel.versions.batching.patch7 import VMEMMAP_REMAP_NO_TLB_FLUSH
 from simulator.kernel.versions.renamed import calls
 from simulator.kernel.versions.v6_7 import V6_7
+
+if TYPE_CHECKING:
+    from simulator.machine import Platform
 
 __all__ = ("VMEMMAP_SYNCHRONIZE_RCU", "V6_11")
 
@@ -57,6 +70,13 @@ class V6_11(V6_7, Rcu):
         "vmemmap_pte_range": "vmemmap_pte_entry",
     }
 
+    def __init__(
+        k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig
+    ) -> None:
+        super().__init__(engine, platform, memory, config)
+        # mmap_lock is taken in vmemmap_remap_range(), for each walk.
+        k.remap_lock = NoLock()
+
     # --- the walk -------------------------------------------------------------------
 
     vmemmap_split_pmd = V6_7._split_vmemmap_huge_pmd
@@ -81,7 +101,7 @@ class V6_11(V6_7, Rcu):
             ret = k.vmemmap_pmd_entry(pmd, addr, walk)
             if ret:
                 return ret
-            if not k.only_splits(walk):
+            if walk.remap_pte is not None:
                 k.vmemmap_pte_entry(pmd, addr, next_addr, walk)
             pmd, addr = pmd + 1, next_addr
         return 0
@@ -96,12 +116,6 @@ class V6_11(V6_7, Rcu):
         if k.remap_flushes(walk):
             k.flush_tlb_kernel_range(start, end, reason=walk.reason)
         return 0
-
-    def remap_read_lock(k) -> None:
-        """mmap_lock is taken in vmemmap_remap_range(), for each walk."""
-
-    def remap_read_unlock(k) -> None:
-        """And released there."""
 
     # --- boot ---------------------------------------------------------------------------
 

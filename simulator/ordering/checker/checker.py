@@ -80,7 +80,6 @@ def _page_tables(k: Hugetlb, report: Reporter, locks: HeldLocks, isa: str) -> It
         [
             (stores.populated, "pmd_populate_kernel"),
             (stores.stored, "set_ptes"),
-            (stores.copied, "copy_page"),
             (stores.listed, "list_add_pages"),
             (stores.unlisted, "list_del_pages"),
             (stores.list_freed, "free_page_list"),

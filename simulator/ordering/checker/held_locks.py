@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from simulator.engine.locks import SpinLock, taken_text
+from simulator.engine.task import ATOMIC
 from simulator.errors import KernelError
 from simulator.ordering.checker.report import Reporter, caller, place_of
 
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
 
 __all__ = ("HeldLocks",)
 
+#: From here on, locks share a bit.
+_LAST_BIT = 30
+
 
 class HeldLocks:
-    """The locks of a kernel."""
+    """The locks of a kernel, and the watcher of each."""
 
     def __init__(self, k: Hugetlb, report: Reporter) -> None:
         self._report = report
@@ -42,11 +46,15 @@ class HeldLocks:
         # By the lock that was held: those that were taken meanwhile, and where.
         self._after: dict[str, dict[str, str]] = {lock.name: {} for lock in self._locks}
         # By lock: those that were not yet held when it was taken.
-        self._before: dict[str, list[Lock]] = {}
+        self._before = {
+            lock.name: [other for other in self._locks if other is not lock] for lock in self._locks
+        }
+        for nth, lock in enumerate(self._locks):
+            first = ATOMIC if lock in self._spinlocks else 1
+            lock.bit = first << min(nth, _LAST_BIT)
         for lock in self._locks:
-            self._before[lock.name] = [other for other in self._locks if other is not lock]
-            lock.watcher = self._taking
-            self._watch_for(lock)
+            lock.watcher = self
+            self._expect(lock)
 
     def detach(self) -> None:
         """Leave the locks alone."""
@@ -55,21 +63,20 @@ class HeldLocks:
 
     # --- locks --------------------------------------------------------------------------
 
-    def _watch_for(self, lock: Lock) -> None:
+    def _expect(self, lock: Lock) -> None:
         # What is to be looked at when it is taken: an order that is not known, a spinlock held.
-        others = self._before[lock.name]
-        if not isinstance(lock, SpinLock):
-            others = [*others, *self._spinlocks]
-        lock.unordered = 0
-        for other in others:
-            lock.unordered |= other.bit
+        sleeps = [] if lock in self._spinlocks else self._spinlocks
+        lock.unknown = 0
+        for other in (*self._before[lock.name], *sleeps):
+            lock.unknown |= other.bit
 
-    def _taking(self, lock: Lock, task: Task) -> None:
+    def looks_at(self, lock: Lock, task: Task) -> None:
+        """A task is about to take a lock, and has another one."""
         held = [other for other in self._before[lock.name] if other.owner is task]
         if held:
             self._ordered(held, lock)
-            self._watch_for(lock)
-        if not isinstance(lock, SpinLock):
+            self._expect(lock)
+        if lock not in self._spinlocks:
             self._check_sleep(f"{lock.name} taken", task)
 
     def _ordered(self, held: list[Lock], lock: Lock) -> None:

@@ -53,8 +53,6 @@ class Stores:
         self._taken_from: dict[int, Masks] = {}
         # Which PTEs mapped the pages of a list. The list itself keeps its id from being reused.
         self._lists: dict[int, tuple[VmemmapPages, Masks]] = {}
-        # By CPU, the Optimized flag of the folio whose head was copied last, as it was then.
-        self._flag_at_copy: dict[int, bool] = {}
         #: Pages that PTEs map now and did not before, less those that they mapped before only.
         self.nr_mapped = 0
         self.nr_tables = 0
@@ -87,39 +85,43 @@ class Stores:
         """set_ptes()."""
         k, timeline = self._k, self._timeline
         remapped, restored, splits = self._remapped, self._restored, self._splits
-        readers, caches = k.mmap_lock.readers, k.caches
-        unlisted, flag_at_copy = self._unlisted, self._flag_at_copy
+        mmap_lock, unlisted = k.mmap_lock, self._unlisted
 
         def store(addr: int, nr: int, category: str) -> None:
             function(addr, nr, category)
             task = timeline.current
-            if task not in readers:
-                self._report.without(k.mmap_lock, "set_ptes")
-            pmd, at = divmod(addr // BASE_PAGE_BYTES, PTRS_PER_PTE)
+            if task is not mmap_lock.owner and task not in mmap_lock.others:
+                self._report.without(mmap_lock, "set_ptes")
+            page = addr // BASE_PAGE_BYTES
+            pmd, at = page // PTRS_PER_PTE, page % PTRS_PER_PTE
             if at + nr <= PTRS_PER_PTE:
                 masks = [(pmd, ((1 << nr) - 1) << at)]
             else:
                 masks = masks_of(addr, addr + nr * BASE_PAGE_BYTES)
             if splits:
                 self._check_splits(masks)
-            cpu = task.cpu.number
             if category == "restore":
                 self.nr_mapped += nr
-                for pmd, mask in masks:
-                    restored.add(pmd, mask, self._epoch)
+                stale = restored
                 if self._taken_from:
-                    self._back_from_list(cpu, masks)
-                return
-            self.nr_mapped -= nr
+                    self._back_from_list(task.cpu.number, masks)
+            else:
+                self.nr_mapped -= nr
+                stale = remapped
+                unlisted[task.cpu.number] += masks
+                cache = k.cache
+                if addr == cache.folio.pfn * STRUCT_PAGE_BYTES:
+                    # A new page is mapped, which was copied before.
+                    self.nr_mapped += 1
+                    if cache.folio.hugetlb_vmemmap_optimized and not cache.flag_at_copy:
+                        self._flag_lost(cache.folio, "copied")
+            epoch = self._epoch
             for pmd, mask in masks:
-                remapped.add(pmd, mask, self._epoch)
-            unlisted[cpu] += masks
-            folio = caches[cpu].folio
-            if addr == folio.page:
-                # A new page is mapped, which was copied before.
-                self.nr_mapped += 1
-                if folio.hugetlb_vmemmap_optimized and not flag_at_copy.get(cpu, True):
-                    self._flag_lost(folio, "copied")
+                of = stale.get(pmd)
+                if of is not None and epoch in of:  # as add(), without a call
+                    of[epoch] |= mask
+                else:
+                    stale.add(pmd, mask, epoch)
 
         return store
 
@@ -136,17 +138,6 @@ class Stores:
         if of_list is not None:
             for pmd, mask in masks:
                 of_list[pmd] = of_list.get(pmd, 0) & ~mask
-
-    def copied(self, function: Function) -> Function:
-        """copy_page()."""
-        timeline, flag, caches = self._timeline, self._flag_at_copy, self._k.caches
-
-        def copy(to: int, _from: int) -> None:
-            function(to, _from)
-            cpu = timeline.current.cpu.number
-            flag[cpu] = caches[cpu].folio.hugetlb_vmemmap_optimized
-
-        return copy
 
     # --- lists of pages ----------------------------------------------------------------
 
@@ -225,6 +216,8 @@ class Stores:
 
         def flag(folio: Folio) -> None:
             function(folio)
+            if not remapped:
+                return
             pmd, at = divmod(folio.page // BASE_PAGE_BYTES, PTRS_PER_PTE)
             if pmd in remapped and remapped.stale(pmd, 1 << at):
                 self._flag_lost(folio, "remapped")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from simulator.kernel.structs import ENOMEM, Folio, Hstate, VmemmapPages, VmemmapRemapWalk
+from simulator.kernel.structs import ENOMEM, NO_PAGES, Folio, Hstate, VmemmapRemapWalk
 from simulator.kernel.versions.batching.patch5 import V6_6_5
 
 __all__ = ("VMEMMAP_SPLIT_NO_TLB_FLUSH", "V6_6_6")
@@ -40,20 +40,16 @@ class V6_6_6(V6_6_5):
         """Whether a PMD that a walk splits is flushed."""
         return not walk.flags & VMEMMAP_SPLIT_NO_TLB_FLUSH
 
-    def only_splits(k, walk: VmemmapRemapWalk) -> bool:
-        """We may only be splitting, not remapping."""
-        return walk.remap_pte is None
-
     def remap_flushes(k, walk: VmemmapRemapWalk) -> bool:
         """Whether a walk flushes what it has remapped."""
         return walk.remap_pte is not None
 
     def vmemmap_remap_split(k, start: int, end: int) -> int:
         """Split the PMDs of a range of the vmemmap; 0 or -ENOMEM."""
-        walk = VmemmapRemapWalk(None, VmemmapPages(), flags=k.SPLIT_FLAGS)
-        k.remap_read_lock()
+        walk = VmemmapRemapWalk(None, NO_PAGES, 0, k.SPLIT_FLAGS)
+        k.remap_lock.down_read()
         ret = k.vmemmap_remap_range(start, end, walk)
-        k.remap_read_unlock()
+        k.remap_lock.up_read()
         return ret
 
     def hugetlb_vmemmap_split(k, h: Hstate, folio: Folio) -> int:

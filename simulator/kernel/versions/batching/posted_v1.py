@@ -50,10 +50,6 @@ class V6_6_6_V1(V6_6_6, V6_6_5_V2):
         """Whether a PMD that a walk splits is flushed."""
         return not walk.flags & VMEMMAP_REMAP_ONLY_SPLIT
 
-    def only_splits(k, walk: VmemmapRemapWalk) -> bool:
-        """We are only splitting, not remapping."""
-        return bool(walk.flags & VMEMMAP_REMAP_ONLY_SPLIT)
-
     def remap_flushes(k, walk: VmemmapRemapWalk) -> bool:
         """Whether a walk flushes what it has remapped."""
         return not walk.flags & VMEMMAP_REMAP_ONLY_SPLIT
