@@ -96,6 +96,11 @@ class Cpu:
         self.stolen_ns += ns
         return True
 
+    def hold(self, ns: int, until_ns: int) -> None:
+        """Stand still for so long, up to a time, which a task that waits cannot go on before."""
+        self.stall(ns)
+        self.busy_until_ns = max(self.busy_until_ns, until_ns)
+
     def leave(self, now_ns: int) -> None:
         """Go on without the task, which has ended."""
         self.task = None

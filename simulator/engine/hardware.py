@@ -12,14 +12,15 @@ Modelled: one FIFO server by the key of the request; a stall and the refills of 
 of another task shift the rest of its work, those of a CPU that idles cost nothing.
 
 Not modelled: a stall of a task that is in a broadcast, or that waits; it has nothing to
-do meanwhile.  How deep a CPU idles whose task sleeps.  What a fabric does to other traffic.
+do meanwhile.  Of CPUs that stand still, when exactly a task stops (at once) and goes on
+(with the last).  How deep a CPU idles whose task sleeps.  What a fabric does to other traffic.
 
 Sources: :mod:`simulator.kernel.tlb`, for who flushes how.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -86,18 +87,19 @@ class Hardware:
         self._recorder = recorder
         self._n = platform.nr_cpus
         self._nth = [0] * self._n
-        self._under_way: dict[int, _Flush] = {}  # by CPU
+        self._under_way: dict[int, list[_Flush]] = defaultdict(list)  # by CPU, inner ones last
         self._fabric = Fabric()
         self._woken_ns = np.zeros(self._n, dtype=np.int64)  # when a CPU was woken last
+        self._stopped_ns: Int64s | None = None  # since when, by CPU
+        self._held_ns = 0
         self._totals = self._nothing()
 
     def begin(self, mechanism: str, call: Call) -> None:
         """Begin a flush."""
-        task = self._timeline.current
-        task.meet()
+        task = self._meet()
         cpu, now_ns = task.cpu.number, task.met_ns
         row = self._recorder.hardware_starts()
-        self._under_way[cpu] = _Flush(mechanism, call, row, self._nth[cpu], now_ns, now_ns)
+        self._under_way[cpu].append(_Flush(mechanism, call, row, self._nth[cpu], now_ns, now_ns))
         self._nth[cpu] += 1
 
     @property
@@ -105,15 +107,24 @@ class Hardware:
         """How many such flushes the CPU has made before, apart from others, for draws."""
         return _APART + self._mine().nth
 
+    @property
+    def reason(self) -> str:
+        """Why the flush is made."""
+        return self._mine().call.reason
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the CPU has asked for something in its flush and not waited for it."""
+        flushes = self._under_way[self._timeline.current.cpu.number]
+        return bool(flushes) and flushes[-1].posted_ns > 0
+
     def draws(self, name: str) -> Int64s:
         """Return what the machine's cost ``name`` is for each CPU in this flush."""
         return self._platform.ipi_draws(name, self._timeline.current.cpu.number, self.nth)
 
     def wakes(self) -> Int64s:
         """Return how long each CPU takes out of idle, as it is interrupted now."""
-        task = self._timeline.current
-        task.meet()
-        now_ns = task.met_ns
+        now_ns = self._meet().met_ns
         exits_ns = np.zeros(self._n, dtype=np.int64)
         idle = self._spells.idle_at(now_ns)
         if idle is not None:
@@ -127,29 +138,30 @@ class Hardware:
 
     def post(self, service_ns: int) -> None:
         """Ask the server for something, and go on; what came before comes before that."""
-        self._timeline.current.meet()
+        self._meet()
         self._mine().posted_ns += service_ns
 
     def wait(self, service_ns: int) -> None:
         """Wait until the server has done all that was asked for, and this; spinning."""
-        task, flush = self._timeline.current, self._mine()
-        task.meet()
+        task, flush = self._meet(), self._mine()
         flush.nr_ahead, flush.begin_ns, end_ns = self._fabric.serve(
             task.met_ns, flush.posted_ns + service_ns
         )
         flush.posted_ns = 0
+        if self._stopped_ns is not None:
+            self._hold(end_ns)
         task.wait_until(end_ns, flush.call.categories.wait)
 
-    def end(self, stall_ns: int | Int64s, nr_interrupted: int = 0) -> None:
+    def end(self, stall_ns: int | Int64s, nr_interrupted: int = 0, *, held: bool = False) -> None:
         """
         End a flush, and charge every other CPU: ``stall_ns``, for all or by CPU, and refills.
 
         ``nr_interrupted`` CPUs were interrupted for it by means that are no call queue.
+        ``held``: they stood still meanwhile, tasks too, so that no more shifts now.
         """
-        task = self._timeline.current
-        task.meet()
+        task = self._meet()
         cpu, now_ns = task.cpu.number, task.met_ns
-        flush = self._under_way.pop(cpu)
+        flush = self._under_way[cpu].pop()
         call = flush.call
         task.ran_broadcast(call, flush.start_ns, now_ns, now_ns)
         times = (call.pages, flush.start_ns, flush.begin_ns, now_ns, now_ns)
@@ -158,9 +170,52 @@ class Hardware:
             flush.row, call.reason, call.kind, times + found, task.number, cpu
         )
         self._recorder.by_hardware(flush.row, flush.mechanism, flush.nr_ahead)
-        self._charge(task, now_ns, stall_ns, call.refill_ns)
+        self._charge(task, now_ns, stall_ns, call.refill_ns, held)
         # The TLB misses come afterwards, spread over what the CPU does then.
         task.work(call.categories.local, call.refill_ns)
+
+    # --- all other CPUs stand still ----------------------------------------------------
+
+    def stop(self, starts_ns: Int64s, spin_ns: int) -> None:
+        """
+        Stop all other CPUs, each from a time on, and go on when the last one stands still.
+
+        That takes ``spin_ns`` from now on.  Tasks on other CPUs stop at once.
+        """
+        task = self._meet()
+        self._stopped_ns = starts_ns
+        self._held_ns = task.met_ns
+        task.work(self._mine().call.categories.wait, spin_ns)
+        self._meet()
+
+    def resume(self, spin_ns: int) -> Int64s:
+        """Let them go on, all of them in so much time; return how long each stood still."""
+        task = self._timeline.current
+        task.work(self._mine().call.categories.wait, spin_ns)
+        task = self._meet()
+        if self._stopped_ns is None:
+            raise RuntimeError("no CPU was stopped")
+        stood_ns = task.met_ns - self._stopped_ns
+        self._stopped_ns = None
+        return stood_ns
+
+    def _meet(self) -> Task:
+        task = self._timeline.current
+        if self._stopped_ns is not None:
+            self._hold(task.planned_ns)
+        task.meet()
+        return task
+
+    def _hold(self, until_ns: int) -> None:
+        # Tasks on stopped CPUs stand still until a time at least.
+        more_ns = until_ns - self._held_ns
+        if more_ns > 0:
+            self._held_ns = until_ns
+            for task in self._timeline.tasks:
+                if task is not self._timeline.current:
+                    task.cpu.hold(more_ns, until_ns)
+
+    # --- what is recorded --------------------------------------------------------------
 
     def report(self) -> None:
         """Hand the totals of a phase to the recorder, at its end."""
@@ -170,13 +225,15 @@ class Hardware:
         self._totals = self._nothing()
 
     def _mine(self) -> _Flush:
-        return self._under_way[self._timeline.current.cpu.number]
+        return self._under_way[self._timeline.current.cpu.number][-1]
 
     def _nothing(self) -> dict[str, Int64s]:
         names = ("stall_ns", "refill_ns", "lost_ns")
         return {name: np.zeros(self._n, dtype=np.int64) for name in names}
 
-    def _charge(self, me: Task, now_ns: int, stall_ns: int | Int64s, refill_ns: int) -> None:
+    def _charge(
+        self, me: Task, now_ns: int, stall_ns: int | Int64s, refill_ns: int, held: bool
+    ) -> None:
         others = np.ones(self._n, dtype=np.int64)
         others[me.cpu.number] = 0
         stalled, refilled = others * stall_ns, others * refill_ns
@@ -188,7 +245,8 @@ class Hardware:
             if task is not me:
                 cpu = task.cpu.number
                 lost_ns = int(stalled[cpu] + refilled[cpu])
-                lost[cpu] = lost_ns if task.in_broadcast or task.cpu.stall(lost_ns) else 0
+                shift_ns = 0 if held or task.in_broadcast else lost_ns
+                lost[cpu] = lost_ns if task.cpu.stall(shift_ns) else 0
         totals = self._totals
         totals["stall_ns"] += stalled
         totals["refill_ns"] += refilled

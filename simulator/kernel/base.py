@@ -56,6 +56,8 @@ class KernelBase:
     proposed_in: ClassVar[str] = ""
     #: The invariant that it breaks, of what was made to show that a check finds it.
     breaks: ClassVar[str] = ""
+    #: A machine of the package that it runs on, of what does not run, or not show, on all.
+    example_machine: ClassVar[str] = ""
     own_file: ClassVar[str] = ""  # of a class from a user's file
     #: The phases that it can go through, see :mod:`simulator.kernel.phases`.
     ACTIONS: ClassVar[tuple[str, ...]] = tuple(ACTIONS)
@@ -71,6 +73,8 @@ class KernelBase:
     HVO_ON: ClassVar[tuple[str, ...]] = ("x86-64",)
     #: Whether on_each_cpu() waits for the csds with preemption on.
     WAITS_PREEMPTIBLY: ClassVar[bool] = False
+    #: Whether it is a what-if in which live entries may change what they map.
+    ASSUMES_BBM: ClassVar[bool] = False
     #: Functions that have another name since a version, old to new.
     RENAMED: ClassVar[dict[str, str]] = {}
     #: By name: default, lowest and highest value, what it is.
@@ -174,6 +178,10 @@ class KernelBase:
         k._calls: dict[tuple[str, int | None], Call] = {}
         k._attached: set[str] = set()
         k._rename()
+
+    def smp_processor_id(k) -> int:
+        """The CPU that the task is on; it stays there while preemption is off."""
+        return k.current.cpu.number
 
     def BUG_ON(k, wrong: bool, condition: str) -> None:  # noqa: N802 - the kernel's name
         """Stop where a condition of the kernel's own is met."""

@@ -84,7 +84,7 @@ class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
         k.page_table_lock.lock()
         if k.pmd_leaf(pmd):
             k.smp_wmb()  # make the PTEs visible before the PMD
-            k.pmd_populate_kernel(pmd, pgtable)
+            k.vmemmap_update_pmd(start, pmd, pgtable)
             if flush:
                 k.flush_tlb_kernel_range(start, start + PMD_SIZE, reason="split")
         else:
@@ -94,7 +94,7 @@ class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
 
     def vmemmap_remap_pte(k, addr: int, nr: int, walk: VmemmapRemapWalk) -> None:
         """Point PTEs at the reuse page, and put the pages they mapped on the list."""
-        k.set_ptes(addr, nr, "remap")
+        k.vmemmap_update_pte(addr, nr, "remap")
         k.list_add_pages(nr, walk.vmemmap_pages)
 
     def vmemmap_restore_pte(k, addr: int, nr: int, walk: VmemmapRemapWalk) -> None:
@@ -102,7 +102,17 @@ class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
         pages = k.list_del_pages(nr, walk.vmemmap_pages)
         k.copy_reuse_page(pages, walk)
         k.smp_wmb(pages)  # the copies become visible before the PTEs
-        k.set_ptes(addr, nr, "restore")
+        k.vmemmap_update_pte(addr, nr, "restore")
+
+    # The names are those that the posted pause of arm64 gives to what it replaces.
+
+    def vmemmap_update_pmd(k, start: int, pmd: int, pgtable: int) -> None:
+        """Have a PMD point to a page of PTEs."""
+        k.pmd_populate_kernel(pmd, pgtable)
+
+    def vmemmap_update_pte(k, addr: int, nr: int, category: str) -> None:
+        """Have a run of PTEs map other pages."""
+        k.set_ptes(addr, nr, category)
 
     def copy_reuse_page(k, pages: int, walk: VmemmapRemapWalk) -> None:
         """Fill pages that a folio gets back: with the page that it has."""

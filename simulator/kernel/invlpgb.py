@@ -57,7 +57,7 @@ class Invlpgb(Tlb):
         """All translations of all PCIDs, globals included."""
         k.current.work("flush_enqueue", k.cost.flush_base.each_ns)
         k._invlpgb(0, TLB_FLUSH_ALL)
-        k._tlbsync(k.current.cpu.number)
+        k._tlbsync(k.smp_processor_id())
 
     def invlpgb_kernel_range_flush(k, start: int, end: int) -> None:
         """A range, in chunks of as many pages as one INVLPGB takes."""
@@ -68,7 +68,7 @@ class Invlpgb(Tlb):
             nr = min(max((end - addr) // PAGE_SIZE, 1), invlpgb_count_max)
             k.invlpgb_flush_addr_nosync(addr, nr)
             addr += nr * PAGE_SIZE
-        k._tlbsync(k.current.cpu.number)
+        k._tlbsync(k.smp_processor_id())
 
     def invlpgb_flush_addr_nosync(k, addr: int, nr: int) -> None:
         """Some pages; TLBSYNC has to follow."""

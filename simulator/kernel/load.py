@@ -17,6 +17,7 @@ from simulator.inputs import read_text, user_path, what_was_raised
 from simulator.kernel.blame import MARK, raised_on_purpose
 from simulator.kernel.hugetlb import Hugetlb as Kernel
 from simulator.kernel.replaced import check_functions
+from simulator.kernel.versions.arm64_hvo import Arm64Bbm2, Arm64PauseV1, Arm64PauseV2
 from simulator.kernel.versions.batching.enomem import (
     EnomemAbort,
     EnomemGoOn,
@@ -36,9 +37,11 @@ from simulator.kernel.versions.batching.posted_v2 import V6_6_5_V2, V6_6_6_V2, V
 from simulator.kernel.versions.batching.posted_v3 import V6_6_5_V3, V6_6_6_V3, V6_6_7_V3
 from simulator.kernel.versions.batching.posted_v8 import V6_6_6_V8
 from simulator.kernel.versions.mutants import (
+    Arm64NoBbm,
+    Arm64OtherDsb,
     EarlyFree,
+    EarlyTlbsync,
     LateFlag,
-    Mutant,
     NoEnomemFlush,
     NoFinalFlush,
     NoPmdWmb,
@@ -46,7 +49,9 @@ from simulator.kernel.versions.mutants import (
     NoRecheck,
     NoRestoreFlush,
     NoSplitFlush,
+    OtherTlbsync,
 )
+from simulator.kernel.versions.rar import Rar
 from simulator.kernel.versions.v5_14 import V5_14
 from simulator.kernel.versions.v6_1 import V6_1
 from simulator.kernel.versions.v6_6 import V6_6
@@ -69,10 +74,12 @@ _VERSIONS: tuple[type[Kernel], ...] = (
     V6_6_7_V1, V6_6_7_V2, V6_6_7_V3, V6_6_7,
     V6_6_8, V6_7, V6_11, V6_12, V6_12_117, V6_15, V6_18, V7_1, V7_3,
 )  # fmt: skip
-_PROPOSALS: tuple[type[Kernel], ...] = (EnomemAbort, EnomemIgnore, EnomemGoOn, EnomemRetry)
-_MUTANTS: tuple[type[Mutant], ...] = (
+_PROPOSALS: tuple[type[Kernel], ...] = (
+    EnomemAbort, EnomemIgnore, EnomemGoOn, EnomemRetry, Rar, Arm64PauseV1, Arm64PauseV2, Arm64Bbm2,
+)  # fmt: skip
+_MUTANTS: tuple[type[Kernel], ...] = (
     NoSplitFlush, NoFinalFlush, EarlyFree, NoEnomemFlush, NoRestoreFlush, LateFlag, NoRecheck,
-    NoPmdWmb, NoPteWmb,
+    NoPmdWmb, NoPteWmb, EarlyTlbsync, OtherTlbsync, Arm64OtherDsb, Arm64NoBbm,
 )  # fmt: skip
 _ALL = (*_VERSIONS, *_PROPOSALS, *_MUTANTS)
 

@@ -3,8 +3,9 @@
 Other architectures
 -------------------
 
-A version as it is compiled for one: what its ``arch/`` folder has stands in front of the
-version's own functions, which are those of ``arch/x86`` where C has them there.
+A version as it is compiled for one: what its ``arch/`` folder has stands behind the
+version's own functions and in front of those of :mod:`simulator.kernel`, which are those of
+``arch/x86`` where C has them there.
 """
 
 from __future__ import annotations
@@ -29,4 +30,4 @@ def built_for(kernel: type[Hugetlb], isa: str) -> type[Hugetlb]:
         name: value for name, value in kernel.TUNABLES.items() if name not in part.LACKS_TUNABLES
     }
     own = {"__module__": kernel.__module__, "TUNABLES": tunables, "own_file": kernel.own_file}
-    return type(kernel.__name__, (part, kernel), own)
+    return type(kernel.__name__, (kernel, part), own)

@@ -49,7 +49,7 @@ class Arm64(Hugetlb):
         k.hardware.begin("tlbi", call)
         k.dsb_ishst()
         k._tlbi(start, end, 1)
-        k._dsb_ish(k.current.cpu.number)
+        k._dsb_ish(k.smp_processor_id())
         k.hardware.end(k.tlbi_cost("stall"))
 
     def kernel_tlb_flush_range(k, call: Call, start: int, end: int) -> None:
@@ -58,7 +58,7 @@ class Arm64(Hugetlb):
         k.hardware.begin("tlbi", call)
         k.dsb_ishst()
         k._tlbi(start, end, nr_pages)
-        k._dsb_ish(k.current.cpu.number)
+        k._dsb_ish(k.smp_processor_id())
         k.hardware.end(k.tlbi_cost("stall", nr_pages))
 
     def dsb_ishst(k) -> None:

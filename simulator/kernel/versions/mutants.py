@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """
-v6.7 with a mistake
--------------------
+Kernels with a mistake
+----------------------
 
-Each class leaves out, or does too early or too late, one thing that v6.7 does; none was ever
-posted.  They show that the checks find what they are for.
+Each class leaves out, or does too early or too late, one thing that v6.7 does, or a later
+version that flushes without interrupts; none was ever posted.  They show that the checks find
+what they are for.
 """
 
 from __future__ import annotations
@@ -19,10 +20,15 @@ from simulator.kernel.structs import (
     VmemmapRemapWalk,
     list_del,
 )
+from simulator.kernel.versions.arm64_hvo import Arm64Bbm2, Arm64Hvo
 from simulator.kernel.versions.v6_7 import V6_7
+from simulator.kernel.versions.v6_15 import V6_15
 
 __all__ = (
+    "Arm64NoBbm",
+    "Arm64OtherDsb",
     "EarlyFree",
+    "EarlyTlbsync",
     "LateFlag",
     "NoEnomemFlush",
     "NoFinalFlush",
@@ -31,6 +37,7 @@ __all__ = (
     "NoRecheck",
     "NoRestoreFlush",
     "NoSplitFlush",
+    "OtherTlbsync",
 )
 
 
@@ -177,3 +184,68 @@ class NoPteWmb(Mutant):
             list_del(walk.reuse_page, walk.vmemmap_pages)
         k.set_ptes(addr, nr, "remap")
         k.list_add_pages(nr, walk.vmemmap_pages)
+
+
+# --- flushes without interrupts, in the flush before pages are given back -----------------
+
+
+class EarlyTlbsync(V6_15):
+    """TLBSYNC comes back before other CPUs have invalidated."""
+
+    name = "v6.15-early-tlbsync"
+    base = "v6.15"
+    subject = "TLBSYNC returns early"
+    commit = ""
+    summary = "as a CPU might that tlbi=ipi is for: pages are given back while CPUs hold them"
+    breaks = "freed-while-held"
+    example_machine = "epyc-9755-2s"
+
+    def _tlbsync(k, cpu: int) -> None:
+        """Wait for nothing."""
+        if k.hardware.reason != "batch_remap":
+            super()._tlbsync(cpu)
+
+
+class OtherTlbsync(V6_15):
+    """The task moves to another CPU between INVLPGB and TLBSYNC."""
+
+    name = "v6.15-other-tlbsync"
+    base = "v6.15"
+    subject = "TLBSYNC on another CPU than INVLPGB"
+    commit = ""
+    summary = "TLBSYNC waits for its own CPU's INVLPGBs only, and there were none"
+    breaks = "freed-while-held"
+    example_machine = "epyc-9755-2s"
+
+    def smp_processor_id(k) -> int:
+        """The CPU that the task has moved to."""
+        cpu = super().smp_processor_id()
+        return _next(cpu, k) if k.hardware.reason == "batch_remap" else cpu
+
+
+class Arm64OtherDsb(Arm64Bbm2):
+    """The task moves to another CPU between TLBI and DSB."""
+
+    name = "v6.12-arm64-other-dsb"
+    subject = "DSB on another CPU than TLBI"
+    summary = "DSB waits for its own CPU's TLBIs only, and there were none"
+    proposed_in = ""
+    breaks = "freed-while-held"
+
+    def smp_processor_id(k) -> int:
+        """The CPU that the task has moved to."""
+        cpu = super().smp_processor_id()
+        return _next(cpu, k) if k.hardware.reason == "batch_remap" else cpu
+
+
+class Arm64NoBbm(Arm64Hvo):
+    """HVO forced on arm64, as it was until v6.6."""
+
+    name = "v6.12-arm64-no-bbm"
+    subject = "HVO on arm64 without break-before-make"
+    summary = "live entries change what they map"
+    breaks = "needs-bbm"
+
+
+def _next(cpu: int, k: V6_7) -> int:
+    return (cpu + 1) % k.platform.nr_cpus

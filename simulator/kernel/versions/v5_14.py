@@ -40,6 +40,7 @@ class V5_14(V6_1):
 
     name = "v5.14"
     base = "v5.14"
+    HVO_ON: ClassVar[tuple[str, ...]] = ("x86-64",)
     subject = "mm: hugetlb: free the vmemmap pages associated with each HugeTLB page"
     commit = "f41f2ed43ca5"
     summary = "per folio: remap 6 PTEs, flush 6, free 6 pages; the vmemmap is mapped by PTEs"

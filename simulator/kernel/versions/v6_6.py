@@ -15,6 +15,8 @@ dtor until allocating vmemmap") (in v6.6).
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from simulator.kernel.structs import (
     ENOMEM,
     Folio,
@@ -34,7 +36,7 @@ class V6_6(V6_1):
 
     name = "v6.6"
     base = "v6.6"
-    HVO_ON = ("x86-64", "riscv64")
+    HVO_ON: ClassVar[tuple[str, ...]] = ("x86-64", "riscv64")
     subject = "Linux 6.6"
     commit = "ffc253263a13"
     summary = "per folio: split, flush 512, remap 8 PTEs, flush 8, free 8 pages"

@@ -30,6 +30,9 @@ Part = tuple[list[str], list[tuple[Around, str]]]
 
 _TOTAL_STORE_ORDER = {"x86-64"}
 _NEEDS_BREAK_BEFORE_MAKE = {"arm64"}
+#: What asks other CPUs to flush without an interrupt, and what waits for that.
+_ASKS_HARDWARE = ("_invlpgb", "_tlbi", "_sbi_rfence", "_rar_request")
+_WAITS_FOR_HARDWARE = ("_tlbsync", "_dsb_ish", "_sbi_done", "_rar_wait")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,8 @@ def _page_tables(k: Hugetlb, report: Reporter, locks: HeldLocks, isa: str) -> It
             (stores.flagged, "folio_set_hugetlb_vmemmap_optimized"),
             (stores.returned, "free_huge_page"),
             (stores.flushed, "on_each_cpu"),
-            (stores.broadcast, "_invlpgb"),
-            (stores.synchronized, "_tlbsync"),
+            *((stores.broadcast, name) for name in _ASKS_HARDWARE),
+            *((stores.synchronized, name) for name in _WAITS_FOR_HARDWARE),
             (accounting.taken, "alloc_buddy_hugetlb_folio"),
             (accounting.taken, "memblock_alloc_huge_page"),
             (accounting.phase_ended, "end_phase"),
@@ -105,8 +108,16 @@ def _page_tables(k: Hugetlb, report: Reporter, locks: HeldLocks, isa: str) -> It
                 (barriers.stored, "set_ptes"),
             ],
         )
-    if isa in _NEEDS_BREAK_BEFORE_MAKE:
-        yield ["needs-bbm"], [(LiveEntries(k, report).stored, "set_ptes")]
+    if isa in _NEEDS_BREAK_BEFORE_MAKE and not k.ASSUMES_BBM:
+        entries = LiveEntries(k, report)
+        yield (
+            ["needs-bbm"],
+            [
+                (entries.stored, "set_ptes"),
+                (entries.flushed, "_dsb_ish"),
+                (entries.made, "make_entries"),
+            ],
+        )
 
 
 def _locks(report: Reporter, locks: HeldLocks) -> Part:

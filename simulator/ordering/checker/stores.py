@@ -282,23 +282,25 @@ class Stores:
                 restored.forget(pmd, mask, epoch)
 
     def broadcast(self, function: Function) -> Function:
-        """INVLPGB or TLBI of a range of addresses: asked for, not waited for."""
+        """INVLPGB, TLBI and their like: a flush asked for, not waited for."""
         timeline, asked = self._timeline, self._asked
 
-        def invalidate(start: int, end: int) -> None:
+        def invalidate(start: int, end: int, *how: Any) -> None:
             timeline.current.meet()  # as it does itself: what came before came before the flush
             self._epoch += 1
             asked[timeline.current.cpu.number].append((start, end, self._epoch))
-            function(start, end)
+            function(start, end, *how)
 
         return invalidate
 
     def synchronized(self, function: Function) -> Function:
-        """TLBSYNC or DSB: waits for what was asked for by the CPU that it runs on, and no other."""
-        asked = self._asked
+        """TLBSYNC, DSB and their like: wait for what their own CPU asked for, and no other."""
+        asked, hardware = self._asked, self._k.hardware
 
-        def synchronize(cpu: int) -> None:
-            function(cpu)
+        def synchronize(cpu: int, *how: Any) -> None:
+            function(cpu, *how)
+            if hardware.unfinished:
+                return  # it came back too early
             for start, end, epoch in asked.pop(cpu, ()):
                 self._forget(start, end, epoch)
 

@@ -70,11 +70,14 @@ def expected(kernel: type[Kernel], checks: Checks) -> frozenset[str] | None:
     if kernel.own_file:
         return None
     found = set()
-    if kernel.breaks and not (kernel.breaks in _BARRIERS and checks.isa == "x86-64"):
+    if kernel.breaks and not (
+        (kernel.breaks in _BARRIERS and checks.isa == "x86-64")
+        or (kernel.breaks == "needs-bbm" and checks.isa != "arm64")
+    ):
         found.add(kernel.breaks)
     if kernel.name in _INVERTED:
         found.add("size-and-frame")
-    if checks.isa == "arm64":
+    if checks.isa == "arm64" and not (kernel.ASSUMES_BBM or hasattr(kernel, "make_entries")):
         found.add("needs-bbm")
     waits = hasattr(kernel, "synchronize_rcu")
     if checks.head_writer and kernel.base not in _HEAD_STAYS and not waits:

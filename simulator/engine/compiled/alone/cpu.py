@@ -37,6 +37,11 @@ class OnlyCpu:
         self.stolen_ns += ns
         return True
 
+    def hold(self, ns: int, until_ns: int) -> None:
+        """Stand still, for which nobody is there to ask."""
+        self.stall(ns)
+        self.busy_until_ns = max(self.busy_until_ns, until_ns)
+
     def leave(self, now_ns: int) -> None:
         """Go on without the task, which has ended."""
         self.busy_until_ns = max(self.busy_until_ns, now_ns)

@@ -94,6 +94,12 @@ class InterruptedCpu:
         words[self._words + TASK.stolen_ns] += ns
         return True
 
+    def hold(self, ns: int, until_ns: int) -> None:
+        """Stand still for so long, up to a time, which a task that waits cannot go on before."""
+        self.stall(ns)
+        words, at = self._together.words, self._line + CPU.busy_until_ns
+        words[at] = max(words[at], until_ns)
+
     def leave(self, now_ns: int) -> None:
         """Go on without the task, which has ended."""
         self._together.checkpoints.tell(self.slot, now_ns, DID.ends)
