@@ -56,7 +56,7 @@ from simulator.geometry import (
 from simulator.kernel import Kernel, built_for, load_kernel, what_ifs
 from simulator.kernel.one_memory import ONE_MEMORY, memmap_pfns
 from simulator.kernel.phases import Phase, plan
-from simulator.machine import Machine, Noise, check_noise, load_machine, load_noise
+from simulator.machine import MECHANISM_TEXT, Machine, Noise, check_noise, load_machine, load_noise
 from simulator.shown import own_names
 
 __all__ = ("Scenario",)
@@ -391,7 +391,7 @@ class Scenario(BaseModel):
                 f" is {machine.isa}"
             )
         if not self.flush_mechanism:
-            wanted = ", ".join(kernel.FLUSHES_BY[machine.isa])
+            wanted = ", ".join(MECHANISM_TEXT[name] for name in kernel.FLUSHES_BY[machine.isa])
             raise InputError(
                 f"kernel: {kernel.name} flushes by {wanted}, which {machine.name} has not; it has"
                 f" {', '.join(machine.flushes)}"

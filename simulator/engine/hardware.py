@@ -92,6 +92,7 @@ class Hardware:
         self._woken_ns = np.zeros(self._n, dtype=np.int64)  # when a CPU was woken last
         self._stopped_ns: Int64s | None = None  # since when, by CPU
         self._held_ns = 0
+        self._refill_ns = 0  # of the flushes in a pause
         self._totals = self._nothing()
 
     def begin(self, mechanism: str, call: Call) -> None:
@@ -171,8 +172,11 @@ class Hardware:
         )
         self._recorder.by_hardware(flush.row, flush.mechanism, flush.nr_ahead)
         self._charge(task, now_ns, stall_ns, call.refill_ns, held)
-        # The TLB misses come afterwards, spread over what the CPU does then.
-        task.work(call.categories.local, call.refill_ns)
+        # The TLB misses come afterwards, spread over what the CPU does then: not in a pause.
+        self._refill_ns += call.refill_ns
+        if self._stopped_ns is None:
+            task.work("flush_local", self._refill_ns)
+            self._refill_ns = 0
 
     # --- all other CPUs stand still ----------------------------------------------------
 

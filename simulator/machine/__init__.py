@@ -8,7 +8,7 @@ and a range), noise, and :func:`lower`, which turns both into the flat integer
 tables that engines and kernel code ask for time.
 
 From below: ``units`` and ``distances``; ``values`` (one value of a profile),
-``schema`` (its tables), ``fits`` (what was fitted to what), ``override`` (what
+``schema`` and ``mechanisms`` (its tables), ``fits`` (what was fitted to what), ``override`` (what
 the user set), ``model`` (the whole machine), ``inherit`` and ``load`` (TOML files); ``mixture``,
 ``noise`` and ``noisy`` (a noise on a machine); ``lowered`` (what engines see).
 """
@@ -25,12 +25,14 @@ from simulator.machine.lowered import (
     Spells,
     lower,
 )
+from simulator.machine.mechanisms import MECHANISM_TEXT
 from simulator.machine.model import Machine
 from simulator.machine.noise import Noise, load_noise, noises
 from simulator.machine.noisy import check_noise
 
 __all__ = (
     "DISTANCES",
+    "MECHANISM_TEXT",
     "Distance",
     "LoweredCost",
     "LoweredCosts",

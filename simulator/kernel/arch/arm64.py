@@ -22,6 +22,7 @@ Sources: arch/arm64/include/asm/tlbflush.h, barrier.h and pgtable.h of v6.12.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, Final
 
 from simulator.engine.calls import Call
@@ -43,6 +44,11 @@ class Arm64(Hugetlb):
     def single_page_flush_ceiling(k) -> int:
         """The most pages that are flushed one by one."""
         return MAX_DVM_OPS
+
+    def do_kernel_range_flush(k, reason: str, nr_pages: int) -> Call:
+        """What a range costs a CPU afterwards: no more than everything does."""
+        call = super().do_kernel_range_flush(reason, nr_pages)
+        return replace(call, refill_ns=min(call.refill_ns, k.cost.refill_full.ns()))
 
     def kernel_tlb_flush_all(k, call: Call, start: int, end: int) -> None:
         """dsb(ishst); tlbi vmalle1is; dsb(ish); isb()."""
