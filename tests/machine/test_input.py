@@ -226,7 +226,8 @@ WRONG = [
     "unknown key 'titel' (did you mean 'title'?)",
     "topology: cpus is 224, but sockets x cores_per_socket x threads_per_core is 256",
     "topology: socket_hops must have 4 rows of 4 numbers",
-    "ipi.mode.value: 'x2apic' is not one of x2apic_cluster, x2apic_physical, kvm_hypercall"
+    "ipi.mode.value: 'x2apic' is not one of x2apic_cluster, x2apic_physical, kvm_hypercall,"
+    " per_cpu"
     " (did you mean 'x2apic_cluster'?)",
     "costs.send.value: is -4, but cannot be below 0",
     "costs.ack.hop1: must be a table with kind, source, value, range, unit, not 6",
