@@ -11,28 +11,36 @@ Modelled: the ceiling is decided first, as with interrupts; a range goes out in 
 of ``invlpgb_count_max`` pages, then one TLBSYNC; everything is one INVLPGB, globals
 included.  One server for the machine has a CPU's INVLPGBs and its TLBSYNC from the request
 of the latter on; interrupts stay on, and CPUs that idle or have interrupts off are not
-waited for.  Other CPUs lose refills and a stall.
+waited for.  Other CPUs lose refills and a stall.  A process on more than 3 CPUs has a
+global ASID, and its addresses are flushed likewise.
 
 Not modelled: INVLPGBs of two CPUs that mix at the fabric; a local TLB that is flushed
-faster; global ASIDs, which are for user addresses.
+faster; that a process gets its global ASID only after some flushes by interrupts.
 
 Nobody has published figures of HVO on such a machine: what is simulated is an
 extrapolation from flushes of user addresses.
 
-Sources: b7aa05cbdc52 ("x86/mm: Add INVLPGB support code") and 82378c6c2f43 ("x86/mm: Use
-INVLPGB for kernel TLB flushes") (in v6.15).
+Sources: b7aa05cbdc52 ("x86/mm: Add INVLPGB support code"), 82378c6c2f43 ("x86/mm: Use
+INVLPGB for kernel TLB flushes") and 4afeb0ed1753 ("x86/mm: Enable broadcast TLB
+invalidation for multi-threaded processes") (in v6.15).
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from simulator.engine.calls import Call
 from simulator.kernel.structs import PAGE_SIZE
-from simulator.kernel.tlb import TLB_FLUSH_ALL, Tlb
+from simulator.kernel.tlb import TLB_FLUSH_ALL
+from simulator.kernel.tlb_mm import MmStruct, TlbMm
 
 __all__ = ("Invlpgb",)
 
+#: CPUs of a process that has no global ASID, mm_active_cpus_exceeds().
+_MOST_WITHOUT: Final = 3
 
-class Invlpgb(Tlb):
+
+class Invlpgb(TlbMm):
     """Flushes of kernel addresses by INVLPGB, where the machine has it."""
 
     def kernel_tlb_flush_all(k, call: Call, start: int, end: int) -> None:
@@ -51,6 +59,18 @@ class Invlpgb(Tlb):
             return
         k.hardware.begin("invlpgb", call)
         k.invlpgb_kernel_range_flush(start, end)
+        k.hardware.end(k.platform.mechanisms["invlpgb"].costs["stall"].each_ns)
+
+    def mm_global_asid(k, mm: MmStruct) -> bool:
+        """Whether a process has a global ASID: one that is active on more than 3 CPUs."""
+        if k.flushes_by != "invlpgb" or len(mm.cpumask) <= _MOST_WITHOUT:
+            return False
+        return k.platform.mechanisms["invlpgb"].user_mms
+
+    def broadcast_tlb_flush(k, call: Call, nr_pages: int) -> None:
+        """Flush pages of a process with a global ASID."""
+        k.hardware.begin("invlpgb", call)
+        k.invlpgb_kernel_range_flush(0, nr_pages * PAGE_SIZE)
         k.hardware.end(k.platform.mechanisms["invlpgb"].costs["stall"].each_ns)
 
     def invlpgb_flush_all(k) -> None:

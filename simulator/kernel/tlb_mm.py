@@ -13,7 +13,7 @@ pages, as for kernel addresses.
 
 Not modelled: generations beyond that, so that every call flushes its pages although an
 earlier handler may have done it; ``freed_tables``, which reaches lazy CPUs too; a CPU that
-becomes lazy while it is being interrupted; global ASIDs and INVLPGB for user addresses.
+becomes lazy while it is being interrupted.
 
 Sources: arch/x86/mm/tlb.c of Linux v6.6, flush_tlb_mm_range(), should_flush_tlb(),
 switch_mm_irqs_off().
@@ -58,6 +58,9 @@ class TlbMm(Tlb):
         if cpu not in mm.cpumask:
             raise KernelError(f"flush_tlb_mm_range: CPU {cpu} has not loaded the address space")
         call = k.flush_tlb_func(reason, (end - start) // PAGE_SIZE, mm)
+        if k.mm_global_asid(mm):
+            k.broadcast_tlb_flush(call, (end - start) // PAGE_SIZE)
+            return
         others = [other for other in mm.cpumask if other != cpu and other not in mm.lazy]
         if len(mm.cpumask) > 1:
             k.engine.on_each_cpu(call, others)
@@ -78,6 +81,14 @@ class TlbMm(Tlb):
             return k.cost.atomic.each_ns
         cpus = sorted(mm.cpumask)
         return k.cost.cache_line.ns(distance=int(k.platform.distance[cpus[0], cpus].max()))
+
+    def mm_global_asid(k, mm: MmStruct) -> bool:
+        """Whether the process has an ASID that is the same on all CPUs, for INVLPGB."""
+        return False
+
+    def broadcast_tlb_flush(k, call: Call, nr_pages: int) -> None:
+        """Flush a process with a global ASID."""
+        raise KernelError("broadcast_tlb_flush: this kernel has no global ASIDs")
 
     def flush_tlb_func(k, reason: str, nr_pages: int, mm: MmStruct) -> Call:
         """The function run on each CPU; it reads the generation, and what to flush."""

@@ -15,7 +15,15 @@ that the primitives of the model are held against.
 ``flush``
     a flush by its number of pages, on one CPU;
 ``victim``
-    what another CPU loses to one flush, by its number of pages.
+    what another CPU loses to one flush, by its number of pages;
+``tlb_flush2``
+    loops a second of all threads of will-it-scale's program, by their number, with
+    interrupts and with INVLPGB; the loop of one thread is given.
+
+A file of one's own has the columns of ``published_benchmarks.csv``: ``machine`` (a name of
+a profile), ``mechanism``, ``what`` (as above), ``number`` (of threads, CPUs or pages, or the
+line that is printed), ``value``, ``unit``; and, if need be, ``case``, ``calls`` that the
+value is the sum of, ``role`` and ``source``.
 
 Not modelled: the madvise times ``before v5.13``, when the initiator flushed its own
 TLB first and the others' then; they are in the file for comparison.
@@ -26,17 +34,46 @@ Message-ID of a mail, or a measurement made for this project.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
-from importlib import resources
-from typing import Literal, cast
+from pathlib import Path
+from typing import Final, Literal, cast
 
-__all__ = ("PublishedFigure", "published_figures")
+from simulator.errors import InputError
+from simulator.inputs import number
+from simulator.published.table import Row, read_table
+
+__all__ = ("BENCHMARKS", "PublishedFigure", "published_figures", "read_figures")
 
 Role = Literal["fitted", "given", "predicted"]
 
-# Of the Core i5-3320M.
-_CYCLES_PER_NS = 2.6
+_PACKAGED: Final = "published_benchmarks.csv"
+_REQUIRED: Final = ("machine", "mechanism", "what", "number", "value", "unit")
+_OPTIONAL: Final = ("case", "calls", "role", "source")
+_ROLES: Final = ("fitted", "given", "predicted")
+_LINES: Final = ("Normal IPI received", "Normal IPI", "Broadcast IPI", "Broadcast lock")
+#: By benchmark: its mechanisms, its units, and its cases if there are no others.
+BENCHMARKS: Final = {
+    "ipi_benchmark": (("ipi",), ("ns",)),
+    "madvise": (("ipi",), ("ns",)),
+    "flush": (("local",), ("ns", "cycles")),
+    "victim": (("ipi",), ("ns",)),
+    "tlb_flush2": (("ipi", "invlpgb"), ("k loops/s",)),
+}
+
+_CYCLES_PER_NS: Final = 2.6
+# In nanoseconds, or loops per second. Cycles are those of the Core i5-3320M.
+_UNITS: Final = {
+    "ns": (1.0, "ns"),
+    "cycles": (1 / _CYCLES_PER_NS, "ns"),
+    "k loops/s": (1000.0, "loops/s"),
+}
+_CASES: Final = {
+    "ipi_benchmark": "x2apic cluster mode, vanilla",
+    "madvise": "madvise 1 page",
+    "flush": "a flush",
+    "victim": "time lost by the peer",
+    "tlb_flush2": "tlb_flush2_threads",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +81,33 @@ class PublishedFigure:
     """
     One figure of a benchmark.
 
-    ``ns`` is the time of one call, on average; ``total_ns`` that of all ``calls``,
-    as it was printed; ``role`` says what it is to the model: a profile was fitted to it, it is
-    given (others are simulated on top of it), or it is predicted.
+    ``value`` is that of one call, on average; ``total`` that of all ``calls``, as it was
+    printed; both in ``unit``, which is ``ns`` or ``loops/s``.  ``role`` says what it is to the
+    model: a profile was fitted to it, it is given (others are simulated on top of it), or it
+    is predicted.  ``where`` is its place in the file, for errors.
     """
 
     benchmark: str
     machine: str
+    mechanism: str
     case: str
     figure: str
-    total_ns: float
+    total: float
+    unit: str
     calls: int
     role: Role
     source: str
+    where: str
+
+    @property
+    def value(self) -> float:
+        """The figure of one call."""
+        return self.total / self.calls
 
     @property
     def ns(self) -> float:
-        """The time of one call."""
-        return self.total_ns / self.calls
+        """The time of one call, or of one loop of one of all threads."""
+        return self.value if self.unit == "ns" else 1e9 / self.value
 
 
 def published_figures(benchmark: str, machine: str | None = None) -> tuple[PublishedFigure, ...]:
@@ -72,19 +118,53 @@ def published_figures(benchmark: str, machine: str | None = None) -> tuple[Publi
     >>> first.case, first.figure, round(first.ns)
     ('x2apic cluster mode, vanilla', 'Normal IPI received', 2239)
     """
-    file = resources.files("simulator.published") / "published_benchmarks.csv"
-    with file.open(encoding="utf-8") as lines:
-        return tuple(
-            PublishedFigure(
-                benchmark=row["benchmark"],
-                machine=row["machine"],
-                case=row["case"],
-                figure=row["figure"],
-                total_ns=int(row["total"]) / {"ns": 1, "cycles": _CYCLES_PER_NS}[row["unit"]],
-                calls=int(row["calls"]),
-                role=cast("Role", row["role"]),
-                source=row["source"],
-            )
-            for row in csv.DictReader(lines)
-            if row["benchmark"] == benchmark and machine in (None, row["machine"])
-        )
+    return tuple(
+        f for f in read_figures() if f.benchmark == benchmark and machine in (None, f.machine)
+    )
+
+
+def read_figures(path: Path | None = None) -> tuple[PublishedFigure, ...]:
+    """Return the figures of a file, or the published ones; InputError names the line at fault."""
+    rows = read_table("benchmarks", path, _PACKAGED, _REQUIRED, _OPTIONAL)
+    name = _PACKAGED if path is None else path.name
+    found = tuple(_figure(row, name) for row in rows)
+    if not found:
+        raise InputError(f"benchmarks: {name} has no rows")
+    return found
+
+
+def _figure(row: Row, name: str) -> PublishedFigure:
+    what = row.one_of("what", BENCHMARKS)
+    mechanisms, units = BENCHMARKS[what]
+    unit = row.one_of("unit", units)
+    scale, base = _UNITS[unit]
+    calls = row.number("calls", 1) if row.fields.get("calls") else 1
+    role = row.one_of("role", _ROLES) if row.fields.get("role") else "predicted"
+    return PublishedFigure(
+        benchmark=what,
+        machine=row.text("machine"),
+        mechanism=row.one_of("mechanism", mechanisms),
+        case=row.fields.get("case") or _CASES[what],
+        figure=_number(row, what),
+        total=_positive(row, "value") * scale,
+        unit=base,
+        calls=calls,
+        role=cast("Role", role),
+        source=row.fields.get("source") or name,
+        where=row.where,
+    )
+
+
+def _number(row: Row, what: str) -> str:
+    if what == "ipi_benchmark":
+        return row.one_of("number", _LINES)
+    if what == "flush" and row.text("number") == "all":
+        return "all"
+    return str(row.number("number", 1))
+
+
+def _positive(row: Row, column: str) -> float:
+    value = number(row.text(column))
+    if isinstance(value, str) or not 0 < value < 1e18:
+        raise row.error(column, f"{row.text(column)!r} is not a number above 0")
+    return float(value)

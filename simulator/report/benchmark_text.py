@@ -50,7 +50,7 @@ def benchmark_header(
     return lines
 
 
-def against(figure: PublishedFigure | None, simulated_ns: float | None) -> tuple[str, ...]:
+def against(figure: PublishedFigure | None, simulated: float | None) -> tuple[str, ...]:
     """
     Return the cells published, simulated, error, and what the figure is to the model.
 
@@ -59,14 +59,27 @@ def against(figure: PublishedFigure | None, simulated_ns: float | None) -> tuple
     >>> against(alone, 1_112), against(beside_another, 9_400), against(None, 850)
     (('1.11 us', '-', '', 'given'), ('9.42 us', '9.40 us', '(-0.3%)', 'fitted'), ('-', '850 ns', '', ''))
     """  # noqa: E501 - what is printed is one line
-    simulated = format_ns(None if simulated_ns is None else round(simulated_ns))
+    show = _per_s if figure is not None and figure.unit == "loops/s" else _ns
     if figure is None:
-        return "-", simulated, "", ""
-    published = format_ns(round(figure.ns))
-    if simulated_ns is None or figure.role == "given":
+        return "-", show(simulated), "", ""
+    published = show(figure.value)
+    if simulated is None or figure.role == "given":
         return published, "-", "", figure.role
-    error = format_error(simulated_ns / figure.ns - 1)
-    return published, simulated, f"({error})" if figure.role == "fitted" else error, figure.role
+    error = format_error(simulated / figure.value - 1)
+    return (
+        published,
+        show(simulated),
+        f"({error})" if figure.role == "fitted" else error,
+        figure.role,
+    )
+
+
+def _ns(value: float | None) -> str:
+    return format_ns(None if value is None else round(value))
+
+
+def _per_s(value: float | None) -> str:
+    return "-" if value is None else f"{value / 1000:.0f}k/s"
 
 
 def notes(texts: Sequence[str]) -> str:

@@ -181,22 +181,61 @@ def test_benchmarks_are_printed_as_a_table_and_as_objects(tlbsim):
     text = tlbsim("validate", "--benchmarks", "--quick").out
     assert max(map(len, text.splitlines())) <= 72
     found = tlbsim("validate", "--benchmarks", "--quick", "--json").json
-    broadcast = next(c for c in found if c["figure"] == "Broadcast IPI")
+    broadcast = next(c for c in found if c["number"] == "Broadcast IPI")
     # Linux commit 4180bf1b655a: 9282161150 ns for 100000 calls.
-    assert broadcast["published_ns"] == 92_821.6115
-    assert broadcast["error"] == broadcast["simulated_ns"] / broadcast["published_ns"] - 1
+    assert (broadcast["published"], broadcast["unit"]) == (92_821.6115, "ns")
+    assert broadcast["error"] == broadcast["simulated"] / broadcast["published"] - 1
     table = text.split("published  simulated")[1].splitlines()[1:]
     words = [line.split()[-1] for line in table if line.startswith("  ")]
     assert words == [c["role"] for c in found]
-    # A Haswell's and a guest's system call alone: inputs, which no error can be given of.
+    # A Haswell's and a guest's system call, a Milan's loop: inputs, without an error.
     given = [c for c in found if c["role"] == "given"]
-    assert [(c["case"], c["published_ns"]) for c in given] == [
+    assert [(c["case"], c["published"]) for c in given] == [
         ("madvise 1 page", 663), ("madvise 1 page", 1112), ("mprotect 8 pages", 3635),
+        ("tlb_flush2_threads", 315_000), ("tlb_flush2_threads", 304_000),
     ]  # fmt: skip
-    assert {(c["simulated_ns"], c["error"]) for c in given} == {(None, None)}
+    assert {(c["simulated"], c["error"]) for c in given} == {(None, None)}
     refused = tlbsim("validate", "--benchmarks", "--seed", "-1")
     assert (refused.status, refused.out) == (2, "")
     assert "seed: must be 0 to" in refused.err
+
+
+COLUMNS = "machine,mechanism,what,number,value,unit,role"
+
+
+def test_benchmarks_of_ones_own_are_in_the_columns_of_the_shipped_file(tlbsim, tmp_path):
+    file = tmp_path / "mine.csv"
+    rows = ("1,400,k loops/s,given", "2,500,k loops/s,")
+    file.write_text("\n".join([COLUMNS, *(f"laptop-8,ipi,tlb_flush2,{row}" for row in rows)]))
+    given, two = tlbsim("validate", "--benchmarks", file, "--quick", "--json").json
+    assert (given["published"], given["simulated"]) == (400_000, None)
+    assert (two["what"], two["number"], two["role"]) == ("tlb_flush2", "2", "predicted")
+    # Two threads do less than twice the work of one, and are simulated within 20 calls or so.
+    assert 400_000 < two["simulated"] < 800_000
+    assert two["error"] == two["simulated"] / 500_000 - 1
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("laptop-8,ipi,tlb_flush3,1,4,k loops/s,", "what: 'tlb_flush3' is not known (did you"),
+        ("laptop-8,rar,tlb_flush2,1,4,k loops/s,", "mechanism: 'rar' is not known"),
+        ("laptop-9,ipi,tlb_flush2,1,4,k loops/s,given", "unknown machine 'laptop-9' (did you"),
+        ("laptop-8,ipi,tlb_flush2,1,0,k loops/s,given", "value: '0' is not a number above 0"),
+        ("laptop-8,ipi,tlb_flush2,1,400,ns,given", "unit: 'ns' is not known"),
+        ("laptop-8,ipi,tlb_flush2,x,400,k loops/s,given", "number: 'x' is not a whole number"),
+        ("laptop-8,invlpgb,tlb_flush2,1,400,k loops/s,given", "laptop-8 has no INVLPGB"),
+        ("laptop-8,ipi,tlb_flush2,9,400,k loops/s,", "no row of 1 thread has the role given"),
+        ("laptop-8,ipi,tlb_flush2,1,9000,k loops/s,given", "is shorter than its flush"),
+    ],
+)
+def test_a_benchmark_that_cannot_be_is_one_line_with_the_place(tlbsim, tmp_path, row, problem):
+    file = tmp_path / "mine.csv"
+    file.write_text(f"{COLUMNS}\n{row}\n")
+    refused = tlbsim("validate", "--benchmarks", file, "--quick")
+    assert (refused.status, refused.out, len(refused.err.splitlines())) == (2, "", 1)
+    assert "line 2" in refused.err
+    assert problem in refused.err
 
 
 @pytest.mark.slow
@@ -209,8 +248,8 @@ def test_without_an_option_all_are_held_against_reality(tlbsim, monkeypatch, tim
         "rows": 96, "cells": 1248, "given": 48, "unplaced": 0, "unknown": 0, "mismatches": [],
     }  # fmt: skip
     assert len(done.json["times"]) == 3
-    assert {c["benchmark"] for c in done.json["benchmarks"]} == {
-        "ipi_benchmark", "madvise", "victim", "flush",
+    assert {c["what"] for c in done.json["benchmarks"]} == {
+        "ipi_benchmark", "madvise", "victim", "flush", "tlb_flush2",
     }  # fmt: skip
     text = tlbsim("validate", "--replications", "1").out
     assert "\n96 rows, 1248 cells, 0 mismatches\n" in text

@@ -105,9 +105,10 @@ def loops_of(result):
 
 def test_a_thread_alone_thinks_and_flushes_on_its_own_cpu(machine):
     think, loop_ns = 1000, 1000 + ATOMIC + ATOMIC + BASE + INVLPG + ATOMIC
-    result = run(machine, TlbFlush2(1, think, 10 * loop_ns), 8)
-    assert loops_of(result) == 10
-    assert result.summary["elapsed_ns"].tolist() == [10 * loop_ns]
+    program = TlbFlush2(1, think, 12 * loop_ns)
+    result = run(machine, program, 8)
+    assert (loops_of(result), program.counted_ns) == (9, 9 * loop_ns)
+    assert result.summary["elapsed_ns"].tolist() == [12 * loop_ns]
     assert len(result.flushes) == 0
 
 
@@ -117,7 +118,9 @@ def test_threads_interrupt_the_cpus_of_their_process_only_and_both_engines_agree
     for frame in ("summary", "counts", "flushes", "cpus", "time_by", "latency"):
         assert getattr(events, frame).equals(getattr(compiled, frame)), frame
     assert set(events.flushes["targets"]) == {2}
-    assert loops_of(events) == len(events.flushes) > 50
+    # All loops but those of the first quarter, and the last ones of three threads.
+    assert 0.7 * len(events.flushes) - 3 < loops_of(events) < 0.8 * len(events.flushes)
+    assert len(events.flushes) > 50
     assert set(events.cpus.loc[events.cpus["ipis"] > 0, "cpu"]) == {0, 1, 2}
     # Every call reaches two CPUs, by an interrupt or behind one.
     calls = events.flushes[["ipis", "ipis_saved"]].to_numpy().sum()

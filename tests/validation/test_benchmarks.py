@@ -16,19 +16,20 @@ def checks():
 def test_every_figure_of_a_kernel_that_is_modelled_is_simulated_once(checks):
     wanted = [
         f
-        for benchmark in ("ipi_benchmark", "madvise", "victim", "flush")
+        for benchmark in ("ipi_benchmark", "madvise", "victim", "flush", "tlb_flush2")
         for f in published_figures(benchmark)
         if "before" not in f.case
     ]
     assert sorted(map(str, (c.figure for c in checks))) == sorted(map(str, wanted))
-    assert len(wanted) == 16 + 3 + 4 + 3 + 36
+    assert len(wanted) == 16 + 3 + 4 + 3 + 36 + 8 + 2
 
 
 def test_what_was_fitted_is_met_as_the_profiles_say(checks):
     # The broadcasts of the guest, and what one flush adds and takes in the small VM: a cost
     # each. The flushes by size: a line, 14 % off at most.
     for c in checks:
-        if c.figure.role == "fitted":
+        # Of tlb_flush2, see below.
+        if c.figure.role == "fitted" and c.figure.benchmark != "tlb_flush2":
             near = 0.145 if c.figure.benchmark == "flush" else 0.01
             assert abs(c.error) < near, c.figure
 
@@ -48,9 +49,10 @@ def test_a_profile_that_was_fitted_to_a_figure_records_it(checks):
 
 def test_a_call_alone_is_given_and_no_check(checks):
     # What its flush adds for other CPUs is the least that a check can be about: 0 for none.
-    alone = [c for c in checks if c.figure.benchmark == "madvise" and c.figure.figure == "1"]
+    with_others = ("madvise", "tlb_flush2")
+    alone = [c for c in checks if c.figure.benchmark in with_others and c.figure.figure == "1"]
     assert {c.figure.role for c in alone} == {"given"}
-    assert {(c.simulated_ns, c.error) for c in alone} == {(None, None)}
+    assert {(c.simulated, c.error) for c in alone} == {(None, None)}
     others = [c for c in checks if c not in alone]
     assert {c.figure.role for c in others} == {"fitted", "predicted"}
     assert all(c.error is not None for c in others)
@@ -59,6 +61,27 @@ def test_a_call_alone_is_given_and_no_check(checks):
 def test_one_seed_one_answer_and_steps_for_the_impatient(checks):
     steps = []
     again = check_benchmarks(ntimes=300, seed=1, step=lambda: steps.append(1))
-    assert [c.simulated_ns for c in again] == [c.simulated_ns for c in checks]
-    # Three modes of the guest on two and on all CPUs; 3 and 2 CPU counts; one line of sizes.
-    assert len(steps) == 3 * 2 + 3 + 2 + 1
+    assert [c.simulated for c in again] == [c.simulated for c in checks]
+    # Three modes of the guest on two and on all CPUs; 3 and 2 CPU counts; one line of sizes; two
+    # mechanisms with one thread, which think not at all, and 7 and 1 with more.
+    assert len(steps) == 3 * 2 + 3 + 2 + 1 + 2 + 7 + 1
+
+
+def test_tlb_flush2_of_4_threads_is_met_by_its_one_parameter():
+    figures = [f for f in published_figures("tlb_flush2") if f.figure in ("1", "4")]
+    ipis = [f for f in figures if f.mechanism == "ipi"]
+    _, four = check_benchmarks(2000, 1, figures=ipis)
+    # The mean of five seeds, of 40 ms each, was met to 0.1 %; one of 8 ms differs by 1 % from that.
+    assert abs(four.error) < 0.02
+
+
+def test_tlb_flush2_is_predicted_within_15_percent_up_to_32_threads(checks):
+    mine = {
+        int(c.figure.figure): c
+        for c in checks
+        if c.figure.benchmark == "tlb_flush2" and c.figure.mechanism == "ipi"
+    }
+    assert [n for n, c in mine.items() if c.figure.role == "fitted"] == [4]
+    for threads in (2, 8, 16, 32):
+        assert mine[threads].figure.role == "predicted"
+        assert abs(mine[threads].error) < 0.15

@@ -26,11 +26,12 @@ class LoweredMechanism:
     """
     One mechanism: its numbers and costs by name.
 
-    ``kernel_ranges`` is whether it serves kernel addresses.
+    ``kernel_ranges`` is whether it serves kernel addresses, ``user_mms`` those of processes.
     """
 
     name: str
     kernel_ranges: bool
+    user_mms: bool
     numbers: Mapping[str, int]
     costs: Mapping[str, LoweredCost]
 
@@ -45,6 +46,7 @@ def _lowered(name: str, mechanism: Mechanism) -> LoweredMechanism:
     return LoweredMechanism(
         name=name,
         kernel_ranges=mechanism.seat.value != "user mms",
+        user_mms=mechanism.seat.value != "kernel ranges",
         numbers={key: value.value for key, value in fields.items() if isinstance(value, Count)},
         costs={
             key: lower_cost(f"{name}.{key}", value)
