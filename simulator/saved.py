@@ -91,6 +91,8 @@ def restore_scenario(resolved: Mapping[str, Any]) -> Scenario:
         for key, value in resolved["tunables"].items()
         if key not in defaults or value != defaults[key][0]
     }
+    if resolved["cpus"] == fields["machine"].nr_cpus:
+        fields["cpus"] = None
     return Scenario(**fields)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simulator.analysis.frames import ResultFrames, name_of, of_phase, records, row_of_phase
+from simulator.analysis.safety import any_unsafe
 
 __all__ = ("KernelPhase", "kernel_phases", "of_kernels")
 
@@ -24,7 +25,8 @@ class KernelPhase:
 
     ``group`` is what was asked of all kernels alike, ``pages`` how many huge pages it was
     about; ``rcu_ns`` the grace periods of the task that waited longest; ``lost_ns`` what
-    CPUs without a task lost to interrupts, all together.
+    CPUs without a task lost to interrupts, all together; ``unsafe``, that the run broke what
+    must hold.
     """
 
     kernel: str
@@ -39,11 +41,13 @@ class KernelPhase:
     static_key: int
     lost_ns: int
     pages_got: int
+    unsafe: bool
 
 
 def kernel_phases(result: ResultFrames, group: str, pages: int) -> list[KernelPhase]:
     """Return the phases of a run, each about so many huge pages."""
     waits = result.time_by[result.time_by["category"] == "rcu"]
+    unsafe = any_unsafe([result])
     targets = result.cpus[result.cpus["role"] == "target"]
     return [
         KernelPhase(
@@ -59,6 +63,7 @@ def kernel_phases(result: ResultFrames, group: str, pages: int) -> list[KernelPh
             static_key=row["other_broadcasts"],
             lost_ns=int(of_phase(targets, row["phase"])["lost_ns"].sum()),
             pages_got=row_of_phase(result.counts, row["phase"])["pages_got"],
+            unsafe=unsafe,
         )
         for row in records(result.summary)
     ]

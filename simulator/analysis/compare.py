@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from simulator.analysis.frames import ResultTotals, fields_of, name_of, phases_of
+from simulator.analysis.frames import ResultTotals, fields_of, name_of, nr_cpus, phases_of
 from simulator.analysis.histogram import Histogram
 from simulator.analysis.safety import Safety, safety_of
 from simulator.analysis.stats import LEVEL, REPLICATIONS, Method
@@ -134,6 +134,8 @@ def compare_results(
     for i, of in enumerate(against):
         _check_pairs([results[of], results[i]])
     named = [described(runs[0]) for runs in results]
+    if len({of["cpus"] for of in named}) > 1:
+        named = [_counted(of, runs[0]) for of, runs in zip(named, results, strict=True)]
     if sources and len({tuple(of.items()) for of in named}) < len(named):
         named = [of | {"from": source} for of, source in zip(named, sources, strict=True)]
     labels, common = _labels(named)
@@ -209,6 +211,11 @@ def described(run: ResultTotals) -> dict[str, str]:
     return {key: name_of(value) for key, value in fields.items()}
 
 
+# Beside other numbers of CPUs, all of them are a number, too.
+def _counted(fields: dict[str, str], run: ResultTotals) -> dict[str, str]:
+    return fields | ({"cpus": str(nr_cpus(run))} if fields["cpus"] == name_of(None) else {})
+
+
 def _labels(named: Sequence[Mapping[str, str]]) -> tuple[tuple[str, ...], dict[str, str]]:
     names = [name for name in named[0] if name not in _REPLICATION_FIELDS]
     differing = [name for name in names if len({fields[name] for fields in named}) > 1]
@@ -242,10 +249,8 @@ def metrics_of(run: ResultTotals) -> dict[str, dict[str, float]]:
     return found
 
 
-# A percentile that leaves less than one value beyond itself is no better known than the largest.
 def _percentile(latency: pd.DataFrame, phase: str, what: str, q: float) -> float:
-    histogram = Histogram.of_frame(latency, phase, what)
-    value = histogram.quantile(q) if round((1 - q) * histogram.total, 9) >= 1 else None
+    value = Histogram.of_frame(latency, phase, what).tail(q)
     return math.nan if value is None else float(value)
 
 

@@ -85,6 +85,18 @@ class Histogram:
             [*self.count.tolist(), *other.count.tolist()],
         )
 
+    def tail(self, q: float) -> int | None:
+        """
+        Return a quantile that leaves at least one value beyond itself, or None.
+
+        A 99th percentile of ten values is their largest, and says no more.
+
+        >>> h = Histogram.of_buckets([10, 11], [11, 12], [9, 1])
+        >>> h.tail(0.9), h.tail(0.99)
+        (10, None)
+        """
+        return self.quantile(q) if round((1 - q) * self.total, 9) >= 1 else None
+
     def quantile(self, q: float) -> int | None:
         """
         Return the smallest value with at least the fraction ``q`` of all values at or below it.

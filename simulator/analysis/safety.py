@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from simulator.analysis.frames import ResultTotals, rows_of
 
-__all__ = ("UNSAFE", "Safety", "safety_of")
+__all__ = ("UNSAFE", "Safety", "any_unsafe", "safety_of")
 
 #: Stands beside every number of a run that broke something.
 UNSAFE = "UNSAFE"
@@ -61,6 +61,11 @@ class Safety:
     def sentence(self) -> str:
         """The text with its label, where it stands in the middle of other text."""
         return f"{self.label} {self.text}" if self.broken else f"safety: {self.text}"
+
+
+def any_unsafe(results: Iterable[ResultTotals]) -> bool:
+    """Return whether any of some runs broke an invariant."""
+    return any(safety_of([result]).unsafe for result in results)
 
 
 def safety_of(results: Iterable[ResultTotals]) -> Safety:

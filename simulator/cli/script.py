@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulator.cli.output import complain, whole_files
+from simulator.cli.output import STRICT, complain, whole_files
 from simulator.cli.parser import Parser
-from simulator.cli.process import INTERRUPTED, exit_status
+from simulator.cli.process import FAILED, INTERRUPTED, exit_status
 from simulator.inputs import number
 from simulator.studies import Findings, Study, options_of
 
@@ -48,7 +48,7 @@ def run_script(
     add_study_options(parser, study)
     args = parser.parse(argv)
     command = shlex.join(["python", f"scenarios/{Path(file).name}", *argv])
-    status, found = run_study(study_of(study, args), args.out, command)
+    status, found = run_study(study_of(study, args), args.out, command, strict=args.strict)
     return status, found.text(command)
 
 
@@ -59,6 +59,7 @@ def add_study_options(parser: ArgumentParser, study: type[Study]) -> None:
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=_OUT, help=f"for plots, text (default {_OUT})"
     )
+    parser.add_argument("--strict", action="store_true", help=STRICT)
 
 
 def _add(parser: ArgumentParser, each: Option) -> None:
@@ -86,9 +87,13 @@ def study_of(study: type[Study], args: Namespace) -> Study:
     return study(**values)
 
 
-def run_study(study: Study, out: Path, command: str) -> tuple[int, Findings]:
+def run_study(
+    study: Study, out: Path, command: str, *, strict: bool = False
+) -> tuple[int, Findings]:
     """
     Run a study, save its plots and its report in a folder, and return status and findings.
+
+    The status is 1 if ``strict`` and something was unsafe.
 
     Wrong input ends before anything is simulated or written; after an interrupt, what was
     finished is reported.
@@ -105,6 +110,8 @@ def run_study(study: Study, out: Path, command: str) -> tuple[int, Findings]:
         else:
             found.write(folder, command)
         (folder / study.REPORT).write_text(found.text(command), encoding="utf-8")
+    if strict and found.unsafe:
+        status = status or FAILED
     return status, found
 
 

@@ -49,7 +49,9 @@ def run(args: Namespace) -> tuple[int, str]:
     except SystemExit:
         return 0, helped.getvalue()
     command = shlex.join(["tlbsim", "study", args.name, *args.options])
-    status, found = run_study(study_of(study, of_study), of_study.out, command)
+    status, found = run_study(
+        study_of(study, of_study), of_study.out, command, strict=of_study.strict
+    )
     if args.json or of_study.json:
         return status, json_text(found.rows())
     return status, found.text(command)

@@ -144,7 +144,7 @@ def _latency(comparison: Comparison) -> Iterator[str]:
                 parts = (Histogram.of_frame(run.latency, phase, what) for run in runs)
                 whole = reduce(Histogram.merge, parts)
                 if whole.total:
-                    points = [format_ns(whole.quantile(q)) for q in (0.5, 0.9, 0.99)]
+                    points = [format_ns(whole.tail(q)) for q in (0.5, 0.9, 0.99)]
                     cells.append((label, *points, format_ns(whole.largest())))
             if cells:
                 header = ("", "1 of 2", "1 of 10", "1 of 100", "none")

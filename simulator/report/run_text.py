@@ -130,7 +130,7 @@ def _latency_table(latency: pd.DataFrame, phase: str) -> str:
     for what, label in _LATENCIES.items():
         h = Histogram.of_frame(latency, phase, what)
         if h.total:
-            quantiles = [format_ns(h.quantile(q)) for q in (0.5, 0.9, 0.99)]
+            quantiles = [format_ns(h.tail(q)) for q in (0.5, 0.9, 0.99)]
             rows.append((label, format_count(h.total), *quantiles, format_ns(h.largest())))
     if not rows:
         return f"{phase}: no latencies recorded"

@@ -151,6 +151,11 @@ class Findings(ABC):
     def rows(self) -> list[dict[str, Any]]:
         """Return the numbers, a mapping of plain values for each row: for JSON, for a frame."""
 
+    @property
+    @abstractmethod
+    def unsafe(self) -> bool:
+        """Whether a run of the study broke what must hold."""
+
     @abstractmethod
     def text(self, command: str = "") -> str:
         """

@@ -84,3 +84,11 @@ def test_the_help_of_a_study_has_its_question_and_its_options(tlbsim):
     assert "Does the conclusion survive what the other CPUs do?" in done.out
     assert "--replications N" in done.out
     assert max(map(len, done.out.splitlines())) <= 72
+
+
+def test_strict_is_status_1_if_a_run_broke_what_must_hold(tlbsim, tmp_path):
+    options = ("--quick", "--machine", "laptop-8", "--out", tmp_path / "out", "--strict")
+    # @v3 inverts a flag: it breaks size-and-frame.
+    assert tlbsim("study", "posted_forms", *options).status == 1
+    # Mutants are there to break something, and each breaks what it should.
+    assert tlbsim("study", "is_it_safe", *options, "--kernel", "v6.7").status == 0

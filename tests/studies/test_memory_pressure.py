@@ -64,15 +64,15 @@ def test_report_fits_a_mail_and_is_also_a_file(quick):
     assert done.stdout.count("never merged; proposed in") == 4
 
 
-def test_the_plot_is_an_image_with_something_on_it(quick):
+def test_each_question_has_an_image_with_something_on_it(quick):
     folder, _ = quick
-    assert {p.name for p in (folder / "out").iterdir()} == {
-        "memory-pressure.txt",
-        "memory-pressure.png",
-    }
-    pixels = imread(folder / "out" / "memory-pressure.png")
-    assert min(pixels.shape[:2]) > 200
-    assert len(np.unique(pixels[:, :, 0])) > 10
+    questions = ("optimised", "pages", "flushes", "elapsed")
+    images = [f"memory-pressure-{question}.png" for question in questions]
+    assert {p.name for p in (folder / "out").iterdir()} == {"memory-pressure.txt", *images}
+    for name in images:
+        pixels = imread(folder / "out" / name)
+        assert min(pixels.shape[:2]) > 200
+        assert len(np.unique(pixels[:, :, 0])) > 10
 
 
 @pytest.mark.parametrize(("where", "pmds", "each"), [(APART, 64, 1), (SHARED, 1, 64)])

@@ -71,8 +71,10 @@ def test_speed_up_is_the_ratio_of_the_times_and_the_answer_their_range(quick):
 
 
 def test_flushes_are_those_of_the_formulas(quick):
+    # A percentile of too few flushes is a dash; the longest is always there.
+    time = r"(?:-|\S+ [num]?s)"
     rows = re.findall(
-        r"^  \S+ +(\d+) +\S+ [num]?s +\S+ [num]?s +\S+ [num]?s", quick[1].stdout, re.M
+        rf"^  \S+ +(\d+) +{time} +{time} +{time} +\S+ [num]?s$", quick[1].stdout, re.M
     )
     # N + S of v6.6, two nodes and so two PMDs; two of v6.7; each in every replication.
     per_kernel = [str(RUNS * (PAGES + 2)), str(2 * RUNS)]
@@ -94,7 +96,7 @@ def test_a_case_is_paired_by_replication():
     case = noise_case("busy", "", "alloc", runs)
     ns = [[r.summary["elapsed_ns"].iloc[0] for r in rs] for rs in runs]
     assert case.speed_up.mean == pytest.approx(np.divide(*np.mean(ns, axis=1)))
-    assert case.elapsed_ns == tuple(np.mean(of_kernel) for of_kernel in ns)
+    assert tuple(of.mean for of in case.elapsed_ns) == tuple(np.mean(of_kernel) for of_kernel in ns)
     assert case.kernels == ("v6.6", "v6.7")
     # 4 folios in one PMD.
     assert [h.total for h in case.flushes] == [3 * 5, 3 * 2]

@@ -118,7 +118,7 @@ def test_the_plot_is_an_image_with_something_on_it(quick):
 
 def cost(pages, rest_ns, mean_ns=MEAN_NS):
     """Return a batch that takes so long beside its grace period."""
-    return RcuCost("v6.12", "pool", "alloc", pages, mean_ns, rest_ns + 7, 7, 1, 2)
+    return RcuCost("v6.12", "pool", "alloc", pages, mean_ns, rest_ns + 7, 7, 1, 2, unsafe=False)
 
 
 def test_a_grace_period_is_small_where_the_rest_takes_19_of_them():

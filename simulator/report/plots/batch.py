@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from simulator.analysis.frames import row_of_phase
 from simulator.report.plots.style import (
     add_caption,
+    first_of,
     log_if_wide,
     marks,
     new_figure,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ("plot_batch",)
 
 _MOST = 8
-_STALLS = (("ptl_held_max_ns", "page_table_lock held"), ("irqs_off_max_ns", "interrupts off"))
+_STALLS = (("ptl_held_max_ns", "page_table_lock"), ("irqs_off_max_ns", "interrupts off"))
 
 
 def plot_batch(comparison: Comparison, phase: str = "alloc") -> Figure | None:
@@ -39,7 +40,9 @@ def plot_batch(comparison: Comparison, phase: str = "alloc") -> Figure | None:
     None where there was no broadcast.  Of many scenarios, the first eight.
     """
     points = {}
-    for label, runs in list(zip(comparison.labels, comparison.runs, strict=True))[:_MOST]:
+    both = list(zip(comparison.labels, comparison.runs, strict=True))
+    shown, others = first_of(both, _MOST)
+    for label, runs in shown:
         if phase not in set(map(str, runs[0].summary["phase"])):
             continue
         rows = [row_of_phase(run.summary, phase) for run in runs]
@@ -65,7 +68,7 @@ def plot_batch(comparison: Comparison, phase: str = "alloc") -> Figure | None:
             )  # fmt: skip
         if not log_if_wide(ax, "y", [v / unit_ns for v in values.values()]):
             ax.set_ylim(bottom=0)
-        ax.set_title(f"{title}, longest", fontsize=10)
+        ax.set_title(f"{title}, longest", fontsize=9)
         ax.set_ylabel(unit)
     for label, (x, _worst, held) in points.items():
         style = styles[label]
@@ -75,7 +78,7 @@ def plot_batch(comparison: Comparison, phase: str = "alloc") -> Figure | None:
         )  # fmt: skip
     if not log_if_wide(axes[2], "y", [float(held) for *_, held in points.values()]):
         axes[2].set_ylim(bottom=0)
-    axes[2].set_title("pages held until a flush, peak", fontsize=10)
+    axes[2].set_title("pages held, peak", fontsize=9)
     axes[2].set_ylabel("base pages")
     for ax in axes:
         ax.set_xlabel("folios per broadcast")
@@ -87,7 +90,7 @@ def plot_batch(comparison: Comparison, phase: str = "alloc") -> Figure | None:
     add_caption(
         figure,
         [runs[0] for runs in comparison.runs],
-        f"The worst of all replications. {replications_text(comparison)} Hollow marks, so that"
-        " those that lie on each other all stay visible.",
+        f"The worst of all replications. {replications_text(comparison)}{others} Hollow marks, so"
+        " that those that lie on each other all stay visible.",
     )
     return figure

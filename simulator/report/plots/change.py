@@ -17,6 +17,7 @@ from simulator.report.metric_words import SHORT_TITLES
 from simulator.report.plots.style import (
     GREY,
     add_caption,
+    first_of,
     log_if_wide,
     marks,
     new_figure,
@@ -38,11 +39,8 @@ def plot_change(comparison: Comparison) -> Figure | None:
 
     None where nothing is compared.  Of many scenarios, the first eight.
     """
-    pairs = [
-        label
-        for label, base in zip(comparison.labels, comparison.baselines, strict=True)
-        if label != base
-    ][:_MOST_PAIRS]
+    both = zip(comparison.labels, comparison.baselines, strict=True)
+    pairs, others = first_of([label for label, base in both if label != base], _MOST_PAIRS)
     if not pairs:
         return None
     frame = comparison.frame[comparison.frame["scenario"].isin(pairs)]
@@ -99,6 +97,6 @@ def plot_change(comparison: Comparison) -> Figure | None:
         figure,
         [runs[0] for runs in comparison.runs],
         f"Left of 1: less than the baseline. Lines: {100 * comparison.level:g}% intervals; hollow:"
-        f" not significant, or too few replications. {replications_text(comparison)}{edge}",
+        f" not significant, or too few replications. {replications_text(comparison)}{edge}{others}",
     )
     return figure

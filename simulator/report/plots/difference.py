@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.report.plots.style import GREY, add_caption, new_figure, time_unit
+from simulator.report.plots.style import GREY, add_caption, first_of, new_figure, time_unit
 from simulator.report.text import format_ns
 
 if TYPE_CHECKING:
@@ -36,22 +36,35 @@ def plot_difference(comparison: Comparison) -> Figure | None:
     table = comparison.time_by[comparison.time_by["diff_ns"] != 0]
     if table.empty:
         return None
-    pairs = list(dict.fromkeys(zip(table["scenario"], table["baseline"], strict=True)))[
-        :_MOST_PAIRS
-    ]
+    both = dict.fromkeys(zip(table["scenario"], table["baseline"], strict=True))
+    pairs, others = first_of(list(both), _MOST_PAIRS)
     phases = [str(p) for p in comparison.frame["phase"].cat.categories]
     phases = [phase for phase in phases if (table["phase"] == phase).any()]
     longest = float(table["diff_ns"].abs().max())
     unit, unit_ns = time_unit(longest)
+    table = table[table["diff_ns"].abs() > _SMALL * longest]
+    bars = {
+        (label, phase): table[
+            (table["scenario"] == label) & (table["baseline"] == base) & (table["phase"] == phase)
+        ]
+        .head(_MOST_CATEGORIES)
+        .to_dict("records")
+        for label, base in pairs
+        for phase in phases
+    }
+    # Room for as many bars as there are, so that all are of one height.
+    heights = [max(1, *(len(bars[label, phase]) for phase in phases)) for label, _ in pairs]
     figure = new_figure(
-        1.6 + 4.2 * len(phases), 1.6 + 2.4 * len(pairs), "Where the change comes from"
+        1.6 + 4.2 * len(phases),
+        1.3 + 0.75 * len(pairs) + 0.24 * sum(heights),
+        "Where the change comes from",
     )
-    grid = figure.subplots(len(pairs), len(phases), sharex=True, squeeze=False)
-    for axes, (label, base) in zip(grid, pairs, strict=True):
+    grid = figure.subplots(
+        len(pairs), len(phases), sharex=True, squeeze=False, height_ratios=[h + 1 for h in heights]
+    )
+    for axes, (label, base), height in zip(grid, pairs, heights, strict=True):
         for ax, phase in zip(axes, phases, strict=True):
-            of = table[(table["scenario"] == label) & (table["baseline"] == base)]
-            of = of[(of["phase"] == phase) & (of["diff_ns"].abs() > _SMALL * longest)]
-            rows = of.head(_MOST_CATEGORIES).to_dict("records")
+            rows = bars[label, phase]
             for y, row in enumerate(rows):
                 diff = row["diff_ns"] / unit_ns
                 less = diff < 0
@@ -67,10 +80,15 @@ def plot_difference(comparison: Comparison) -> Figure | None:
                 )  # fmt: skip
             ax.axvline(0, color=GREY, linewidth=0.8)
             ax.set_yticks(range(len(rows)), [str(row["category"]) for row in rows], fontsize=8)
-            ax.set_ylim(max(len(rows), 1) - 0.4, -0.6)
-            ax.set_title(f"{phase}: {label} against {base}", fontsize=9)
+            ax.set_ylim(height - 0.4, -0.6)
+            # Under a line for the name of the pair, which may be longer than a panel is wide.
+            ax.set_title(f"\n{phase}", fontsize=9)
             ax.spines[["top", "right"]].set_visible(False)
             ax.tick_params(axis="y", length=0)
+        axes[0].annotate(
+            f"{label} against {_short(base, label)}", (0, 1), (-60, 19), fontsize=9,
+            xycoords="axes fraction", textcoords="offset points", fontweight="bold",
+        ).set_in_layout(False)  # fmt: skip
     low, high = float(table["diff_ns"].min()), float(table["diff_ns"].max())
     room = 0.22 * (max(high, 0) - min(low, 0))
     grid[0][0].set_xlim((min(low, 0) - room) / unit_ns, (max(high, 0) + room) / unit_ns)
@@ -80,6 +98,12 @@ def plot_difference(comparison: Comparison) -> Figure | None:
         figure,
         [runs[0] for runs in comparison.runs],
         "Mean over replications of the time of all tasks, after less before. Hatched: it became"
-        " more. What is too small for a bar is left out.",
+        f" more. What is too small for a bar is left out.{others}",
     )
     return figure
+
+
+# What of a baseline's label is not in the label that it is held against.
+def _short(base: str, label: str) -> str:
+    words = label.split()
+    return " ".join(word for word in base.split() if word not in words) or base

@@ -46,19 +46,26 @@ _MEASURED = "#B2182B"
 _LABEL_ROOM = 0.05
 
 
-def plot_elapsed(results: Sequence[ResultTotals], published: Sequence[Timing] = ()) -> Figure:
+def plot_elapsed(
+    results: Sequence[ResultTotals],
+    published: Sequence[Timing] = (),
+    *,
+    beside: Sequence[ResultTotals] = (),
+) -> Figure:
     """
     Return the elapsed time per phase and kernel, HVO off beside on: bars, or points on a log axis.
 
     :param results: one machine; one run per kernel and HVO setting.
     :param published: times of real machines; a line across the bar of the same.
+    :param beside: runs that other figures show to the same scale.
     """
     one_machine(results)
     kernels = distinct(name_of(r.scenario.kernel) for r in results)
     settings = [hvo for hvo in (False, True) if any(bool(r.scenario.hvo) is hvo for r in results)]
     phases = all_phases(results)
-    times = [ns for r in results for ns in r.summary["elapsed_ns"]]
-    measured = [t.elapsed_ns for r in results for t in measured_for(r, published).values()]
+    scale = [*results, *beside]
+    times = [ns for r in scale for ns in r.summary["elapsed_ns"]]
+    measured = [t.elapsed_ns for r in scale for t in measured_for(r, published).values()]
     unit, unit_ns = time_unit(max(times))
     bars = len(kernels) * len(phases) * len(settings)
     figure = new_figure(max(6.0, 2.2 + 0.42 * bars), 4.2, "Elapsed time by kernel")
@@ -83,7 +90,8 @@ def plot_elapsed(results: Sequence[ResultTotals], published: Sequence[Timing] = 
                 ax.bar(at, heights, width, color=styles[kernel][0], label=kernel)
             real = _measured(of_kernel, phases, published)
             _mark_measured(ax, at, width, real, unit_ns)
-            _label_bars(ax, at, elapsed, real, unit_ns)
+            # A mark reaches above what it marks.
+            _label_bars(ax, at, elapsed, real, unit_ns, above=7 if is_log else 4)
         ax.set_xticks(range(len(phases)), phases)
         ax.set_xlim(-0.6, len(phases) - 0.4)
         ax.set_title(f"HVO {name_of(hvo)}", fontsize=10)
@@ -93,7 +101,7 @@ def plot_elapsed(results: Sequence[ResultTotals], published: Sequence[Timing] = 
     _room_for_labels(axes[0], [ns / unit_ns for ns in [*times, *measured] if ns > 0], is_log)
     handles, labels = axes[0].get_legend_handles_labels()
     how = "n=1: each is one run; there is no spread to show."
-    if measured:
+    if any(measured_for(r, published) for r in results):
         handles.append(Line2D([], [], color=_MEASURED, linewidth=2))
         labels.append("measured")
         how += f" Measured, also in red: the real machine, {_sources(results, published)}."
@@ -104,16 +112,17 @@ def plot_elapsed(results: Sequence[ResultTotals], published: Sequence[Timing] = 
     return figure
 
 
-def plot_scaling(results: Sequence[ResultTotals]) -> Figure:
+def plot_scaling(results: Sequence[ResultTotals], *, beside: Sequence[ResultTotals] = ()) -> Figure:
     """
     Return the elapsed time against the number of CPUs, a line per kernel, a panel per phase.
 
     :param results: one machine; runs of each kernel with several numbers of CPUs.
+    :param beside: runs that other figures show to the same scale.
     """
     one_machine(results)
     phases = all_phases(results)
     styles = line_styles([_line_name(r, results) for r in results])
-    times = [ns for r in results for ns in r.summary["elapsed_ns"]]
+    times = [ns for r in [*results, *beside] for ns in r.summary["elapsed_ns"]]
     unit, unit_ns = time_unit(max(times))
     counts = sorted({nr_cpus(r) for r in results})
     figure = new_figure(2.2 + 3.6 * len(phases), 4.0, "Elapsed time against the number of CPUs")
@@ -143,7 +152,9 @@ def plot_scaling(results: Sequence[ResultTotals]) -> Figure:
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel(f"elapsed time ({unit})")
     if axes[0].get_yscale() == "linear":
-        axes[0].set_ylim(bottom=0)
+        axes[0].set_ylim(0, 1.05 * max(times) / unit_ns)
+    else:
+        axes[0].set_ylim(0.8 * min(times) / unit_ns, 1.25 * max(times) / unit_ns)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", title="kernel")
     add_caption(
         figure,
@@ -197,22 +208,25 @@ def _label_bars(
     elapsed: Sequence[int | None],
     measured: Sequence[int | None],
     unit_ns: int,
+    above: float,
 ) -> None:
     for x, ns, real in zip(at, elapsed, measured, strict=True):
         if ns is None:
             continue
         highest = max(ns, real or 0) / unit_ns
         apart = 0.0 if real is None else 4.5
-        _upright(ax, x, highest, -apart, format_ns(ns), "black")
+        _upright(ax, x, highest, (-apart, above), format_ns(ns), "black")
         if real is not None:
-            _upright(ax, x, highest, apart, format_ns(real), _MEASURED)
+            _upright(ax, x, highest, (apart, above), format_ns(real), _MEASURED)
 
 
-def _upright(ax: Axes, x: float, y: float, points: float, text: str, color: str) -> None:
+def _upright(
+    ax: Axes, x: float, y: float, points: tuple[float, float], text: str, color: str
+) -> None:
     ax.annotate(
         text,
         (x, y),
-        (points, 4),
+        points,
         textcoords="offset points",
         ha="center",
         va="bottom",

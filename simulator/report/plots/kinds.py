@@ -10,7 +10,7 @@ included.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from simulator.analysis.frames import ResultFrames, ResultTotals, name_of
@@ -71,7 +71,7 @@ def _scaling(comparison: Comparison) -> Drawn:
 # Of each machine its first replications.
 def _time(comparison: Comparison) -> Drawn:
     for machine, runs in _by_machine(comparison).items():
-        yield f"time-{machine}", plot_time_by(runs)
+        yield f"time-{machine}", plot_time_by(list(runs.values()), _without(runs, machine))
 
 
 def _difference(comparison: Comparison) -> Drawn:
@@ -105,7 +105,7 @@ def _victims(comparison: Comparison) -> Drawn:
 # One run for each kernel: of what else differs, the first.
 def _throughput(comparison: Comparison) -> Drawn:
     for machine, runs in _by_machine(comparison).items():
-        of_kernel = {name_of(run.scenario.kernel): run for run in reversed(runs)}
+        of_kernel = {name_of(run.scenario.kernel): run for run in reversed(runs.values())}
         yield f"throughput-{machine}", plot_throughput(list(of_kernel.values())[::-1])
 
 
@@ -135,12 +135,18 @@ def _file_name(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9.+@=_-]+", "-", label)[:80]
 
 
-def _by_machine(comparison: Comparison) -> dict[str, list[ResultTotals]]:
-    found: dict[str, list[ResultTotals]] = {}
-    for runs in comparison.runs:
+# The first replication of each scenario by its label, machine by machine.
+def _by_machine(comparison: Comparison) -> dict[str, dict[str, ResultTotals]]:
+    found: dict[str, dict[str, ResultTotals]] = {}
+    for label, runs in zip(comparison.labels, comparison.runs, strict=True):
         name = _file_name(name_of(runs[0].scenario.machine))
-        found.setdefault(name, []).append(runs[0])
+        found.setdefault(name, {})[label] = runs[0]
     return found
+
+
+# Labels, of one machine without its name.
+def _without(labels: Iterable[str], machine: str) -> list[str]:
+    return [label.removeprefix(f"{machine} ") for label in labels]
 
 
 #: What can be drawn, by name.

@@ -17,7 +17,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -40,6 +40,7 @@ __all__ = (
     "add_caption",
     "all_phases",
     "distinct",
+    "first_of",
     "line_styles",
     "log_if_wide",
     "new_figure",
@@ -52,6 +53,8 @@ __all__ = (
     "time_unit",
     "write_caption",
 )
+
+T = TypeVar("T")
 
 GREY = "#595959"
 _DPI = 150
@@ -153,6 +156,19 @@ def replications_text(comparison: Comparison) -> str:
     if most == 1:
         return "n=1: one run each, so there is no spread to show."
     return f"n={most}."
+
+
+def first_of(many: Sequence[T], most: int) -> tuple[list[T], str]:
+    """
+    Return the first of many, and what a caption says of the others.
+
+    >>> first_of(["a", "b", "c"], 2)
+    (['a', 'b'], ' Of 3 scenarios, the first 2.')
+    >>> first_of(["a"], 2)
+    (['a'], '')
+    """
+    left_out = len(many) > most
+    return list(many[:most]), f" Of {len(many)} scenarios, the first {most}." if left_out else ""
 
 
 def distinct(values: Iterable[str]) -> list[str]:

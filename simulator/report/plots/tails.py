@@ -17,6 +17,7 @@ import numpy as np
 from simulator.analysis.histogram import Histogram
 from simulator.report.plots.style import (
     add_caption,
+    first_of,
     log_if_wide,
     marks,
     new_figure,
@@ -42,7 +43,7 @@ def plot_tails(comparison: Comparison) -> Figure | None:
     None where no latency was recorded.  Of many scenarios, the first eight.
     """
     phases = [str(phase) for phase in comparison.frame["phase"].cat.categories]
-    labels = comparison.labels[:_MOST]
+    labels, others = first_of(comparison.labels, _MOST)
     found = {}
     for label, runs in zip(labels, comparison.runs, strict=False):
         for phase in phases:
@@ -94,7 +95,7 @@ def plot_tails(comparison: Comparison) -> Figure | None:
         figure,
         [runs[0] for runs in comparison.runs],
         "Height: the share that took longer than this. A mark ends each curve at the longest."
-        f" All replications together. {replications_text(comparison)} Folio: from the start of its"
-        " work to ready, which batched ones become together.",
+        f" All replications together. {replications_text(comparison)}{others} Folio: from the start"
+        " of its work to ready, which batched ones become together.",
     )
     return figure

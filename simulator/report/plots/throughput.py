@@ -90,6 +90,8 @@ def plot_throughput(results: Sequence[ResultTotals]) -> Figure:
     totals[0].set_ylabel("huge pages worked on")
     totals[0].yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     rates[0].set_ylim(bottom=floor)
+    if not is_log_y:
+        rates[0].yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     rates[0].set_ylabel("huge pages per second")
     figure.legend(*totals[0].get_legend_handles_labels(), loc="outside right upper", title="kernel")
     bottom = " At the bottom edge: none." if is_log_y else ""
@@ -97,7 +99,7 @@ def plot_throughput(results: Sequence[ResultTotals]) -> Figure:
         figure,
         results,
         f"Above: huge pages worked on so far. Below: mean rate in each window of time.{bottom} "
-        "Thin lines lie on wide ones where kernels behave alike.",
+        "Thin lines lie on wide ones where kernels behave alike. n=1.",
     )
     return figure
 

@@ -67,9 +67,11 @@ _OTHER_COLOR = "#BDBDBD"
 # Smaller than this in every bar means "other"; smaller than that has no room for its number.
 _SMALL = 0.02
 _LABELLED = 0.07
+# How much of the axis a character of a name takes, in percent.
+_SHARE_PER_CHARACTER = 1.9
 
 
-def plot_time_by(results: Sequence[ResultTotals]) -> Figure:
+def plot_time_by(results: Sequence[ResultTotals], names: Sequence[str] | None = None) -> Figure:
     """
     Return stacked bars per phase and run: time at the left, shares at the right.
 
@@ -77,16 +79,18 @@ def plot_time_by(results: Sequence[ResultTotals]) -> Figure:
     time of the phase.
 
     :param results: runs of one machine.
+    :param names: what tells them apart (default: kernel and HVO).
     """
     one_machine(results)
+    called = _names(results) if names is None else names
     bars = [
         (
             (phase, bool(r.scenario.hvo)),
-            _bar_name(r, phase, results),
+            _bar_name(name, phase),
             _mean_of_tasks(r, phase),
         )
         for phase in all_phases(results)
-        for r in results
+        for r, name in zip(results, called, strict=True)
         if phase in phases_of(r)
     ]
     parts = _merge_small([spent for *_, spent in bars])
@@ -122,16 +126,22 @@ def plot_time_by(results: Sequence[ResultTotals]) -> Figure:
         figure,
         results,
         f"A bar is as long as the phase took. Other: every category below {format_share(_SMALL)} "
-        "in all of these bars.",
+        "in all of these bars. n=1: each is one run.",
     )
     return figure
 
 
-def _bar_name(result: ResultTotals, phase: str, results: Sequence[ResultTotals]) -> str:
-    name = f"{name_of(result.scenario.kernel)}  {phase}"
+def _bar_name(name: str, phase: str) -> str:
+    kernel, comma, rest = name.partition(", ")
+    return f"{kernel}  {phase}{comma}{rest}"
+
+
+def _names(results: Sequence[ResultTotals]) -> list[str]:
+    kernels = [name_of(r.scenario.kernel) for r in results]
     if len({bool(r.scenario.hvo) for r in results}) == 1:
-        return name
-    return f"{name}, HVO {name_of(bool(result.scenario.hvo))}"
+        return kernels
+    hvo = [name_of(bool(r.scenario.hvo)) for r in results]
+    return [f"{kernel}, HVO {on}" for kernel, on in zip(kernels, hvo, strict=True)]
 
 
 def _mean_of_tasks(result: ResultTotals, phase: str) -> dict[str, float]:
@@ -192,9 +202,17 @@ def _stack(
             label=category,
         )
         if labelled:
-            texts = [f"{w:.0f}" if w >= 100 * _LABELLED else "" for w in widths]
+            texts = [_label(category, share) for share in widths]
             ax.bar_label(drawn, texts, label_type="center", fontsize=7, color=_readable_on(color))
         left = [a + b for a, b in zip(left, widths, strict=True)]
+
+
+# By name where it fits, so that it is told without its colour.
+def _label(category: str, share: float) -> str:
+    if share < 100 * _LABELLED:
+        return ""
+    named = f"{category} {share:.0f}"
+    return named if share >= _SHARE_PER_CHARACTER * len(named) else f"{share:.0f}"
 
 
 # Black or white, whichever stands out: the weights are those of perceived brightness (ITU BT.601).

@@ -54,7 +54,10 @@ def plot_tornado(comparison: Comparison, tornado: pd.DataFrame, label: str) -> F
             ax.plot([low, high], [y, y], color="#0072B2", linewidth=2.5, zorder=2)
             ax.plot([low], [y], "o", color="#0072B2", markerfacecolor="white", zorder=3)
             ax.plot([high], [y], "s", color="#0072B2", zorder=3)
-        ax.axvline(1.0, color=GREY, linewidth=0.8)
+        # 1 is where it makes no difference, and may be far from all there is to see.
+        left, right = ax.get_xlim()
+        if left <= 1.0 <= right:
+            ax.axvline(1.0, color=GREY, linewidth=0.8)
         ax.set_yticks(range(len(rows)), [_short(str(row["factor"])) for _, row in rows], fontsize=8)
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.set_title(phase, fontsize=10)

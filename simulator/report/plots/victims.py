@@ -15,7 +15,13 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 
 from simulator.analysis.frames import name_of
-from simulator.report.plots.style import add_caption, new_figure, replications_text, time_unit
+from simulator.report.plots.style import (
+    add_caption,
+    first_of,
+    new_figure,
+    replications_text,
+    time_unit,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,11 +44,12 @@ def plot_victims(comparison: Comparison, machine: str) -> Figure | None:
 
     None where no CPU lost anything.
     """
-    chosen = [
+    there = [
         (label, runs)
         for label, runs in zip(comparison.labels, comparison.runs, strict=True)
         if name_of(runs[0].scenario.machine) == machine
-    ][:_MOST]
+    ]
+    chosen, others = first_of(there, _MOST)
     phases = [str(phase) for phase in comparison.frame["phase"].cat.categories]
     strips = {(label, phase): _strips(runs, phase) for label, runs in chosen for phase in phases}
     lost = np.concatenate([s[np.isfinite(s)] for s in strips.values() if s.size] or [np.zeros(1)])
@@ -79,7 +86,7 @@ def plot_victims(comparison: Comparison, machine: str) -> Figure | None:
         figure,
         [runs[0] for _, runs in chosen],
         "Time in handlers and TLB misses while a CPU had work of its own, mean over replications."
-        f" White: nothing, or the CPU of a task. {replications_text(comparison)}",
+        f" White: nothing, or the CPU of a task. {replications_text(comparison)}{others}",
     )
     return figure
 

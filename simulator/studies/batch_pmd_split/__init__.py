@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulator.analysis.frames import records
 from simulator.analysis.measured import measured_for, was_fitted
+from simulator.analysis.safety import any_unsafe
 from simulator.experiment import check_jobs, default_jobs, simulate_all, simulate_totals
 from simulator.published.times import Timing, read_timings
 from simulator.scenario import Scenario
@@ -135,6 +136,11 @@ class BatchPmdSplitFindings(Findings):
     results: Sequence[Totals]
     swept: Sequence[Result]
 
+    @property
+    def unsafe(self) -> bool:
+        """Whether a run broke what must hold."""
+        return any_unsafe([*self.results, *self.swept])
+
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per run and phase: its summary, and what was measured of the same."""
         rows = []
@@ -173,12 +179,12 @@ class BatchPmdSplitFindings(Findings):
         for machine in dict.fromkeys(r.scenario.machine_model.name for r in self.results):
             both = [r for r in self.results if r.scenario.machine_model.name == machine]
             hvo = [r for r in both if r.scenario.hvo]
-            yield f"{machine}-elapsed", plots.plot_elapsed(both, published)
+            yield f"{machine}-elapsed", plots.plot_elapsed(both, published, beside=self.results)
             yield f"{machine}-where-time-goes", plots.plot_time_by(both)
             yield f"{machine}-latency", plots.plot_latency(hvo)
             yield f"{machine}-throughput", plots.plot_throughput(hvo)
             small = [r for r in self.swept if r.scenario.machine_model.name == machine]
-            yield f"{machine}-cpus", plots.plot_scaling(small)
+            yield f"{machine}-cpus", plots.plot_scaling(small, beside=self.swept)
             first, last = small[0], small[len(KERNELS) - 1]
             if first.scenario.nr_cpus == 1:
                 continue  # nobody to interrupt

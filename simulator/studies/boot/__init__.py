@@ -13,21 +13,19 @@ Not modelled: that HVO is not there yet in early boot; memory hotplug.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from simulator.analysis.by_kernel import KernelPhase, kernel_phases
 from simulator.experiment import simulate_all
 from simulator.kernel.one_memory import ONE_MEMORY
 from simulator.machine import load_machine
 from simulator.scenario import Scenario
-from simulator.studies.study import Findings, Progress, Study, checked, option
+from simulator.studies.by_kernel import ByKernelFindings
+from simulator.studies.study import Progress, Study, checked, option
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from simulator.trace.result import Result
 
 __all__ = ("KERNELS", "Boot", "BootFindings")
@@ -104,25 +102,18 @@ class Boot(Study):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class BootFindings(Findings):
+class BootFindings(ByKernelFindings):
     """The boots of all kernels, and a result of each."""
 
-    study: Boot
-    phases: Sequence[KernelPhase]
-    runs: Sequence[Result]
+    HOW_TO_READ: ClassVar = (
+        "Elapsed time of the allocation at boot with HVO on, by as many tasks as each release"
+        " has; left of all memory in 2 MB pages, right of half of it in 1 GB pages."
+    )
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return a row per kernel and size."""
-        return [asdict(phase) for phase in self.phases]
+    study: Boot
 
     def text(self, command: str = "") -> str:
         """Return the tables, a row for each kernel, and which part of the memory they got."""
         from simulator.studies.boot.text import boot_report
 
         return boot_report(self.phases, self.runs, command or self.study.command)
-
-    def figures(self) -> Iterator[tuple[str, Figure]]:
-        """Yield the plot of the times of all kernels."""
-        from simulator.studies.boot.plot import plot_boot
-
-        yield "boot", plot_boot(self.phases, self.runs)

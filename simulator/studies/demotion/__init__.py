@@ -12,18 +12,16 @@ Not modelled: what else the split of a huge page costs beside its struct pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from simulator.analysis.by_kernel import KernelPhase, kernel_phases
 from simulator.experiment import simulate_all
 from simulator.scenario import Scenario
-from simulator.studies.study import Findings, Progress, Study, checked, option
+from simulator.studies.by_kernel import ByKernelFindings
+from simulator.studies.study import Progress, Study, checked, option
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from simulator.trace.result import Result
 
 __all__ = ("KERNELS", "PUBLISHED_S", "Demotion", "DemotionFindings")
@@ -77,25 +75,17 @@ class Demotion(Study):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DemotionFindings(Findings):
+class DemotionFindings(ByKernelFindings):
     """The demotion on all kernels, and a result of each."""
 
-    study: Demotion
-    phases: Sequence[KernelPhase]
-    runs: Sequence[Result]
+    HOW_TO_READ: ClassVar = (
+        "Elapsed time of one write to demote, of all pages of a pool that was filled with HVO on."
+    )
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return a row per kernel."""
-        return [asdict(phase) for phase in self.phases]
+    study: Demotion
 
     def text(self, command: str = "") -> str:
         """Return the table, a row for each kernel, and what was published."""
         from simulator.studies.demotion.text import demotion_report
 
         return demotion_report(self.phases, self.runs, command or self.study.command)
-
-    def figures(self) -> Iterator[tuple[str, Figure]]:
-        """Yield the plot of the times of all kernels."""
-        from simulator.studies.demotion.plot import plot_demotion
-
-        yield "demotion", plot_demotion(self.phases, self.runs)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from simulator.analysis.safety import any_unsafe
 from simulator.kernel.modules.tlb_flush import ALL, TlbFlush
 from simulator.machine import load_machine
 from simulator.published.benchmarks import published_figures
@@ -111,6 +112,11 @@ class FlushCeilingFindings(Findings):
         """The kernel's, in pages."""
         default, *_ = self.flushes.scenario.kernel_class.TUNABLES[CEILING]
         return int(default)
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether a run broke what must hold."""
+        return any_unsafe([*self.by_entries.values(), *self.by_machine.values()])
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per machine and number of translations used again."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from simulator.analysis.safety import any_unsafe
 from simulator.calibration import Setting, with_cache_for
 from simulator.experiment import simulate_all
 from simulator.machine import load_machine
@@ -79,6 +80,11 @@ class Hvo2021Findings(Findings):
     study: Hvo2021
     results: Mapping[bool, Result]
     variants: Mapping[str, Result]
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether a run broke what must hold."""
+        return any_unsafe([*self.results.values(), *self.variants.values()])
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per published run and simulated one of the same."""

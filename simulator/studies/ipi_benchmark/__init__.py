@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from simulator.analysis.safety import any_unsafe
 from simulator.errors import InputError
 from simulator.kernel.modules.ipi_benchmark import (
     BROADCAST_IPI,
@@ -109,6 +110,11 @@ class IpiBenchmarkFindings(Findings):
 
     study: IpiBenchmarkStudy
     runs: Mapping[str, Sequence[Result]]
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether a run broke what must hold."""
+        return any_unsafe(r for runs in self.runs.values() for r in runs)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per case and line of the module."""

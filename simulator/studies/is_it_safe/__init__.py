@@ -122,6 +122,11 @@ class IsItSafeFindings(Findings):
     verdicts: Sequence[Verdict]
     first: Result
 
+    @property
+    def unsafe(self) -> bool:
+        """Whether a kernel broke something else than expected; mutants are expected to."""
+        return not all(verdict.as_expected for verdict in self.verdicts)
+
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per kernel and machine class."""
         return [verdict.row() for verdict in self.verdicts]

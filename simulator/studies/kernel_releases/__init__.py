@@ -11,19 +11,17 @@ Not modelled: what else changed between releases, such as the allocation of huge
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from simulator.analysis.by_kernel import KernelPhase, kernel_phases
 from simulator.experiment import simulate_all
 from simulator.scenario import Scenario
-from simulator.studies.study import Findings, Progress, Study, checked, option
+from simulator.studies.by_kernel import ByKernelFindings
+from simulator.studies.study import Progress, Study, checked, option
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from simulator.trace.result import Result
 
 __all__ = ("KERNELS", "KernelReleases", "KernelReleasesFindings")
@@ -80,25 +78,18 @@ class KernelReleases(Study):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class KernelReleasesFindings(Findings):
+class KernelReleasesFindings(ByKernelFindings):
     """Phases of all kernels, and a result of each."""
 
-    study: KernelReleases
-    phases: Sequence[KernelPhase]
-    runs: Sequence[Result]
+    HOW_TO_READ: ClassVar = (
+        "Elapsed time of filling (alloc) and emptying (free) the pool with HVO on, of 2 MB pages"
+        " and of as much memory in 1 GB pages."
+    )
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return a row per phase of each run."""
-        return [asdict(phase) for phase in self.phases]
+    study: KernelReleases
 
     def text(self, command: str = "") -> str:
         """Return a table of each phase and size, a row for each release."""
         from simulator.studies.kernel_releases.text import releases_report
 
         return releases_report(self.phases, self.runs, command or self.study.command)
-
-    def figures(self) -> Iterator[tuple[str, Figure]]:
-        """Yield the plot of the times of all releases."""
-        from simulator.studies.kernel_releases.plot import plot_releases
-
-        yield "kernel-releases", plot_releases(self.phases, self.runs)

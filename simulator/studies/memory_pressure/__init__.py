@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from simulator.analysis.safety import any_unsafe
 from simulator.experiment import simulate_all
 from simulator.run import simulate
 from simulator.scenario import Scenario
@@ -130,6 +131,13 @@ class MemoryPressureFindings(Findings):
     swept: Mapping[str, Sequence[Result]]
     failed: Mapping[str, Sequence[Result]]
 
+    @property
+    def unsafe(self) -> bool:
+        """Whether a run broke what must hold."""
+        return any_unsafe(
+            r for of in (self.swept, self.failed) for runs in of.values() for r in runs
+        )
+
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per placement, number of free pages and kernel."""
         from dataclasses import asdict
@@ -153,10 +161,11 @@ class MemoryPressureFindings(Findings):
         return pressure_report(table, self.failed, command=command or self.study.command)
 
     def figures(self) -> Iterator[tuple[str, Figure]]:
-        """Yield the plot of all numbers of free pages."""
+        """Yield a plot for each question, of all numbers of free pages."""
         from simulator.studies.memory_pressure.plot import plot_pressure
 
-        yield "memory-pressure", plot_pressure(self.swept, self.failed[ONE_FAILS])
+        for name, figure in plot_pressure(self.swept, self.failed[ONE_FAILS]):
+            yield f"memory-pressure-{name}", figure
 
 
 def _sweep(base: Scenario) -> list[Scenario]:

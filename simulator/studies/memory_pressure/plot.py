@@ -8,7 +8,7 @@ What each answer to ENOMEM ends with, against the number of free base pages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
@@ -19,6 +19,7 @@ from simulator.report.plots.style import (
     distinct,
     line_styles,
     log_if_wide,
+    marks,
     new_figure,
     time_unit,
 )
@@ -31,15 +32,20 @@ if TYPE_CHECKING:
 __all__ = ("plot_pressure",)
 
 
+Show = Callable[[FillOutcome], float]
+
 _ONE = "One PTE page\ncannot be had"
 _DODGE = 0.15
 
 
 def plot_pressure(
     swept: Mapping[str, Sequence[ResultFrames]], one_fails: Sequence[ResultFrames] = ()
-) -> Figure:
+) -> Iterator[tuple[str, Figure]]:
     """
-    Return what a fill ends with against free pages, a line per kernel, a row per quantity.
+    Yield a figure for each question with its name: against free pages, a line per kernel.
+
+    What part is optimised (``optimised``), how many base pages that took at the peak
+    (``pages``), how many flushes (``flushes``) and how long (``elapsed``).
 
     :param swept: by how the pages lie (a column of panels each), runs of each kernel with
         each number of free pages.
@@ -48,63 +54,84 @@ def plot_pressure(
     outcomes = {where: [outcome_of(r) for r in runs] for where, runs in swept.items()}
     single = [outcome_of(r) for r in one_fails]
     every = [o for found in (*outcomes.values(), single) for o in found]
-    styles = line_styles(distinct(o.kernel for o in every))
     unit, unit_ns = time_unit(max(o.elapsed_ns for o in every))
-    rows: dict[str, Callable[[FillOutcome], float]] = {
-        "part of the folios\noptimised": lambda o: o.optimized / o.pages,
-        "base pages in use\nat the peak": lambda o: o.taken_pages,
-        "flushes": lambda o: o.flushes,
-        f"elapsed time\n({unit})": lambda o: o.elapsed_ns / unit_ns,
-    }
-    titles = [*outcomes, *([_ONE] if single else [])]
-    ratios = [1.0] * len(outcomes) + [0.36] * bool(single)
-    figure = new_figure(2.4 + 3.9 * sum(ratios), 9.6, "What a fill ends with when memory is short")
-    grid = figure.subplots(
-        len(rows), len(titles), sharex="col", sharey="row", squeeze=False, width_ratios=ratios
-    )
-    for axes, (label, show) in zip(grid, rows.items(), strict=True):
-        axes[0].set_ylabel(label)
-        for ax, found in zip(axes, outcomes.values(), strict=False):
-            for kernel, (color, width) in styles.items():
-                of_kernel = sorted(
-                    (o for o in found if o.kernel == kernel), key=lambda o: o.free_pages
-                )
-                x = [o.free_pages for o in of_kernel]
-                ax.plot(
-                    x, [show(o) for o in of_kernel], color=color, linewidth=width, marker="o",
-                    markersize=2.0 + 1.2 * width, label=kernel,
-                )  # fmt: skip
-        for i, o in enumerate(single):
-            at = _DODGE * (i - (len(single) - 1) / 2)
-            axes[-1].plot([at], [show(o)], "o", markersize=7, color=styles[o.kernel][0])
-        for ax in axes:
-            ax.grid(alpha=0.3)
-            ax.spines[["top", "right"]].set_visible(False)
-    for axes, show in ((grid[1], lambda o: o.taken_pages), (grid[2], lambda o: o.flushes)):
-        _log_with_zero(axes[0], max(map(show, every)))
-    grid[0][0].set_ylim(-0.04, 1.04)
-    log_if_wide(grid[-1][0], "y", [o.elapsed_ns / unit_ns for o in every])
-    for title, top, bottom in zip(titles, grid[0], grid[-1], strict=True):
-        top.set_title(title, fontsize=9)
-        if title in outcomes:
-            _free_axis(bottom, sorted({o.free_pages for o in outcomes[title]}))
-        else:
-            bottom.set_xlim(-0.6, 0.6)
-            bottom.set_xticks([])
-            bottom.set_xlabel("enough others")
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", title="kernel", fontsize=9)
-    how = (
-        "Left in a panel: no free page; right: enough for all PTE pages and head pages at once. "
-        "Thin lines lie on wide ones where kernels behave alike; a fill that optimises little "
-        "is fast."
-    )
-    if single:
-        how += (
-            " Right: there are enough pages, but the one for the split in the middle is refused"
-            " once: v6.7 stops splitting there, others go on."
+    runs = [*(r for found in swept.values() for r in found), *one_fails]
+
+    def drawn(title: str, label: str, show: Show, scale: Callable[[Axes], object]) -> Figure:
+        figure = _figure(title, label, show, outcomes, single, scale)
+        how = (
+            "Left in a panel: no free page; right: enough for all PTE pages and head pages at"
+            " once. Thin lines lie on wide ones where kernels behave alike; a fill that optimises"
+            " little is fast. n=1: each is one run."
         )
-    add_caption(figure, [*(r for found in swept.values() for r in found), *one_fails], how)
+        if single:
+            how += (
+                " Right: there are enough pages, but the one for the split in the middle is"
+                " refused once: v6.7 stops splitting there, others go on."
+            )
+        add_caption(figure, runs, how)
+        return figure
+
+    yield "optimised", drawn(
+        "What part is optimised when memory is short", "part of the folios\noptimised",
+        lambda o: o.optimized / o.pages, lambda ax: ax.set_ylim(-0.04, 1.04),
+    )  # fmt: skip
+    yield "pages", drawn(
+        "How many base pages a fill takes when memory is short",
+        "base pages in use\nat the peak", lambda o: o.taken_pages,
+        lambda ax: _log_with_zero(ax, max(o.taken_pages for o in every)),
+    )  # fmt: skip
+    yield "flushes", drawn(
+        "How often a fill flushes when memory is short", "flushes", lambda o: o.flushes,
+        lambda ax: _log_with_zero(ax, max(o.flushes for o in every)),
+    )  # fmt: skip
+    yield "elapsed", drawn(
+        "How long a fill takes when memory is short", f"elapsed time\n({unit})",
+        lambda o: o.elapsed_ns / unit_ns,
+        lambda ax: log_if_wide(ax, "y", [o.elapsed_ns / unit_ns for o in every]),
+    )  # fmt: skip
+
+
+def _figure(
+    title: str,
+    label: str,
+    show: Show,
+    outcomes: Mapping[str, Sequence[FillOutcome]],
+    single: Sequence[FillOutcome],
+    scale: Callable[[Axes], object],
+) -> Figure:
+    kernels = distinct(o.kernel for found in (*outcomes.values(), single) for o in found)
+    lines, shapes = line_styles(kernels), marks(kernels)
+    titles = [*outcomes, *([_ONE] if single else [])]
+    ratios = [1.0] * len(outcomes) + [0.5] * bool(single)
+    figure = new_figure(2.4 + 3.9 * sum(ratios), 3.9, title)
+    axes = figure.subplots(1, len(titles), sharey=True, squeeze=False, width_ratios=ratios)[0]
+    for ax, found in zip(axes, outcomes.values(), strict=False):
+        for kernel, (color, width) in lines.items():
+            of_kernel = sorted((o for o in found if o.kernel == kernel), key=lambda o: o.free_pages)
+            ax.plot(
+                [o.free_pages for o in of_kernel], [show(o) for o in of_kernel], color=color,
+                linewidth=width, marker=shapes[kernel].marker, markersize=3.0 + 1.2 * width,
+                label=kernel,
+            )  # fmt: skip
+    for i, o in enumerate(single):
+        at = _DODGE * (i - (len(single) - 1) / 2)
+        mark = shapes[o.kernel]
+        axes[-1].plot([at], [show(o)], mark.marker, markersize=7, color=mark.color)
+    axes[0].set_ylabel(label)
+    scale(axes[0])
+    for where, ax in zip(titles, axes, strict=True):
+        ax.grid(alpha=0.3)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.set_title(where, fontsize=9)
+        if where in outcomes:
+            _free_axis(ax, sorted({o.free_pages for o in outcomes[where]}))
+        else:
+            ax.set_xlim(-0.6, 0.6)
+            ax.set_xticks([])
+            ax.set_xlabel("enough others")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", title="kernel", fontsize=8)
     return figure
 
 

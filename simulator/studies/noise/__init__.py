@@ -171,6 +171,11 @@ class NoiseFindings(Findings):
             self.changed: [c for c in self.cases if c.key],
         }
 
+    @property
+    def unsafe(self) -> bool:
+        """Whether a run broke what must hold."""
+        return any(case.unsafe for case in self.cases)
+
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per noise and phase."""
         return [case.row() for case in self.cases]

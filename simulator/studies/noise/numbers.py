@@ -16,6 +16,7 @@ from typing import Any
 
 from simulator.analysis.frames import ResultTotals, name_of, row_of_phase
 from simulator.analysis.histogram import Histogram
+from simulator.analysis.safety import any_unsafe
 from simulator.analysis.stats import Estimate, mean_interval, paired_ratio
 
 __all__ = ("NoiseCase", "noise_case")
@@ -34,19 +35,24 @@ class NoiseCase:
     key: str  # empty: a preset
     phase: str
     kernels: tuple[str, str]
-    elapsed_ns: tuple[float, float]
+    elapsed_ns: tuple[Estimate, Estimate]
     speed_up: Estimate
     flushes: tuple[Histogram, Histogram]
+    unsafe: bool  # a run broke what must hold
 
     def row(self) -> dict[str, Any]:
         """Return the numbers as plain values, those of each kernel under its name."""
         row: dict[str, Any] = {"phase": self.phase, "noise": self.label, "key": self.key or None}
-        for kernel, ns, flushes in zip(self.kernels, self.elapsed_ns, self.flushes, strict=True):
+        for kernel, elapsed, flushes in zip(
+            self.kernels, self.elapsed_ns, self.flushes, strict=True
+        ):
             row[kernel] = {
-                "elapsed_ns": ns,
+                "elapsed_ns": elapsed.mean,
+                "elapsed_low_ns": elapsed.low,
+                "elapsed_high_ns": elapsed.high,
                 "flushes": flushes.total,
-                "flush_p50_ns": flushes.quantile(0.5),
-                "flush_p99_ns": flushes.quantile(0.99),
+                "flush_p50_ns": flushes.tail(0.5),
+                "flush_p99_ns": flushes.tail(0.99),
             }
         speed_up = self.speed_up
         return row | {"speed_up": speed_up.mean, "low": speed_up.low, "high": speed_up.high}
@@ -71,9 +77,10 @@ def noise_case(
         key=key,
         phase=phase,
         kernels=(name_of(before[0].scenario.kernel), name_of(after[0].scenario.kernel)),
-        elapsed_ns=(mean_interval(times[0]).mean, mean_interval(times[1]).mean),
+        elapsed_ns=(mean_interval(times[0]), mean_interval(times[1])),
         speed_up=speed_up,
         flushes=(merged[0], merged[1]),
+        unsafe=any_unsafe([*before, *after]),
     )
 
 

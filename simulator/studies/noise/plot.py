@@ -9,6 +9,7 @@ under the presets and along one key.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -52,10 +53,11 @@ def plot_noise(
     axes = figure.subplots(2, 2, sharey="row", squeeze=False)
     every = [*presets, *swept]
     styles = line_styles(every[0].kernels)
-    unit, unit_ns = time_unit(max(ns for case in every for ns in case.elapsed_ns))
-    flush_ns = [h.quantile(q) or 0 for case in every for h in case.flushes for q in _DASHES]
+    unit, unit_ns = time_unit(max(of.mean for case in every for of in case.elapsed_ns))
+    flush_ns = [h.tail(q) or 0 for case in every for h in case.flushes for q in _DASHES]
     flush_unit, flush_unit_ns = time_unit(max(flush_ns))
-    log_if_wide(axes[0][0], "y", [ns / unit_ns for case in every for ns in case.elapsed_ns], 5.0)
+    times = [of.mean / unit_ns for case in every for of in case.elapsed_ns]
+    log_if_wide(axes[0][0], "y", times, 5.0)
     log_if_wide(axes[1][0], "y", [ns / flush_unit_ns for ns in flush_ns], 5.0)
     for column, cases in enumerate((presets, swept)):
         top, bottom = axes[0][column], axes[1][column]
@@ -63,13 +65,20 @@ def plot_noise(
         for i, kernel in enumerate(every[0].kernels):
             color, width = styles[kernel]
             common = {"color": color, "linewidth": width if column else 0, "marker": "o"}
-            y = [case.elapsed_ns[i] / unit_ns for case in cases]
+            y = [case.elapsed_ns[i].mean / unit_ns for case in cases]
             top.plot(x, y, label=f"{kernel}, mean time", **common)
+            for at, case in zip(x, cases, strict=True):
+                of = case.elapsed_ns[i]
+                if of.low is not None and of.high is not None:
+                    ends = [max(of.low, 0.05 * of.mean) / unit_ns, of.high / unit_ns]
+                    top.plot([at, at], ends, color=color, linewidth=1.0)
             for q, dashes in _DASHES.items():
-                y = [(case.flushes[i].quantile(q) or 0) / flush_unit_ns for case in cases]
+                found = [case.flushes[i].tail(q) for case in cases]
+                y = [math.nan if ns is None else ns / flush_unit_ns for ns in found]
                 shape = "o" if q == 0.5 else "^"
                 style = {**common, "linestyle": dashes, "marker": shape}
-                bottom.plot(x, y, label=f"{kernel}, {_NAMES[q]}", **style)
+                if not all(map(math.isnan, y)):
+                    bottom.plot(x, y, label=f"{kernel}, {_NAMES[q]}", **style)
         _speed_ups(top, x, cases)
         for ax in (top, bottom):
             ax.set_xticks(x, [case.label for case in cases], fontsize=8)
@@ -88,11 +97,17 @@ def plot_noise(
     add_caption(
         figure,
         results,
-        f"Above: mean time, and how many times as long {every[0].kernels[0]} takes. "
-        "Below: median and 99th percentile of the flushes, of which the faster kernel makes few. "
+        f"Above: mean time, its 95% interval ({_runs_text(every[0])}), and how many times as long"
+        f" {every[0].kernels[0]} takes. Below: median and 99th percentile of the flushes, where"
+        " there are enough of them. "
         f"Right: {changed}; not to scale.",
     )
     return figure
+
+
+def _runs_text(case: NoiseCase) -> str:
+    n = case.speed_up.n
+    return f"n={n}" if n > 1 else "none: n=1"
 
 
 # Over the panel, where no line can cross them.

@@ -33,7 +33,8 @@ _FOOTNOTES = (
     "Fieller's interval of the ratio; none where the times vary too much. It covers what the seed "
     "varies, not the error of the model. Both patch HVO's static key, with as many broadcasts "
     "each, which noise slows down too: the fewer pages, the more that tells.",
-    "From the call of a flush_tlb_*() to its return, over all replications.",
+    "From the call of a flush_tlb_*() to its return, over all replications; - where a percentile "
+    "would leave no flush beyond itself.",
     "Every value of a noise is an assumption: no measurement says what the CPUs of the published "
     "runs did. tlbsim noises NAME prints values and reasons.",
 )
@@ -99,7 +100,7 @@ def _times(cases: Sequence[NoiseCase]) -> str:
             if case.phase == phase:
                 low, high = case.speed_up.low, case.speed_up.high
                 interval = "" if low is None else f"{format_ratio(low)}..{format_ratio(high)}"
-                times = map(format_ns, case.elapsed_ns)
+                times = map(format_ns, (of.mean for of in case.elapsed_ns))
                 rows.append((f"  {case.label}", *times, format_ratio(case.speed_up.mean), interval))
     return format_table(rows, header)
 
@@ -113,7 +114,7 @@ def _flushes(cases: Sequence[NoiseCase]) -> str:
         for case in cases:
             if case.phase == phase:
                 h = case.flushes[i]
-                quantiles = (format_ns(h.quantile(q)) for q in _QUANTILES)
+                quantiles = (format_ns(h.tail(q)) for q in _QUANTILES)
                 total = format_count(h.total)
                 rows.append((f"  {case.label}", total, *quantiles, format_ns(h.largest())))
     return format_table(rows, ("one flush [2]", "count", "p50", "p90", "p99", "max"))

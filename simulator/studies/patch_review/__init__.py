@@ -5,7 +5,8 @@ Whether batching the PMD split pays, and what to mail about it
 
 What a reviewer of "hugetlb: batch PMD split for bulk vmemmap dedup" wants beside the
 patch: before and after, patch by patch, on the machines of the series' cover letter, with
-what the conclusion hangs on and whether it is safe; each block of text as a file.
+what the conclusion hangs on and whether it is safe; each block of text as a file, and a
+trace of a few pages before the patch and with it (extra ``perfetto``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,8 +23,11 @@ from simulator.analysis.frames import records
 from simulator.experiment import check_replications
 from simulator.experiment.material import material_of
 from simulator.experiment.sweeps import Sweep, sweep
+from simulator.run import simulate
 from simulator.scenario import Scenario
 from simulator.studies.study import Findings, Progress, Study, option
+from simulator.trace.exchange.perfetto import PerfettoWriter
+from simulator.traced import trace_events
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,6 +37,9 @@ __all__ = ("KERNELS", "MACHINES", "PatchReview", "PatchReviewFindings")
 MACHINES = ("epyc-7j13-vm252", "xeon-e7-8895-8s")
 # Before the series, before the patch, with it, and the whole series.
 KERNELS = ("v6.6", "v6.6+5", "v6.6+6", "v6.6+8")
+#: Before the patch, and with it.
+PATCH = ("v6.6+5", "v6.6+6")
+TRACED_FLUSHES = 8
 NR_PAGES, NR_PAGES_QUICK = 256, 16
 FORMATS = {
     "table": "txt",
@@ -89,6 +97,15 @@ class PatchReview(Study):
             for i in range(self.runs)
         ]
 
+    def traced(self) -> list[Scenario]:
+        """Return what is traced event by event: a few pages before the patch, and with it."""
+        base = self.base | {"pages": min(self.base["pages"], NR_PAGES_QUICK)}
+        return [
+            Scenario(**base, machine=machine, kernel=kernel)
+            for machine in self.axes["machine"]
+            for kernel in PATCH
+        ]
+
     def run(self, progress: Progress | None = None) -> PatchReviewFindings:
         """Simulate all scenarios, each kernel against v6.6 on the same machine."""
         found = sweep(self.base, self.axes, replications=self.runs, progress=progress)
@@ -106,6 +123,11 @@ class PatchReviewFindings(Findings):
     def comparison(self) -> Comparison:
         """Each kernel against v6.6 on the same machine."""
         return material_of(self.found).comparison
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether a run broke what must hold."""
+        return self.comparison.unsafe
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of the comparison."""
@@ -125,9 +147,16 @@ class PatchReviewFindings(Findings):
             yield from draw(kind, self.comparison)
 
     def write(self, folder: Path, command: str) -> None:
-        """Write the report in every format."""
+        """Write the report in every format, and what happened before and with the patch."""
         from simulator.report.formats import render
 
         material = material_of(self.found, command)
         for name, end in FORMATS.items():
             (folder / f"{name}.{end}").write_text(render(name, material), encoding="utf-8")
+        # An extra that not everyone has installed.
+        if find_spec("perfetto") is not None:
+            for scenario in self.study.traced():
+                name = f"{scenario.machine_model.name}-{scenario.kernel_class.name}"
+                with (folder / f"{name}.perfetto-trace").open("wb") as stream:
+                    writer = PerfettoWriter(stream)
+                    trace_events(simulate(scenario), writer.take, longest=TRACED_FLUSHES)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from simulator.analysis.safety import any_unsafe
 from simulator.geometry import PMD_SPAN_BYTES, least_pmds
 from simulator.run import simulate
 from simulator.scenario import Scenario
@@ -86,6 +87,11 @@ class PostedFormsFindings(Findings):
 
     study: PostedForms
     cases: Sequence[FlushCase]
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether a run broke what must hold."""
+        return any_unsafe(result for case in self.cases for result in case.results)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per situation and kernel."""

@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulator.analysis.benchmarks import call_times
+from simulator.analysis.safety import any_unsafe
 from simulator.kernel.modules.tlb_flush import TlbFlush
 from simulator.machine import Machine
 from simulator.machine.values import CostByDistance, Time
@@ -119,6 +120,11 @@ class ShootdownCpusFindings(Findings):
     def published(self) -> list[PublishedFigure]:
         """The calls of kernels that the model has."""
         return [f for f in published_figures("madvise") if "before" not in f.case]
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether a run broke what must hold."""
+        return any_unsafe(r for runs in self.runs.values() for r in runs.values())
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per machine, number of CPUs and number of pages."""

@@ -109,6 +109,11 @@ class SynchronizeRcuFindings(Findings):
     costs: Sequence[RcuCost]
     runs: Sequence[Result]
 
+    @property
+    def unsafe(self) -> bool:
+        """Whether a run broke what must hold."""
+        return any(cost.unsafe for cost in self.costs)
+
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per phase of each run."""
         return [{**asdict(cost), "share": cost.share} for cost in self.costs]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.analysis.frames import ResultFrames, name_of, of_phase, records, row_of_phase
+from simulator.analysis.safety import any_unsafe
 
 __all__ = ("RcuCost", "rcu_costs", "small_from")
 
@@ -26,7 +27,7 @@ class RcuCost:
     One phase of one run, and the grace periods in it.
 
     ``mean_ns`` is what a grace period takes on average on this machine, ``rcu_ns`` what
-    those of this run took.
+    those of this run took; ``unsafe``, that the run broke what must hold.
     """
 
     kernel: str
@@ -38,6 +39,7 @@ class RcuCost:
     rcu_ns: int
     grace_periods: int
     flushes: int
+    unsafe: bool
 
     @property
     def share(self) -> float:
@@ -48,6 +50,7 @@ class RcuCost:
 def rcu_costs(result: ResultFrames) -> list[RcuCost]:
     """Return what grace periods cost in each phase of a run with one task at a time."""
     s = result.scenario
+    unsafe = any_unsafe([result])
     waits = result.time_by[result.time_by["category"] == "rcu"]
     return [
         RcuCost(
@@ -60,6 +63,7 @@ def rcu_costs(result: ResultFrames) -> list[RcuCost]:
             rcu_ns=int(of_phase(waits, row["phase"])["ns"].sum()),
             grace_periods=row_of_phase(result.counts, row["phase"])["synchronize_rcu_calls"],
             flushes=row["flushes"],
+            unsafe=unsafe,
         )
         for row in records(result.summary)
     ]
