@@ -13,7 +13,13 @@ from collections.abc import Iterable, Sequence
 
 from simulator.analysis.by_kernel import KernelPhase
 from simulator.analysis.frames import ResultFrames
-from simulator.report.header import cited_kernels, machine_title, trust_text, version_text
+from simulator.report.header import (
+    cited_kernels,
+    machine_title,
+    static_key_lines,
+    trust_text,
+    version_text,
+)
 from simulator.report.text import (
     command_line,
     format_count,
@@ -66,6 +72,7 @@ def by_kernel_report(
         ),
         wrapped(trust_text(first.provenance), "model      "),
         *cited_kernels(runs),
+        *static_key_lines(runs),
         wrapped(answer, "answer     "),
     ]
     groups = dict.fromkeys((row.group, row.phase) for row in rows)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.analysis.compare import METRICS, Comparison
 from simulator.analysis.safety import UNSAFE
 from simulator.analysis.stats import UNCERTAINTY
-from simulator.report.header import trust_text, version_text
+from simulator.report.header import static_key_lines, trust_text, version_text
 from simulator.report.metric_words import TITLES, format_metric
 from simulator.report.text import (
     MAIL_WIDTH,
@@ -209,6 +209,7 @@ def _head(comparison: Comparison, names: Mapping[str, str]) -> list[str]:
             )
         ),
         *_safety_lines(comparison, names),
+        *static_key_lines([run for runs in comparison.runs for run in runs]),
         *(wrapped(note, "note       ") for note in comparison.provenance.get("notes", ())),
         *legend,
     ]

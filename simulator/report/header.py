@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from simulator.analysis.frames import ResultTotals, fields_of, name_of, nr_cpus, phases_of
 from simulator.analysis.safety import safety_of
-from simulator.report.text import format_count, wrapped
+from simulator.analysis.static_key import static_key_shares
+from simulator.report.text import format_count, format_share, wrapped
 
 __all__ = (
     "cited_kernels",
@@ -21,6 +22,8 @@ __all__ = (
     "machine_title",
     "request_text",
     "set_text",
+    "static_key_lines",
+    "static_key_texts",
     "trust_text",
     "version_text",
 )
@@ -111,11 +114,28 @@ def header_lines(result: ResultTotals) -> list[str]:
         ("version", version_text(result.provenance)),
         ("model", trust_text(result.provenance)),
         (safety.label, safety.text),
+        *(("static key", text) for text in static_key_texts([result])),
         *(("note", note) for note in _notes(result)),
     ]
     key = result.provenance["key"]
     # Whole on one line, so that it can be copied: 64 digits, after less than the other labels.
     return [*(wrapped(value, f"{name:<11}") for name, value in rows), f"{'key':<8}{key}"]
+
+
+def static_key_texts(results: Sequence[ResultTotals]) -> list[str]:
+    """Return a text for each kernel and phase in which patching a static key weighs."""
+    several = len({name_of(r.scenario.kernel) for r in results}) > 1
+    return [
+        f"{f'{found.kernel}, ' if several else ''}{found.phase}: patching takes"
+        f" {format_share(found.share)} of the time, {format_count(found.broadcasts)} broadcasts;"
+        f" static_key_modules={found.modules}, and 0 to 125 modules of a machine may use it"
+        for found in static_key_shares(results)
+    ]
+
+
+def static_key_lines(results: Sequence[ResultTotals]) -> list[str]:
+    """Return the same as lines of a report's header."""
+    return [wrapped(text, "static key ") for text in static_key_texts(results)]
 
 
 def cited_kernels(results: Sequence[ResultTotals]) -> list[str]:

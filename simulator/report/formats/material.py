@@ -23,7 +23,13 @@ from simulator.analysis.stats import UNCERTAINTY
 from simulator.kernel import kernels, mutants, proposals
 from simulator.published.times import Timing, read_timings
 from simulator.report.evidence_text import crossing_text
-from simulator.report.header import machine_title, set_text, trust_text, version_text
+from simulator.report.header import (
+    machine_title,
+    set_text,
+    static_key_texts,
+    trust_text,
+    version_text,
+)
 from simulator.report.text import command_line, format_error, format_ns, wrapped
 
 if TYPE_CHECKING:
@@ -125,6 +131,7 @@ def facts(material: Material) -> list[tuple[str, str]]:
         crossings = material.evidence.crossings
         found += [("break-even", crossing_text(*crossing)) for crossing in crossings]
     found += _safety(c)
+    found += [("static key", text) for text in static_key_texts([r for rs in c.runs for r in rs])]
     found += [("note", str(note)) for note in c.provenance.get("notes", ())]
     found.append(("version", version_text(c.provenance)))
     return found

@@ -23,6 +23,7 @@ from simulator.report.header import (
     cited_kernels,
     machine_title,
     request_text,
+    static_key_lines,
     trust_text,
     version_text,
 )
@@ -69,6 +70,7 @@ def batching_report(
         command_line(command, "command    "),
         wrapped(version_text(results[0].provenance), "version    "),
         *cited_kernels(results),
+        *static_key_lines(results),
     ]
     text = "\n".join(parts)
     notes = _footnotes(results, reference, published)

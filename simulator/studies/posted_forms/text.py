@@ -16,6 +16,7 @@ from simulator.report.header import (
     cited_kernels,
     machine_title,
     request_text,
+    static_key_lines,
     trust_text,
     version_text,
 )
@@ -71,6 +72,7 @@ def flush_kinds_report(
         wrapped(f"{name_of(first.scenario.noise)}; seed {first.scenario.seed}", "noise      "),
         wrapped(trust_text(first.provenance), "model      "),
         *cited_kernels(runs),
+        *static_key_lines(runs),
     ]
     blocks = ["\n".join(head), *(_case(case, phase) for case in cases), _NOTES]
     return "\n\n\n".join(blocks) + "\n"

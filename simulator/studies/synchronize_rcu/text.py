@@ -14,7 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from simulator.analysis.frames import ResultFrames
 from simulator.geometry import NR_PFNS
-from simulator.report.header import cited_kernels, machine_title, trust_text, version_text
+from simulator.report.header import (
+    cited_kernels,
+    machine_title,
+    static_key_lines,
+    trust_text,
+    version_text,
+)
 from simulator.report.text import (
     command_line,
     format_count,
@@ -84,6 +90,7 @@ def rcu_report(
             "grace      ",
         ),
         *cited_kernels(runs),
+        *static_key_lines(runs),
         *_answer(costs, share),
     ]
     blocks = ["\n".join(head)]
