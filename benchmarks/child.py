@@ -4,7 +4,8 @@ One measurement in a process of its own
 ---------------------------------------
 
 ``python -m benchmarks.child loop MACHINE CPUS TASKS FLUSHES`` runs the loop on the
-compiled engine, ``job ARGUMENT...`` is ``tlbsim run``; both end with a line of
+compiled engine, ``job ARGUMENT...`` is ``tlbsim run``, ``checked NAME PAGES`` and
+``unchecked NAME PAGES`` simulate with the checker and without; all end with a line of
 JSON: CPU time since the process started, and peak memory.
 """
 
@@ -29,6 +30,14 @@ def main(arguments: list[str]) -> int:
 
         with contextlib.redirect_stdout(io.StringIO()):
             status = tlbsim(["run", *arguments[1:]]) or 0
+    elif arguments[0] in ("checked", "unchecked"):
+        from benchmarks.kernel_side import CHECKED, MACHINE
+        from simulator import Scenario, simulate
+        from simulator.ordering.checker import Checks
+
+        name, pages = arguments[1:]
+        scenario = Scenario(machine=MACHINE, pages=int(pages), **CHECKED[name])
+        simulate(scenario, checks=Checks() if arguments[0] == "checked" else None)
     else:
         from benchmarks.in_engines import Compiled
         from benchmarks.work import Work

@@ -12,19 +12,30 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from statistics import median
+from typing import Final
 from unittest.mock import patch
 
 from benchmarks.host import child
 from benchmarks.in_engines import Compiled
 from benchmarks.timing import interleaved, seconds
 from benchmarks.work import Work
-from simulator import Scenario, run
+from simulator import Scenario, boot, simulate
+from simulator.ordering.checker import Checks
 from simulator.trace.recorder import Recorder
 
-__all__ = ("JOBS", "PerFolio", "flush_us", "full_job", "per_folio")
+__all__ = (
+    "CHECKED", "JOBS", "PerFolio", "checked_job", "checker_ratio", "flush_us", "full_job",
+    "per_folio",
+)  # fmt: skip
 
 MACHINE = "epyc-7j13-vm252"
 JOBS = ("v6.6", "v6.7")
+#: By name, the runs that are made with and without the checker.
+CHECKED: Final[dict[str, dict[str, object]]] = {
+    "v6.6": {"kernel": "v6.6"},
+    "v6.7": {"kernel": "v6.7"},
+    "v6.7, 16 tasks at boot": {"kernel": "v6.7", "path": "boot", "allocators": 16},
+}
 
 
 class _Stamped(Recorder):
@@ -81,6 +92,23 @@ def flush_us(nr_rounds: int) -> float:
     return median(taken) / nr * 1e6
 
 
+def checker_ratio(name: str, pages: int, nr_rounds: int) -> tuple[float, float]:
+    """Return the CPU time of a run without the checker in seconds, and with it, x that."""
+    scenario = Scenario(machine=MACHINE, pages=pages, **CHECKED[name])
+
+    def run(checks: Checks | None) -> float:
+        return seconds(lambda: simulate(scenario, checks=checks))
+
+    without, checked = interleaved(nr_rounds, [lambda: run(None), lambda: run(Checks())])
+    ratios = [with_s / without_s for without_s, with_s in zip(without, checked, strict=True)]
+    return median(without), median(ratios)
+
+
+def checked_job(name: str, pages: int, *, checked: bool) -> dict[str, float]:
+    """Return CPU time and peak memory of a process that runs the job with or without checker."""
+    return child("checked" if checked else "unchecked", name, str(pages))
+
+
 def full_job(kernel: str, pages: int) -> dict[str, float]:
     """Return wall time, CPU time and peak memory of ``tlbsim run`` for the published job."""
     request = ("--pages", str(pages), "--phases", "alloc,free", "--seed", "1", "--json")
@@ -95,8 +123,8 @@ def _phases(kernel: str, pages: int) -> tuple[list[int], list[int]]:
         made.append(_Stamped(*arguments))
         return made[-1]
 
-    with patch.object(run, "Recorder", stamped):
-        run.simulate(Scenario(machine=MACHINE, kernel=kernel, pages=pages, cpus=1))
+    with patch.object(boot, "Recorder", stamped):
+        simulate(Scenario(machine=MACHINE, kernel=kernel, pages=pages, cpus=1))
     (recorder,) = made
     flushes = [phase.counts["on_each_cpu_calls"] for phase in recorder.phases]
     return recorder.taken_ns, flushes

@@ -230,6 +230,33 @@ def kernel(plan: Plan) -> Section:
     )
 
 
+def checker(plan: Plan) -> Section:
+    """The same runs with the checker and without, interleaved."""
+    pages = 2048 if plan.quick else 16_384
+    full_pages = 65_536 if plan.quick else 524_288
+    rows, figures, targets = [], {}, []
+    for name in kernel_side.CHECKED:
+        without_s, ratio = kernel_side.checker_ratio(name, pages, plan.rounds)
+        rows.append([f"{name}, {pages:,} pages", number(without_s), f"{ratio:.2f}", "", ""])
+        figures[name] = {"pages": pages, "without_s": without_s, "ratio": ratio}
+    for name in kernel_side.JOBS:
+        off, on = (
+            kernel_side.checked_job(name, full_pages, checked=checked) for checked in (False, True)
+        )
+        ratios = {part: on[part] / off[part] for part in ("cpu_s", "peak_bytes")}
+        rows.append(
+            [
+                f"{name}, {full_pages:,} pages", number(off["cpu_s"]), f"{ratios['cpu_s']:.2f}",
+                number(off["peak_bytes"] / 1e6), f"{ratios['peak_bytes']:.2f}",
+            ]
+        )  # fmt: skip
+        figures[f"{name}, whole process"] = {"pages": full_pages, "without": off, "with": on}
+        targets.append(Target(f"checker, {name}: CPU, x", ratios["cpu_s"], 1.15))
+        targets.append(Target(f"checker, {name}: memory, x", ratios["peak_bytes"], 1.10))
+    head = ("252 vCPUs, alloc and free", "CPU s", "checked, x", "peak MB", "checked, x")
+    return Section(table("The checker on every run", head, rows), figures, targets)
+
+
 def full(plan: Plan) -> Section:
     """The published job, as a user runs it."""
     pages = 16_384 if plan.quick else 524_288
@@ -255,6 +282,7 @@ SECTIONS: dict[str, Callable[[Plan], Section]] = {
     "linear": linear,
     "memory": memory,
     "kernel": kernel,
+    "checker": checker,
     "full": full,
 }
 

@@ -17,6 +17,7 @@ from simulator.boot import boot
 from simulator.draws import fold, purpose_of, stream
 from simulator.engine import Body, Engine
 from simulator.errors import InputError
+from simulator.garbage import seldom_collected
 from simulator.kernel import Kernel
 from simulator.kernel.blame import of_kernel
 from simulator.kernel.modules import Module
@@ -92,6 +93,7 @@ def replay(scenario: Scenario, log: IpiLog, attach: Callable[[Kernel], None] | N
     _run(scenario, log, None, None, attach)
 
 
+@seldom_collected()
 def _run(
     scenario: Scenario,
     ipis: IpiLog | None,

@@ -16,15 +16,13 @@ from traceback import print_exception
 
 from simulator.cli.output import complain
 from simulator.errors import InputError, KernelError, one_line, wrong_lines
+from simulator.garbage import SELDOM
 
 __all__ = ("FAILED", "INTERRUPTED", "exit_status")
 
 # Something that was asked for is not as it should be: counts differ, a result was not saved.
 FAILED = 1
 _WRONG_INPUT = 2
-# A simulation makes millions of objects and hardly a cycle: looking for cycles every 700 objects,
-# as Python does, takes a tenth of its time.
-_GC_THRESHOLD = (100_000, 50, 100)
 # As the shell reports the signals: 128 + SIGINT, 128 + SIGPIPE.
 INTERRUPTED = 130
 _NO_READER = 141
@@ -38,7 +36,7 @@ def exit_status(command: Callable[[], tuple[int, str]], *, traceback: bool = Fal
     a file, and standard output stays empty.
     An error in a user's kernel code is shown by its line there, and with ``traceback`` in full.
     """
-    gc.set_threshold(*_GC_THRESHOLD)
+    gc.set_threshold(*SELDOM)
     if sys.stdout is None:
         complain("standard output: is closed")
         return _WRONG_INPUT

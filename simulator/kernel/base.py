@@ -233,7 +233,10 @@ class KernelBase:
         See :mod:`simulator.kernel.records`.
         """
         task = k.current
-        task.meet()
+        if task.planned_ns < task.clear_ns:
+            task.met_ns = task.planned_ns  # as Task.meet(), without a call
+        else:
+            task.meet()
         folio.phase = k.phase
         folio.start_ns = folio.end_ns = task.met_ns
         folio.split_ns = folio.remap_ns = folio.restore_ns = folio.flush_ns = 0

@@ -86,7 +86,7 @@ class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
             k.smp_wmb()  # make the PTEs visible before the PMD
             k.vmemmap_update_pmd(start, pmd, pgtable)
             if flush:
-                k.flush_tlb_kernel_range(start, start + PMD_SIZE, reason="split")
+                k.flush_tlb_kernel_range(start, start + PMD_SIZE, "split")
         else:
             k.pte_free_kernel(pgtable)  # another task split it first
         k.page_table_lock.unlock()
@@ -150,7 +150,7 @@ class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
         if ret:
             return ret
         if k.remap_flushes(walk):
-            k.flush_tlb_kernel_range(k.flush_start(start), end, reason=walk.reason)
+            k.flush_tlb_kernel_range(k.flush_start(start), end, walk.reason)
         return 0
 
     # What later patches say with the flags of a walk.
@@ -263,7 +263,7 @@ class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
 
     def vmemmap_remap_alloc(k, start: int, end: int, nid: int, flags: int) -> int:
         """Allocate vmemmap pages for a range and remap it; 0 or -ENOMEM."""
-        vmemmap_pages = VmemmapPages(nid=nid)
+        vmemmap_pages = VmemmapPages(0, 0, 0, nid)
         if k.alloc_vmemmap_page_list(start, end, nid, vmemmap_pages):
             return -ENOMEM
         walk = VmemmapRemapWalk(k.vmemmap_restore_pte, vmemmap_pages, start, flags, "restore")

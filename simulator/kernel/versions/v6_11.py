@@ -114,7 +114,7 @@ class V6_11(V6_7, Rcu):
         if ret:
             return ret
         if k.remap_flushes(walk):
-            k.flush_tlb_kernel_range(start, end, reason=walk.reason)
+            k.flush_tlb_kernel_range(start, end, walk.reason)
         return 0
 
     # --- boot ---------------------------------------------------------------------------

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 from simulator.geometry import BASE_PAGE_BYTES, PTRS_PER_PTE, STRUCT_PAGE_BYTES
 from simulator.kernel.tlb import TLB_FLUSH_ALL
 from simulator.ordering.checker.report import Reporter
-from simulator.ordering.checker.translations import Splits, StaleRanges, masks_of
+from simulator.ordering.checker.translations import (
+    NR_BITS,
+    Splits,
+    StaleRanges,
+    masks_of,
+    masks_of_runs,
+    without,
+)
 
 if TYPE_CHECKING:
     from simulator.engine.calls import Call
@@ -49,10 +56,12 @@ class Stores:
         self._remapped = StaleRanges()
         self._restored = StaleRanges()
         # By CPU: PTEs remapped whose pages are on no list so far; where restored ones come from.
-        self._unlisted: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        self._taken_from: dict[int, Masks] = {}
+        self._unlisted: dict[int, list[int]] = defaultdict(list)
+        self._taken_from: dict[int, list[int]] = {}
         # Which PTEs mapped the pages of a list. The list itself keeps its id from being reused.
-        self._lists: dict[int, tuple[VmemmapPages, Masks]] = {}
+        self._lists: dict[int, tuple[VmemmapPages, list[int]]] = {}
+        # Heads of folios that were remapped without their flag, or restored while any was stale.
+        self._unflagged: set[int] = set()
         #: Pages that PTEs map now and did not before, less those that they mapped before only.
         self.nr_mapped = 0
         self.nr_tables = 0
@@ -92,52 +101,47 @@ class Stores:
             task = timeline.current
             if task is not mmap_lock.owner and task not in mmap_lock.others:
                 self._report.without(mmap_lock, "set_ptes")
-            page = addr // BASE_PAGE_BYTES
-            pmd, at = page // PTRS_PER_PTE, page % PTRS_PER_PTE
-            if at + nr <= PTRS_PER_PTE:
-                masks = [(pmd, ((1 << nr) - 1) << at)]
-            else:
-                masks = masks_of(addr, addr + nr * BASE_PAGE_BYTES)
+            run = addr // BASE_PAGE_BYTES << NR_BITS | nr  # as run_of(), without a call
             if splits:
-                self._check_splits(masks)
+                self._check_splits(addr, nr)
             if category == "restore":
                 self.nr_mapped += nr
                 stale = restored
+                if remapped.fresh or remapped.sorted:
+                    self._unflagged.add(k.cache.folio.page)
                 if self._taken_from:
-                    self._back_from_list(task.cpu.number, masks)
+                    self._back_from_list(task.cpu.number, addr, nr)
             else:
                 self.nr_mapped -= nr
                 stale = remapped
-                unlisted[task.cpu.number] += masks
-                cache = k.cache
-                if addr == cache.folio.pfn * STRUCT_PAGE_BYTES:
+                unlisted[task.cpu.number].append(run)
+                folio = k.cache.folio
+                if addr == folio.pfn * STRUCT_PAGE_BYTES:
                     # A new page is mapped, which was copied before.
                     self.nr_mapped += 1
-                    if cache.folio.hugetlb_vmemmap_optimized and not cache.flag_at_copy:
-                        self._flag_lost(cache.folio, "copied")
-            epoch = self._epoch
-            for pmd, mask in masks:
-                of = stale.get(pmd)
-                if of is not None and epoch in of:  # as add(), without a call
-                    of[epoch] |= mask
-                else:
-                    stale.add(pmd, mask, epoch)
+                    if not folio.hugetlb_vmemmap_optimized:
+                        self._unflagged.add(addr)
+                    elif not k.cache.flag_at_copy:
+                        self._flag_lost(folio, "copied")
+            if stale.epoch != self._epoch:
+                stale.begin(self._epoch)
+            stale.fresh.append(run)
 
         return store
 
-    def _check_splits(self, masks: list[tuple[int, int]]) -> None:
-        for pmd, _ in masks:
+    def _check_splits(self, addr: int, nr: int) -> None:
+        for pmd, _ in masks_of(addr, addr + nr * BASE_PAGE_BYTES):
             if self._splits.pop(pmd, None) is not None:
                 self._report(
                     "size-and-frame", f"PMD {pmd}", "split, and PTEs of it stored",
                     "a flush of the PMD between",
                 )  # fmt: skip
 
-    def _back_from_list(self, cpu: int, masks: list[tuple[int, int]]) -> None:
+    def _back_from_list(self, cpu: int, addr: int, nr: int) -> None:
         of_list = self._taken_from.pop(cpu, None)
         if of_list is not None:
-            for pmd, mask in masks:
-                of_list[pmd] = of_list.get(pmd, 0) & ~mask
+            first = addr // BASE_PAGE_BYTES
+            of_list[:] = without(of_list, first, first + nr)
 
     # --- lists of pages ----------------------------------------------------------------
 
@@ -149,11 +153,9 @@ class Stores:
             function(nr, vmemmap_pages)
             found = lists.get(id(vmemmap_pages))
             if found is None:
-                found = lists[id(vmemmap_pages)] = (vmemmap_pages, {})
-            of_list = found[1]
+                found = lists[id(vmemmap_pages)] = (vmemmap_pages, [])
             unlisted = self._unlisted[timeline.current.cpu.number]
-            for pmd, mask in unlisted:
-                of_list[pmd] = of_list.get(pmd, 0) | mask
+            found[1].extend(unlisted)
             unlisted.clear()
 
         return add
@@ -179,9 +181,11 @@ class Stores:
         def free(vmemmap_pages: VmemmapPages) -> None:
             # It meets: what others flushed until the pages are free is known afterwards.
             function(vmemmap_pages)
-            _, of_list = self._lists.pop(id(vmemmap_pages), (None, {}))
+            _, of_list = self._lists.pop(id(vmemmap_pages), (None, []))
+            if not (self._remapped.fresh or self._remapped.sorted):
+                return
             stale = {}
-            for pmd, mask in of_list.items():
+            for pmd, mask in masks_of_runs(of_list).items():
                 bits = self._remapped.stale(pmd, mask)
                 if bits:
                     stale[pmd] = bits
@@ -212,15 +216,17 @@ class Stores:
 
     def flagged(self, function: Function) -> Function:
         """folio_set_hugetlb_vmemmap_optimized()."""
-        remapped = self._remapped
+        remapped, unflagged = self._remapped, self._unflagged
 
         def flag(folio: Folio) -> None:
             function(folio)
-            if not remapped:
+            if not unflagged:
                 return
-            pmd, at = divmod(folio.page // BASE_PAGE_BYTES, PTRS_PER_PTE)
-            if pmd in remapped and remapped.stale(pmd, 1 << at):
-                self._flag_lost(folio, "remapped")
+            unflagged.discard(folio.page)
+            if remapped.fresh or remapped.sorted:
+                pmd, at = divmod(folio.page // BASE_PAGE_BYTES, PTRS_PER_PTE)
+                if remapped.stale(pmd, 1 << at):
+                    self._flag_lost(folio, "remapped")
 
         return flag
 
@@ -237,18 +243,20 @@ class Stores:
 
         def free(h: Hstate, folio: Folio) -> None:
             self.nr_pfns_returned += h.nr_pfns
-            end = folio.page + h.nr_pfns * STRUCT_PAGE_BYTES
-            for pmd, mask in masks_of(folio.page, end) if restored else ():
-                if restored.stale(pmd, mask):
-                    self._report(
-                        "used-while-stale", f"folio of pfn {folio.pfn}",
-                        "its struct pages were written, as it goes back",
-                        "a flush since they were restored",
-                    )  # fmt: skip
-                    break
+            if restored.fresh or restored.sorted:
+                self._check_return(h, folio)
             function(h, folio)
 
         return free
+
+    def _check_return(self, h: Hstate, folio: Folio) -> None:
+        end = folio.page + h.nr_pfns * STRUCT_PAGE_BYTES
+        if any(self._restored.stale(pmd, mask) for pmd, mask in masks_of(folio.page, end)):
+            self._report(
+                "used-while-stale", f"folio of pfn {folio.pfn}",
+                "its struct pages were written, as it goes back",
+                "a flush since they were restored",
+            )  # fmt: skip
 
     # --- flushes -----------------------------------------------------------------------
 
@@ -257,10 +265,11 @@ class Stores:
         timeline, forget = self._timeline, self._forget
 
         def flush(call: Call, start: int, end: int) -> None:
-            self._check_flush(call)
-            timeline.current.meet()  # as it does itself: what came before came before the flush
-            self._epoch += 1
-            epoch = self._epoch
+            task = timeline.current
+            if task.cpu.irqs_off:
+                self._check_flush(call)
+            task.meet()  # as it does itself: what came before came before the flush
+            epoch = self._epoch = self._epoch + 1
             function(call, start, end)
             forget(start, TLB_FLUSH_ALL if call.kind == "all" else end, epoch)
 
@@ -270,16 +279,16 @@ class Stores:
         # A flush that began with an epoch has ended.
         splits, remapped, restored = self._splits, self._remapped, self._restored
         if end == TLB_FLUSH_ALL:
-            for stale in (splits, remapped, restored):
-                if stale:
-                    stale.forget_all(epoch)
+            if splits:
+                splits.forget_all(epoch)
+            remapped.forget_all(epoch)
+            restored.forget_all(epoch)
             return
         if splits and end > start:
             splits.forget(start // _PMD_BYTES, (end - 1) // _PMD_BYTES, epoch)
-        if remapped or restored:
-            for pmd, mask in masks_of(start, end):
-                remapped.forget(pmd, mask, epoch)
-                restored.forget(pmd, mask, epoch)
+        for stale in (remapped, restored):
+            if stale.fresh or stale.sorted:
+                stale.forget_range(start, end, epoch)
 
     def broadcast(self, function: Function) -> Function:
         """INVLPGB, TLBI and their like: a flush asked for, not waited for."""

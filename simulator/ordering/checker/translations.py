@@ -12,10 +12,17 @@ A range flush drops the translation of 2 MB too, if any address of it is in the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from simulator.geometry import BASE_PAGE_BYTES, PTRS_PER_PTE
 
-__all__ = ("Splits", "StaleRanges", "masks_of")
+__all__ = ("NR_BITS", "Splits", "StaleRanges", "masks_of", "masks_of_runs", "run_of", "without")
 
+#: A run of PTEs is one number: its first page, then how many.
+NR_BITS = 32
+_NR_MASK = (1 << NR_BITS) - 1
+#: So many runs are gone through one by one.
+_FEW = 16
 _PMD_BYTES = PTRS_PER_PTE * BASE_PAGE_BYTES
 
 
@@ -39,27 +46,71 @@ def masks_of(start: int, end: int) -> list[tuple[int, int]]:
     return found
 
 
-class StaleRanges(dict[int, dict[int, int]]):
-    """PTEs whose former translation a CPU may hold, by PMD: the epoch of a store, and its bits."""
+def masks_of_runs(runs: Iterable[int]) -> dict[int, int]:
+    """Return the PTEs of runs (see :func:`run_of`): by PMD, the bits of its PTEs."""
+    found: dict[int, int] = {}
+    for run in runs:
+        first, nr = run >> NR_BITS, run & _NR_MASK
+        for pmd, mask in masks_of(first * BASE_PAGE_BYTES, (first + nr) * BASE_PAGE_BYTES):
+            found[pmd] = found.get(pmd, 0) | mask
+    return found
+
+
+def run_of(page: int, nr: int) -> int:
+    """Return ``nr`` PTEs from that of a page on as one number, which is all that a store keeps."""
+    return page << NR_BITS | nr
+
+
+def without(runs: Iterable[int], first: int, last: int) -> list[int]:
+    """Return runs without the PTEs of some pages, from the first to before the last."""
+    left = []
+    for run in runs:
+        page, nr = run >> NR_BITS, run & _NR_MASK
+        if page < first:
+            left.append(run_of(page, min(nr, first - page)))
+        if page + nr > last:
+            begin = max(page, last)
+            left.append(run_of(begin, page + nr - begin))
+    return left
+
+
+class StaleRanges:
+    """
+    PTEs whose former translation a CPU may hold.
+
+    Those of the last epoch are ``fresh``: runs in their order.  Older ones, and many that
+    are asked for by address, are ``sorted``: by PMD, the epoch of a store, and its bits.
+    """
+
+    __slots__ = ("epoch", "fresh", "sorted")
+
+    def __init__(self) -> None:
+        self.fresh: list[int] = []
+        self.epoch = 0
+        self.sorted: dict[int, dict[int, int]] = {}
+
+    def begin(self, epoch: int) -> None:
+        """From now on, what is fresh is of an epoch."""
+        self._sort()
+        self.epoch = epoch
 
     def add(self, pmd: int, mask: int, epoch: int) -> None:
         """Note that PTEs were changed."""
-        of = self.get(pmd)
-        if of is None:
-            self[pmd] = {epoch: mask}
-        else:
-            of[epoch] = of.get(epoch, 0) | mask
+        of = self.sorted.setdefault(pmd, {})
+        of[epoch] = of.get(epoch, 0) | mask
 
     def stale(self, pmd: int, mask: int) -> int:
         """Return which of some PTEs are stale."""
+        self._sort()
         bits = 0
-        for some in self.get(pmd, {}).values():
+        for some in self.sorted.get(pmd, {}).values():
             bits |= some
         return bits & mask
 
     def forget(self, pmd: int, mask: int, before: int) -> None:
         """Drop PTEs of stores that came before an epoch."""
-        of = self.get(pmd)
+        self._sort()
+        of = self.sorted.get(pmd)
         if of is None:
             return
         for epoch in [epoch for epoch in of if epoch < before]:
@@ -67,12 +118,30 @@ class StaleRanges(dict[int, dict[int, int]]):
             if left:
                 of[epoch] = left
         if not of:
-            del self[pmd]
+            del self.sorted[pmd]
+
+    def forget_range(self, start: int, end: int, before: int) -> None:
+        """Drop those of a range of addresses."""
+        if self.sorted or len(self.fresh) > _FEW or self.epoch >= before:
+            for pmd, mask in masks_of(start, end):
+                self.forget(pmd, mask, before)
+        else:
+            first, last = start // BASE_PAGE_BYTES, -(-end // BASE_PAGE_BYTES)
+            self.fresh = without(self.fresh, first, last)
 
     def forget_all(self, before: int) -> None:
         """Drop all stores that came before an epoch."""
-        for pmd in list(self):
-            self.forget(pmd, -1, before)
+        if self.epoch < before:
+            self.fresh = []
+        if self.sorted:
+            for pmd in list(self.sorted):
+                self.forget(pmd, -1, before)
+
+    def _sort(self) -> None:
+        if self.fresh:
+            fresh, self.fresh = self.fresh, []
+            for pmd, mask in masks_of_runs(fresh).items():
+                self.add(pmd, mask, self.epoch)
 
 
 class Splits(dict[int, int]):
