@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-Draws the picture of a timeline that the README shows
------------------------------------------------------
+Draws the picture of a timeline that the documentation shows
+------------------------------------------------------------
 
 From a Perfetto trace alone, decoded with the protobufs of the package ``perfetto``::
 

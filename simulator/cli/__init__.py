@@ -19,6 +19,7 @@ from simulator import __version__
 from simulator.cli import (
     calibrate,
     compare,
+    completion,
     export,
     kernels,
     litmus,
@@ -36,9 +37,10 @@ from simulator.cli import (
 from simulator.cli.parser import Parser
 from simulator.cli.process import exit_status
 
-__all__ = ("main",)
+__all__ = ("COMMANDS", "main", "main_parser")
 
-_COMMANDS = (
+#: Every command, in the order of the help.
+COMMANDS = (
     machines,
     kernels,
     noises,
@@ -54,6 +56,7 @@ _COMMANDS = (
     validate,
     calibrate,
     litmus,
+    completion,
 )
 
 _START = """\
@@ -67,6 +70,7 @@ What there is:
   tlbsim machines       machines, each value with its source
   tlbsim kernels        kernel versions, and patches one by one
   tlbsim noises         what the other CPUs do meanwhile
+  tlbsim new            a patch or a machine of your own, to start from
   tlbsim --help         all commands; tlbsim COMMAND --help its options
 """
 
@@ -79,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not given:
             return 0, _START
         try:
-            args = _parser().parse(given)
+            args = main_parser().parse(given)
             args.typed = shlex.join(["tlbsim", *given])
         except SystemExit:
             # --help and --version, which argparse has printed.
@@ -92,7 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_status(command, traceback="--traceback" in given)
 
 
-def _parser() -> Parser:
+def main_parser() -> Parser:
+    """Return the parser of the command line, with that of each command."""
     parser = Parser(
         prog="tlbsim",
         description="Simulate TLB shootdowns in Linux memory management.",
@@ -100,7 +105,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"tlbsim {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    for command in _COMMANDS:
+    for command in COMMANDS:
         sub = commands.add_parser(
             command.NAME,
             help=command.HELP,

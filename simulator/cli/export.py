@@ -32,7 +32,10 @@ __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
 NAME = "export"
 HELP = "Write a saved result, or a trace of a real machine, in formats that others read."
-EXAMPLE = "tlbsim export tests/data/ftrace/trace-7.3-4cpu-alloc16-default.txt.gz --histogram flush"
+EXAMPLE = (
+    "tlbsim run --machine laptop-8 --pages 8 --ftrace trace.txt\n"
+    "  tlbsim export trace.txt --histogram flush"
+)
 
 
 def configure(parser: ArgumentParser) -> None:

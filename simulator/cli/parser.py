@@ -19,13 +19,13 @@ from simulator.errors import InputError, nearest
 __all__ = ("Parser",)
 
 
-# As wide as what simulator.report prints, which would load pandas to say so.
-_WIDTH = 72
+#: As wide as what simulator.report prints, which would load pandas to say so.
+WIDTH = 72
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_WIDTH)
+        super().__init__(prog, width=WIDTH)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         # A single line is prose; what has several was laid out by hand.

@@ -19,7 +19,7 @@ HELP = (
     "Read the trace of a real machine, as tracefs, trace-cmd report or perf script print it, and"
     " show its flushes."
 )
-EXAMPLE = "tlbsim trace tests/data/ftrace/trace-7.3-4cpu-alloc16-default.txt.gz"
+EXAMPLE = "tlbsim run --machine laptop-8 --pages 8 --ftrace trace.txt\n  tlbsim trace trace.txt"
 
 
 def configure(parser: ArgumentParser) -> None:

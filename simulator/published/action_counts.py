@@ -8,12 +8,12 @@ column ``action`` says what was done before each count, and one of boots, whose 
 ``boot_params`` has the kernel command line.  Each becomes a list of phases
 (:mod:`simulator.kernel.phases`).
 
-==========================================  =============================================
-``write N``, ``node0 write N``, ``demote N``  as a phase, for pages of ``page_kb``
-``map N``, ``unmap N``, ``exit``              as a phase
+==============================================  =========================================
+``write N``, ``node0 write N``, ``demote N``    as a phase, for pages of ``page_kb``
+``map N``, ``unmap N``, ``exit``                as a phase
 ``mbind N pages, mapped on node A, to node B``  a phase after one that maps them there
-``... (after an uncounted write N)``          that write goes before it
-==========================================  =============================================
+``... (after an uncounted write N)``            that write goes before it
+==============================================  =========================================
 
 Rows of one kernel, mode, run and number of CPUs are one boot, in file order.  Where a
 row's pool is not what the row before it left, an uncounted write goes between them; where

@@ -386,18 +386,6 @@ def test_a_progress_bar_is_shown_on_a_terminal_only(tlbsim, monkeypatch):
     assert shown.out == silent.out
 
 
-@pytest.mark.parametrize("command", [machines, kernels, run, compare, validate])
-def test_the_example_in_the_help_works_when_pasted(tlbsim, command):
-    text = tlbsim(command.NAME, "--help")
-    assert text.status == 0
-    (line,) = [line for line in text.out.splitlines() if line.startswith("  tlbsim ")]
-    assert max(map(len, text.out.splitlines())) <= 72
-    assert line.strip() == command.EXAMPLE
-    done = tlbsim(*shlex.split(line)[1:])
-    assert (done.status, done.err) == (0, "")
-    assert done.out
-
-
 def test_the_main_help_names_every_command_and_its_example_works(tlbsim):
     text = tlbsim("--help").out
     assert max(map(len, text.splitlines())) <= 72

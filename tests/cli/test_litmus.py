@@ -16,8 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from simulator.cli.litmus import EXAMPLE
-
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SB = [
     [["W", "x", 1, {}], ["R", "r0", "y", {}]],
@@ -107,10 +105,6 @@ def test_lkmm_is_shown_beside_and_not_explored(tlbsim):
     done = tlbsim("litmus", "IRIW+acq+acq")
     assert re.search(r"^tso +Never +Never ", done.out, re.M)
     assert re.search(r"^lkmm +\(not explored\) +Sometimes ", done.out, re.M)
-
-
-def test_the_example_in_the_help_works_when_pasted(tlbsim):
-    assert tlbsim(*EXAMPLE.split()[1:]).status == 0
 
 
 # -- files of one's own ---------------------------------------------------------------------------

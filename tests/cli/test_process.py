@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import simulator as sim
+from simulator.cli import COMMANDS
 
 TLBSIM = (sys.executable, "-m", "simulator")
 HEAVY = {"pandas", "matplotlib.pyplot", "matplotlib", "numba", "scipy"}
@@ -29,7 +30,7 @@ def loaded_by(code):
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("argv", [["--help"], *([c, "--help"] for c in ("run", "compare"))])
+@pytest.mark.parametrize("argv", [[], ["--help"], *([c.NAME, "--help"] for c in COMMANDS)])
 def test_help_loads_nothing_heavy(argv):
     loaded = loaded_by(f"from simulator.cli import main\nassert main({argv!r}) == 0")
     assert not loaded & (HEAVY | {"numpy", "pydantic", "simpy"})

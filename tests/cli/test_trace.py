@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
-
-from simulator.cli import trace
 
 DATA = Path(__file__).parents[1] / "data" / "ftrace"
 
@@ -27,13 +24,6 @@ def test_report_fits_a_mail(tlbsim):
         assert done.status == 0
         assert done.out.isascii()
         assert max(map(len, done.out.splitlines()), default=0) <= max(72, len(str(path)) + 7), path
-
-
-def test_example_works_when_pasted(tlbsim, monkeypatch):
-    monkeypatch.chdir(DATA.parents[1].parent)
-    done = tlbsim(*shlex.split(trace.EXAMPLE)[1:])
-    assert done.status == 0
-    assert "flush_tlb_all" in done.out
 
 
 def test_what_is_no_trace_is_one_line_and_status_2(tlbsim, tmp_path):

@@ -7,7 +7,7 @@ Packets of ``perfetto.protos.TracePacket``, one after another as they come, so t
 long run needs no more memory than a short one; ui.perfetto.dev opens them.  Names are
 interned, times are nanoseconds, packets are in their order.
 
-Sources: protos/perfetto/trace/trace_packet.proto and track_event/*.proto of Perfetto;
+Sources: protos/perfetto/trace/trace_packet.proto and the files of track_event/ of Perfetto;
 "Synthetic track events", perfetto.dev/docs/reference/synthetic-track-event.
 """
 

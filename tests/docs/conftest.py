@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures for the documentation."""
+
+from tests.cli.conftest import tlbsim
+
+__all__ = ("tlbsim",)
