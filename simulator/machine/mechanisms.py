@@ -54,7 +54,7 @@ Seat = Literal["kernel ranges", "user mms", "both"]
 class Mechanism(Strict):
     """A way to flush other CPUs' TLBs; ``seat`` says of which addresses."""
 
-    seat: Fact[Seat]
+    seat: Fact[Seat] = Field(description="of which addresses it flushes")
 
 
 class Invlpgb(Mechanism):

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from simulator.errors import all_wrong
 from simulator.explain import SeveralError, explain_all
@@ -41,12 +41,14 @@ class Machine(Strict):
     published figure: such a figure is not fitted, but no blind test either.
     """
 
-    name: str
-    title: str
-    description: str = ""
-    isa: Literal["x86-64", "arm64", "riscv64"]
-    virtual: bool
-    inherits: str | None = None
+    name: str = Field(description="its name; that of the file, if the file does not say")
+    title: str = Field(description="a few words for tables")
+    description: str = Field(default="", description="what it stands for, in a sentence or two")
+    isa: Literal["x86-64", "arm64", "riscv64"] = Field(description="its architecture")
+    virtual: bool = Field(description="a guest: it has a hypervisor to pay and to wait for")
+    inherits: str | None = Field(
+        default=None, description="the machine, or file, that says what this one does not"
+    )
     topology: Topology
     memory: Memory
     ipi: Ipi
@@ -55,7 +57,7 @@ class Machine(Strict):
     idle_states: tuple[IdleState, ...]
     spells: SpellClasses
     calibration: tuple[Calibration, ...] = ()
-    hindsight: str = ""
+    hindsight: str = Field(default="", description="what was chosen again after a comparison")
 
     @property
     def nr_cpus(self) -> int:

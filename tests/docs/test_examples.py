@@ -166,3 +166,12 @@ def test_every_key_column_option_and_kernel_is_in_the_reference(reference):
         assert all(f"``{name}``" in pages["frames"] for name in frame.names)
     assert all(f" {name}\n" in pages["kernels"] for name in kernels())
     assert "--break-even" in pages["commands"]
+
+
+def test_every_key_of_a_profile_has_a_meaning(reference):
+    text = reference.PAGES["profile"]()
+    rows = re.findall(r"\* - ``(.+)``\n     - (.*)\n     -(.*)\n", text)
+    # Those of fits are written by a fit, and read by nobody else.
+    written = text.partition("calibration\n---")[2]
+    assert len(rows) > 100
+    assert all(f"``{key}``" in written for key, _, meaning in rows if not meaning.strip())
