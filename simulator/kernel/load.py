@@ -52,6 +52,7 @@ from simulator.kernel.versions.mutants import (
     OtherTlbsync,
 )
 from simulator.kernel.versions.rar import Rar
+from simulator.kernel.versions.unbatched import Unbatched
 from simulator.kernel.versions.v5_14 import V5_14
 from simulator.kernel.versions.v6_1 import V6_1
 from simulator.kernel.versions.v6_6 import V6_6
@@ -76,6 +77,7 @@ _VERSIONS: tuple[type[Kernel], ...] = (
 )  # fmt: skip
 _PROPOSALS: tuple[type[Kernel], ...] = (
     EnomemAbort, EnomemIgnore, EnomemGoOn, EnomemRetry, Rar, Arm64PauseV1, Arm64PauseV2, Arm64Bbm2,
+    Unbatched,
 )  # fmt: skip
 _MUTANTS: tuple[type[Kernel], ...] = (
     NoSplitFlush, NoFinalFlush, EarlyFree, NoEnomemFlush, NoRestoreFlush, LateFlag, NoRecheck,

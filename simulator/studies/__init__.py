@@ -33,6 +33,8 @@ _CLASSES: Final = {
     "kernel_releases": "KernelReleases",
     "demotion": "Demotion",
     "boot": "Boot",
+    "does_batching_still_pay": "DoesBatchingStillPay",
+    "ordering_cost": "OrderingCost",
 }
 
 

@@ -42,6 +42,8 @@ SMALL = {
     "kernel_releases": {"machine": "laptop-8", "pages": 1, "cpus": 2},
     "boot": {"machine": "laptop-8", "pages": 512, "cpus": 4},
     "demotion": {"machine": "laptop-8", "pages": 1, "cpus": 2},
+    "does_batching_still_pay": {"machine": "epyc-milan-36c", "pages": 2, "quick": True},
+    "ordering_cost": {"pages": 1},
     "shootdown_cpus": {"machine": ("laptop-8",), "quick": True},
 }
 

@@ -98,6 +98,9 @@ class Arm64PauseV2(Arm64Hvo):
     def flush_batch(k, reason: str) -> None:
         """The flush after a pass over a list of folios, which is not needed."""
 
+    def restore_ended(k, restored: int) -> None:
+        """The flush after the restores of a list, which is not needed."""
+
     # --- updates --------------------------------------------------------------------------
 
     def vmemmap_update_pmd(k, start: int, pmd: int, pgtable: int) -> None:
