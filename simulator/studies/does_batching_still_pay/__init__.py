@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from simulator.analysis.safety import any_unsafe
 from simulator.errors import InputError
 from simulator.experiment import simulate_all
 from simulator.scenario import Scenario
@@ -74,11 +75,13 @@ class DoesBatchingStillPay(Study):
         """Simulate all scenarios, keeping what was flushed how."""
         found: list[Point] = []
         runs: list[Result] = []
+        broken = False
         for result in simulate_all(self.scenarios(), progress):
+            broken |= any_unsafe([result])
             found += points(result)
             runs.append(result)
         # Of the whole machine: what the report says of kernels and machine.
-        return DoesBatchingStillPayFindings(study=self, points=found, runs=runs[-4:])
+        return DoesBatchingStillPayFindings(study=self, points=found, runs=runs[-4:], broken=broken)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,6 +95,11 @@ class DoesBatchingStillPayFindings(Findings):
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per phase of each run."""
         return [{**asdict(point), "flush_share": point.flush_share} for point in self.points]
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether a run broke what must hold."""
+        return self.broken
 
     def text(self, command: str = "") -> str:
         """Return a table of each phase, and what TLBSYNC would have to take."""

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from simulator.analysis.safety import any_unsafe
 from simulator.experiment import simulate_all
 from simulator.scenario import Scenario
 from simulator.studies.ordering_cost.numbers import Barriers, barriers
@@ -82,10 +83,14 @@ class OrderingCost(Study):
         """Simulate all scenarios, keeping the barriers."""
         found: list[Barriers] = []
         runs: dict[str, Result] = {}
+        broken = False
         for result in simulate_all(self.scenarios(), progress):
+            broken |= any_unsafe([result])
             found += barriers(result)
             runs.setdefault(result.scenario.machine_model.name, result)
-        return OrderingCostFindings(study=self, found=found, runs=list(runs.values()))
+        return OrderingCostFindings(
+            study=self, found=found, runs=list(runs.values()), broken=broken
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,6 +104,11 @@ class OrderingCostFindings(Findings):
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per phase of each run."""
         return [{**asdict(row), "share": row.share} for row in self.found]
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether a run broke what must hold."""
+        return self.broken
 
     def text(self, command: str = "") -> str:
         """Return a table of each page size."""
