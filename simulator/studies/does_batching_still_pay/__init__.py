@@ -91,6 +91,7 @@ class DoesBatchingStillPayFindings(Findings):
     study: DoesBatchingStillPay
     points: Sequence[Point]
     runs: Sequence[Result]
+    broken: bool
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per phase of each run."""

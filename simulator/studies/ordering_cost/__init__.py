@@ -100,6 +100,7 @@ class OrderingCostFindings(Findings):
     study: OrderingCost
     found: Sequence[Barriers]
     runs: Sequence[Result]
+    broken: bool
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per phase of each run."""
