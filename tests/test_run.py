@@ -277,6 +277,8 @@ WORK = {
     "huge_free_2m": ("2M", "free2"),
     "huge_alloc_1g": ("1G", "alloc2"),
     "huge_free_1g": ("1G", "free2"),
+    "gigantic_prep": ("1G", "alloc2"),
+    "gigantic_free": ("1G", "free2"),
 }
 # No kernel up to v6.7 waits for RCU here.
 UNUSED = {"synchronize_rcu"}

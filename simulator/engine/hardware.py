@@ -137,6 +137,13 @@ class Hardware:
             self._woken_ns[exits_ns > 0] = now_ns
         return exits_ns
 
+    def disturb(self, ns: int) -> None:
+        """Take time of every other CPU that does not idle, by work that is queued there."""
+        task = self._meet()
+        taken_ns = np.full(self._n, ns, dtype=np.int64)
+        taken_ns[task.cpu.number] = 0
+        self._totals["lost_ns"] += self._lost(task, task.met_ns, taken_ns, held=False)
+
     def post(self, service_ns: int) -> None:
         """Ask the server for something, and go on; what came before comes before that."""
         self._meet()
@@ -242,17 +249,21 @@ class Hardware:
         others = np.ones(self._n, dtype=np.int64)
         others[me.cpu.number] = 0
         stalled, refilled = others * stall_ns, others * refill_ns
-        lost = stalled + refilled
+        totals = self._totals
+        totals["stall_ns"] += stalled
+        totals["refill_ns"] += refilled
+        totals["lost_ns"] += self._lost(me, now_ns, stalled + refilled, held)
+
+    def _lost(self, me: Task, now_ns: int, taken_ns: Int64s, held: bool) -> Int64s:
+        # What each CPU loses of what is taken of it: nothing while it idles.
+        lost = taken_ns.copy()
         idle = self._spells.idle_at(now_ns)
         if idle is not None:
             lost[idle] = 0
         for task in self._timeline.tasks:
             if task is not me:
                 cpu = task.cpu.number
-                lost_ns = int(stalled[cpu] + refilled[cpu])
+                lost_ns = int(taken_ns[cpu])
                 shift_ns = 0 if held or task.in_broadcast else lost_ns
                 lost[cpu] = lost_ns if task.cpu.stall(shift_ns) else 0
-        totals = self._totals
-        totals["stall_ns"] += stalled
-        totals["refill_ns"] += refilled
-        totals["lost_ns"] += lost
+        return lost

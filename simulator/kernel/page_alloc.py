@@ -7,10 +7,12 @@ Modelled: a finite number of free base pages, apart from the memory for huge
 pages; failures injected by ordinal, as fail_page_alloc does; one cost to take a
 page and one to give it back, besides cold struct pages (see
 :mod:`simulator.kernel.cache`).  The pages of one folio are taken at one instant.
-A huge page is taken from and given back to where the placement has them.
+A huge page is taken from and given back to where the placement has them.  One of 1 GB,
+before v6.12, comes as 262,144 pages that are made one, and goes back page by page; its
+allocation takes time of every CPU that does not idle, by work that drains its lists.
 
-Not modelled: reclaim, the OOM killer, watermarks, zones; a page of one node where
-another has none.
+Not modelled: migration of what lies where a gigantic page is to be; reclaim, the OOM
+killer, watermarks, zones; a page of one node where another has none.
 """
 
 from __future__ import annotations
@@ -130,14 +132,31 @@ class PageAlloc(PageFlags):
         k.folio_begins(folio)
         ns = k.draw(h.alloc_cost, folio.number) + k.struct_pages_ns(folio, h.nr_pfns)
         task.work("huge_page_alloc", ns)
+        if h.gigantic:
+            k.lru_cache_disable()
+            k.prep_compound_gigantic_folio(folio)
         k.counts["hugepage_allocs"] += 1
         return folio
+
+    def lru_cache_disable(k) -> None:
+        """alloc_contig_range() has every CPU drain its lists; the wait is in huge_alloc_1g."""
+        k.hardware.disturb(k.cost.lru_drain.each_ns)
+
+    def prep_compound_gigantic_folio(k, folio: Folio) -> None:
+        """Make one of 262,144 pages that came one by one."""
+        k.current.work("huge_page_alloc", k.draw("gigantic_prep", folio.number))
+
+    def free_contig_range(k, folio: Folio) -> None:
+        """Give back a gigantic page, page by page."""
+        k.current.work("huge_page_free", k.draw("gigantic_free", folio.number))
 
     def free_huge_page(k, h: Hstate, folio: Folio) -> None:
         """Give a huge page back: __free_pages() or free_gigantic_page()."""
         task = k.current
         ns = k.draw(h.free_cost, folio.number) + k.struct_pages_ns(folio, h.nr_pfns)
         task.work("huge_page_free", ns)
+        if h.gigantic:
+            k.free_contig_range(folio)
         task.meet()
         h.memory.give_back(folio.nid, folio.pfn)
 

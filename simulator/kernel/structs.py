@@ -195,6 +195,7 @@ class Hstate:
         self, page_size: str, nr_nodes: int, memory: PageSource, resize_lock: Mutex
     ) -> None:
         self.page_size = page_size
+        self.gigantic = page_size == "1G"  # hstate_is_gigantic()
         self.memory = memory
         self.resize_lock = resize_lock
         self.alloc_cost = f"huge_alloc_{page_size.lower()}"

@@ -4,7 +4,8 @@ Linux v6.12
 -----------
 
 6.12.107, as its calls were counted.  Since v6.11: pages of 1 GB are demoted as one
-batch for each node, with one list that is restored and one that is optimised.
+batch for each node, with one list that is restored and one that is optimised.  Gigantic
+pages come from the contiguous allocator and go back to it as one page.
 
 Modelled: a new head page that cannot be had is done without, as in v6.7; 6.12.117
 fails the folio with -ENOMEM instead, see :mod:`simulator.kernel.versions.v6_12_117`.
@@ -12,8 +13,9 @@ fails the folio with -ENOMEM instead, see :mod:`simulator.kernel.versions.v6_12_
 Not modelled: split_page_owner() and what else the split of a huge page costs beside its
 struct pages.
 
-Sources: c0f398c3b2cf ("mm/hugetlb_vmemmap: batch HVO work when demoting") (in v6.12);
-mm/hugetlb.c of v6.12; counted in Linux 6.12.107.
+Sources: cf54f310d0d3 ("mm/hugetlb: use __GFP_COMP for gigantic folios") (in v6.12, as the
+mail 20240814035451.773331-1-yuzhao@google.com has it); c0f398c3b2cf ("mm/hugetlb_vmemmap:
+batch HVO work when demoting") (in v6.12); mm/hugetlb.c of v6.12; counted in Linux 6.12.107.
 """
 
 from __future__ import annotations
@@ -34,6 +36,12 @@ class V6_12(V6_11):
     subject = "Linux 6.12"
     commit = "adc218676eef"
     summary = "v6.11, and pages are demoted as one batch for each node"
+
+    def prep_compound_gigantic_folio(k, folio: Folio) -> None:
+        """Nothing: it comes as one page, __GFP_COMP."""
+
+    def free_contig_range(k, folio: Folio) -> None:
+        """Nothing: it goes back as one page."""
 
     def demote_pool_huge_page(k, src: Hstate, nid: int | None, nr_to_demote: int) -> int:
         """Demote free pages, node by node; how many it were, or -ENOMEM if none was."""
