@@ -194,6 +194,9 @@ class KernelBase:
     def sleeps_in_atomic(k, what: str) -> None:
         """A function that may sleep is called with a spinlock held; for the checker."""
 
+    def orders_stores(k) -> None:
+        """A barrier stands between the stores before it and those after; for the checker."""
+
     # --- from outside -----------------------------------------------------------------
 
     def attach(k, name: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:

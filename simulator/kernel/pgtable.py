@@ -79,5 +79,6 @@ class Pgtable(PageAlloc):
 
     def smp_wmb(k, nr: int = 1) -> None:
         """Order earlier stores before later ones, ``nr`` times over."""
+        k.orders_stores()
         if k.cost.smp_wmb.each_ns:
             k.current.work("barrier", k.cost.smp_wmb.times[nr])

@@ -13,12 +13,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from simulator.kernel.structs import (
-    ENOMEM,
-    PMD_SIZE,
     Folio,
     VmemmapPages,
-    VmemmapRemapWalk,
-    list_del,
 )
 from simulator.kernel.versions.arm64_hvo import Arm64Bbm2, Arm64Hvo
 from simulator.kernel.versions.v6_7 import V6_7
@@ -153,37 +149,24 @@ class NoPmdWmb(Mutant):
     summary = "a walker may find an empty PTE below the PMD, unless on x86"
     breaks = "pte-before-pmd"
 
-    def _split_vmemmap_huge_pmd(k, pmd: int, start: int, flush: bool) -> int:
-        """Split a PMD that was a leaf; 0 or -ENOMEM."""
-        pgtable = k.pte_alloc_one_kernel()
-        if not pgtable:
-            return -ENOMEM
-        k.set_ptes_of_leaf(pgtable, pmd)
-        k.page_table_lock.lock()
-        if k.pmd_leaf(pmd):
-            k.pmd_populate_kernel(pmd, pgtable)
-            if flush:
-                k.flush_tlb_kernel_range(start, start + PMD_SIZE, reason="split")
-        else:
-            k.pte_free_kernel(pgtable)
-        k.page_table_lock.unlock()
-        return 0
+    def smp_wmb(k, nr: int = 1) -> None:
+        """Order stores, but for those under page_table_lock."""
+        if k.page_table_lock.owner is not k.current:
+            super().smp_wmb(nr)
 
 
 class NoPteWmb(Mutant):
-    """No smp_wmb() before the head page is remapped."""
+    """No smp_wmb() before a copied page is mapped."""
 
     name = "v6.7-no-pte-wmb"
-    subject = "no smp_wmb() before the PTE of the new head page is stored"
+    subject = "no smp_wmb() before the PTE of a copied page is stored"
     summary = "another CPU may read the page before its contents, unless on x86"
     breaks = "contents-before-pte"
 
-    def vmemmap_remap_pte(k, addr: int, nr: int, walk: VmemmapRemapWalk) -> None:
-        """Point PTEs at the reuse page; the head's PTE at the new one."""
-        if addr == walk.reuse_addr:
-            list_del(walk.reuse_page, walk.vmemmap_pages)
-        k.set_ptes(addr, nr, "remap")
-        k.list_add_pages(nr, walk.vmemmap_pages)
+    def smp_wmb(k, nr: int = 1) -> None:
+        """Order stores only under page_table_lock."""
+        if k.page_table_lock.owner is k.current:
+            super().smp_wmb(nr)
 
 
 # --- flushes without interrupts, in the flush before pages are given back -----------------

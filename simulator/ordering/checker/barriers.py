@@ -61,11 +61,11 @@ class Barriers:
         return copy
 
     def ordered(self, function: Function) -> Function:
-        """smp_wmb()."""
+        """smp_wmb(), and whatever else is a barrier."""
         timeline, tables, copies = self._timeline, self._tables, self._copies
 
-        def order(nr: int = 1) -> None:
-            function(nr)
+        def order() -> None:
+            function()
             cpu = timeline.current.cpu.number
             tables.pop(cpu, None)
             copies.pop(cpu, None)

@@ -103,7 +103,7 @@ def _page_tables(k: Hugetlb, report: Reporter, locks: HeldLocks, isa: str) -> It
             [
                 (barriers.filled, "set_ptes_of_leaf"),
                 (barriers.copied, "copy_page"),
-                (barriers.ordered, "smp_wmb"),
+                (barriers.ordered, "orders_stores"),
                 (barriers.populated, "pmd_populate_kernel"),
                 (barriers.stored, "set_ptes"),
             ],

@@ -80,7 +80,8 @@ MISTAKES = {
     "v6.7-late-flag": ("pool", {"flag-before-copy": 6}),
     "v6.7-no-recheck": ("race", {"lost-split": 1}),
     "v6.7-no-pmd-wmb": ("pool", {"pte-before-pmd": 3}),
-    "v6.7-no-pte-wmb": ("pool", {"contents-before-pte": 6}),
+    # The head page of every folio that is optimised, the pages of every one that is restored.
+    "v6.7-no-pte-wmb": ("pool", {"contents-before-pte": 12}),
     "v6.15-early-tlbsync": ("pool", {"freed-while-held": 6}),
     "v6.15-other-tlbsync": ("pool", {"freed-while-held": 6}),
     "v6.12-arm64-other-dsb": ("pool", {"freed-while-held": 6}),
