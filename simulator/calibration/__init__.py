@@ -17,7 +17,6 @@ from simulator.calibration.extrapolation import (
     extrapolated_ns,
     phase_times,
     sizes,
-    with_cache_for,
 )
 from simulator.calibration.fitted_profile import inherits_from, profile_text
 from simulator.calibration.fitting import Calibrated, Cell, FittedStep, calibrate, fitted_timings
@@ -41,5 +40,4 @@ __all__ = (
     "phase_times",
     "profile_text",
     "sizes",
-    "with_cache_for",
 )

@@ -32,10 +32,10 @@ from simulator.calibration.extrapolation import (
     extrapolated_ns,
     phase_times,
     sizes,
-    with_cache_for,
 )
 from simulator.errors import InputError
 from simulator.experiment import simulate_totals
+from simulator.experiment.few_pages import with_cache_for
 from simulator.machine import Machine
 from simulator.machine.values import Cost
 from simulator.published.times import Timing
@@ -167,7 +167,9 @@ class Cells:
             whole = self._simulated(setting, means, wanted, replication)
             return {phase: time.elapsed_ns for phase, time in whole.items()}
         less, more = (
-            self._simulated(setting, with_cache_for(n, setting, means, wanted), n, replication)
+            self._simulated(
+                setting, with_cache_for(n, setting.page_size, means, wanted), n, replication
+            )
             for n in (short, long)
         )
         return {phase: extrapolated_ns(less[phase], more[phase], wanted) for phase in less}

@@ -11,9 +11,8 @@ the full size; the time per block of their difference is added up.  What happens
 often in both runs (the broadcasts of a static key, a grace period, the flushes of a
 batched kernel) is of the phase, not of its folios: it is taken out before and added
 once, as the longer run had it, so that a vCPU that was preempted just then delays
-the extrapolated phase once as well.  The last-level cache of a run of fewer folios
-is as much smaller as they are fewer, but holds what is done to one folio of every
-node.
+the extrapolated phase once as well.  The last-level cache is as of the full size,
+see :mod:`simulator.experiment.few_pages`.
 
 Not modelled: whatever sets in above the size that is simulated.  Counting the users
 of a static key, an atomic for each folio, goes with its broadcasts.
@@ -27,13 +26,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simulator.analysis.frames import ResultTotals, records
-from simulator.geometry import folios_of_pmd, struct_page_bytes
+from simulator.geometry import folios_of_pmd
 from simulator.machine import Machine
 
 if TYPE_CHECKING:
     from simulator.published.times import PageSize
 
-__all__ = ("PhaseTime", "Setting", "extrapolated_ns", "phase_times", "sizes", "with_cache_for")
+__all__ = ("PhaseTime", "Setting", "extrapolated_ns", "phase_times", "sizes")
 
 # Folios between the two runs. 2M: about 0.3 s of host time with 252 CPUs and a flush for each.
 _FOLIOS = {"2M": 4096, "1G": 64}
@@ -116,16 +115,3 @@ def sizes(setting: Setting, machine: Machine) -> tuple[int, int]:
     short = setting.pages % block + block
     long = short + between
     return (short, long) if long < setting.pages else (setting.pages, setting.pages)
-
-
-def with_cache_for(pages: int, setting: Setting, machine: Machine, wanted: int) -> Machine:
-    """Return a machine whose last-level cache is to ``pages`` what its own is to ``wanted``."""
-    cache = machine.memory.last_level_cache
-    scaled = int(cache.exact_bytes) * pages // wanted
-    least = machine.nr_nodes * 2 * struct_page_bytes(setting.page_size)
-    nr_bytes = float(min(max(scaled, least), int(cache.exact_bytes)))
-    smaller = cache.model_copy(
-        update={"value": nr_bytes, "unit": "bytes", "range": (nr_bytes, nr_bytes)}
-    )
-    memory = machine.memory.model_copy(update={"last_level_cache": smaller})
-    return machine.model_copy(update={"memory": memory})

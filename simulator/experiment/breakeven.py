@@ -24,6 +24,7 @@ from simulator.analysis.stats import compare_pairs
 from simulator.errors import InputError, nearest
 from simulator.experiment.axes import with_values
 from simulator.experiment.runner import Runner
+from simulator.machine.override import leaves
 from simulator.scenario import Scenario
 
 __all__ = ("BreakEven", "Step", "break_even", "numeric_range")
@@ -76,9 +77,7 @@ def numeric_range(given: Mapping[str, Any], field: str) -> tuple[float, float, b
     if field.startswith("costs."):
         known = [key for key in machine.keys() if key.startswith("costs.")]  # noqa: SIM118
         if field in known:
-            leaf: Any = machine
-            for part in field.split("."):
-                leaf = getattr(leaf, part)
+            leaf: Any = leaves(machine)[field]
             scale = float(leaf.exact_ns) / leaf.value if leaf.value else 1.0
             return leaf.range[0] * scale, leaf.range[1] * scale, False
         raise InputError(f"break-even: the machine has no {field!r}{nearest(field, known)}")

@@ -17,6 +17,7 @@ from simulator.analysis.frames import records
 from simulator.experiment.axes import Plan, Point
 from simulator.experiment.breakeven import BreakEven, break_even
 from simulator.experiment.precision import Wanted
+from simulator.experiment.refit import refitted
 from simulator.experiment.sweeps import Options, Sweep, elapsed_of, opened_runner
 from simulator.experiment.uncertainty import tornado_values
 
@@ -73,7 +74,7 @@ def tornado(found: Sweep, options: Options, most: int = 8) -> pd.DataFrame:
     One row per point other than a baseline, phase and factor, of the `most` that rank
     highest: ``point``, ``label``, ``phase``, ``factor``; ``ratio`` with the profile's
     costs, ``low_ratio`` and ``high_ratio`` with that factor at the ends of its range
-    and all else as it was, in replication 0.
+    and all else as it was, but for what is fitted again; in replication 0.
     """
     import pandas as pd
 
@@ -86,7 +87,10 @@ def tornado(found: Sweep, options: Options, most: int = 8) -> pd.DataFrame:
             base = found.plan.points[point.baseline].scenario
             machine = point.scenario.machine_model
             ends = tornado_values(machine, ranked["factor"].tolist()[:most])
-            machines = [machine, *(machine.with_values(values) for _, _, values in ends)]
+            # The other costs are what a fit makes of that one.
+            again = refitted(machine, [values for _, _, values in ends], runner).values
+            changes = [fit | of for fit, (_, _, of) in zip(again, ends, strict=True)]
+            machines = [machine, *map(machine.with_values, changes)]
             pairs = [s.replace(machine=m) for m in machines for s in (base, point.scenario)]
             cells = dict(runner.run(pairs))
             ratios = [

@@ -85,20 +85,26 @@ class Runner:
     def __exit__(self, *error: object) -> None:
         self._stack.__exit__(*error)  # type: ignore[arg-type]  # passed on as they come
 
-    def run(self, scenarios: Sequence[Scenario]) -> Iterator[tuple[int, Cell]]:
-        """Yield the cells of scenarios with their places, as they are done."""
+    def run(
+        self, scenarios: Sequence[Scenario], *, quietly: bool = False
+    ) -> Iterator[tuple[int, Cell]]:
+        """
+        Yield the cells of scenarios with their places, as they are done.
+
+        `quietly`: what was not asked for makes no progress.
+        """
         wanted: list[int] = []
         for i, scenario in enumerate(scenarios):
             cell = self._stored(scenario)
             if cell is None:
                 wanted.append(i)
             else:
-                self._done()
+                self._done(quietly=quietly)
                 yield i, cell
         for i, cell in self._simulated(scenarios, wanted):
             if self._store is not None:
                 self._store.put(cell)
-            self._done()
+            self._done(quietly=quietly)
             yield i, cell
 
     def _stored(self, scenario: Scenario) -> Cell | None:
@@ -109,8 +115,8 @@ class Runner:
             self.notices.append(f"store: {notice}")
         return cell
 
-    def _done(self) -> None:
-        if self._progress is not None:
+    def _done(self, *, quietly: bool) -> None:
+        if self._progress is not None and not quietly:
             self._progress()
 
     def _simulated(

@@ -292,8 +292,10 @@ def run_plan(
         if wanted.precision is not None:
             raise InputError("uncertainty: is a number of draws; leave out the precision")
         wanted = replace(wanted, replications=uncertainty)
-        draws = Drawn([point.scenario for point in what.points], uncertainty)
     with opened_runner(options, what.points, notices, progress) as runner:
+        if uncertainty is not None:
+            draws = Drawn([point.scenario for point in what.points], uncertainty, runner)
+            notices += draws.notices
         try:
             _rounds(what, wanted, runner, finished, draws)
         except KeyboardInterrupt:

@@ -11,12 +11,14 @@ does not know, and it comes out which of the costs the conclusion hangs on.
 Modelled: every cost of the machine that is assumed, measured or derived, and how many
 cache lines a core has outstanding. A Latin hypercube over all of them; half of the
 draws of a value lie below the profile's value and half above, log-uniformly (uniformly
-from 0). What a fit ties goes together: costs with a covariance are drawn from it
-(jointly normal, cut at their ranges), other costs that one fit names share one
-draw, as do the distances of one cost.
+from 0). What a fit ties goes together: costs that were fitted to times are no draws, but
+fitted again with each draw of the others (:mod:`simulator.experiment.refit`), and those
+with a covariance lie about that as it says (jointly normal, cut at their ranges). Costs
+that were fitted to other figures share one draw, if one fit names them, as do the
+distances of one cost.
 
-Not modelled: a new fit for every draw (a fitted value stays where the fit of the
-profile has it, or near); ranges of vendors' figures, of spells and of idle states.
+Not modelled: a new fit to figures that are no times of ``nr_hugepages``; ranges of
+vendors' figures, of spells and of idle states.
 
 Sources: McKay, Beckman and Conover (1979) for the Latin hypercube; Iman and Conover
 (1982) for ranks; ranges and fits are the profile's.
@@ -32,8 +34,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simulator.errors import InputError
+from simulator.experiment.refit import Refitted, refitted, refitted_costs
+from simulator.experiment.runner import Runner
 from simulator.fields import Between
 from simulator.machine import Machine
+from simulator.machine.override import leaves
 from simulator.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -44,6 +49,8 @@ __all__ = ("Drawn", "Factor", "factors_of", "rank", "sampled", "tornado_values")
 _KINDS = ("assumed", "measured", "derived")
 _OUTSTANDING = "memory.outstanding_lines"
 _FEWEST, _MOST = 2, 10_000
+# By more than this a time that was fitted to is not met.
+_MISSED = 0.02
 
 
 @dataclass(frozen=True)
@@ -69,17 +76,24 @@ class Factor:
 
 
 def factors_of(machine: Machine) -> tuple[Factor, ...]:
-    """Return what is uncertain about a machine, in the order of its values."""
+    """
+    Return what is uncertain about a machine, in the order of its values.
+
+    Costs that each draw fits again are none, but for those with a covariance.
+    """
+    own = {v.name for fit in machine.calibration if fit.covariance for v in fit.fitted}
+    again = {key for name, of in refitted_costs(machine).items() if name not in own for key in of}
     tied: dict[str, str] = {}
     for fit in machine.calibration:
         # With a covariance, each has a draw of its own, and they are tied by that.
         for name in () if fit.covariance else fit.parameters:
             tied[name] = ",".join(fit.parameters)
     groups: dict[str, dict[str, tuple[float, float, float]]] = {}
+    known = leaves(machine)
     for key in machine.keys():  # noqa: SIM118 - of a machine, not of a mapping
-        if not (key.startswith("costs.") or key == _OUTSTANDING):
+        if key in again or not (key.startswith("costs.") or key == _OUTSTANDING):
             continue
-        leaf = _leaf(machine, key)
+        leaf: Any = known[key]
         low, high = leaf.range
         if leaf.kind not in _KINDS or not low < high:
             continue
@@ -166,9 +180,15 @@ def rank(draws: pd.DataFrame, answer: Sequence[float]) -> pd.DataFrame:
 
 
 class Drawn:
-    """The draws of the machines of some scenarios: one table for each machine and seed."""
+    """
+    The draws of the machines of some scenarios: one table for each machine and seed.
 
-    def __init__(self, scenarios: Sequence[Scenario], number: int) -> None:
+    Costs that were fitted are fitted again with each draw, by simulating what they were
+    fitted to; ``notices`` say where that cannot be reached.
+    """
+
+    def __init__(self, scenarios: Sequence[Scenario], number: int, runner: Runner) -> None:
+        self.notices: list[str] = []
         self._machines = [scenario.machine_model for scenario in scenarios]
         self._keys = [
             (machine.model_dump_json(), scenario.seed)
@@ -177,7 +197,19 @@ class Drawn:
         self._tables: dict[tuple[str, int], pd.DataFrame] = {}
         for machine, key in zip(self._machines, self._keys, strict=True):
             if key not in self._tables:
-                self._tables[key] = sampled(machine, number, key[1])
+                table = sampled(machine, number, key[1])
+                again = refitted(machine, [_values(row) for _, row in table.iterrows()], runner)
+                self._tables[key] = _joined(machine, table, again)
+                self._notice(machine, again)
+
+    def _notice(self, machine: Machine, again: Refitted) -> None:
+        missed = [share for share in again.missed if share > _MISSED]
+        if missed:
+            self.notices.append(
+                f"uncertainty: in {len(missed)} of {len(again.missed)} draws {machine.name} misses"
+                f" a time that it was fitted to by up to {100 * max(missed):.0f} %: its fitted"
+                " costs are at the ends of their ranges"
+            )
 
     def table(self, i: int) -> pd.DataFrame:
         """Return the draws of scenario `i`, as of :func:`sampled`."""
@@ -185,20 +217,26 @@ class Drawn:
 
     def machine(self, i: int, nth: int) -> Machine:
         """Return the machine of scenario `i` with the costs of a draw."""
-        row = self.table(i).iloc[nth]
-        values = {
-            str(name): int(value) if name == _OUTSTANDING else float(value)
-            for name, value in row.items()
-            if not str(name).startswith("factor:")
-        }
-        return self._machines[i].with_values(values)
+        return self._machines[i].with_values(_values(self.table(i).iloc[nth]))
 
 
-def _leaf(machine: Machine, key: str) -> Any:
-    node: Any = machine
-    for part in key.split("."):
-        node = getattr(node, part)
-    return node
+def _values(row: pd.Series) -> dict[str, float]:
+    return {
+        str(name): int(value) if name == _OUTSTANDING else float(value)
+        for name, value in row.items()
+        if not str(name).startswith("factor:")
+    }
+
+
+# With the costs that were fitted again; about these, what a covariance has drawn.
+def _joined(machine: Machine, table: pd.DataFrame, again: Refitted) -> pd.DataFrame:
+    ranges = {key: of for cost in refitted_costs(machine).values() for key, of in cost.items()}
+    joined = table.copy()
+    for key, (value, low, high) in ranges.items():
+        around = table[key] - value if key in table else 0.0
+        fitted = np.array([values[key] for values in again.values])
+        joined[key] = np.clip(fitted + around, low, high)
+    return joined
 
 
 def _quantile(u: float, value: float, low: float, high: float) -> float:

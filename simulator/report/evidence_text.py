@@ -52,7 +52,8 @@ def _uncertainty_text(ranking: pd.DataFrame, tornado: pd.DataFrame) -> str:
         blocks.append(f"{title}\n{format_table(rows, header)}\n")
     note = wrapped(
         "Simulated. Correlation: Spearman's, of the elapsed time's ratio with the cost over all"
-        " draws. Ends: that cost alone at the ends of its range, all else as in the profile."
+        " draws. Ends: that cost alone at the ends of its range, all else as in the profile, but"
+        " for costs that were fitted to times: these are fitted again."
     )
     return "\n".join([*blocks, note]) + "\n"
 

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING
 
 from simulator.analysis.measured import fitted_to_ns
 from simulator.analysis.stats import Estimate, mean_interval
-from simulator.calibration import Setting, extrapolated_ns, phase_times, sizes, with_cache_for
+from simulator.calibration import Setting, extrapolated_ns, phase_times, sizes
 from simulator.errors import InputError
 from simulator.experiment import check_replications
+from simulator.experiment.few_pages import with_cache_for
 from simulator.machine import Machine, load_machine
 from simulator.published.table import phase_order
 from simulator.published.times import check_kernel
@@ -173,5 +174,5 @@ def _whole(group: Sequence[Timing], machine: Machine, seed: int) -> Scenario:
 def _part(whole: Scenario, pages: int, setting: Setting) -> Scenario:
     if pages == whole.pages:
         return whole
-    machine = with_cache_for(pages, setting, whole.machine_model, whole.pages)
+    machine = with_cache_for(pages, setting.page_size, whole.machine_model, whole.pages)
     return whole.replace(pages=pages, machine=machine)

@@ -16,8 +16,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulator.analysis.safety import any_unsafe
-from simulator.calibration import Setting, with_cache_for
 from simulator.experiment import simulate_all
+from simulator.experiment.few_pages import with_cache_for
 from simulator.machine import load_machine
 from simulator.published.hvo_2021 import PublishedRun, published_hvo_2021
 from simulator.scenario import Scenario
@@ -61,8 +61,7 @@ class Hvo2021(Study):
         pages = self.published[0].pages
         on = Scenario(machine=machine, kernel=KERNEL, pages=pages, seed=self.seed)
         if self.quick:
-            setting = Setting(KERNEL, on.hvo, pages, on.page_size)
-            machine = with_cache_for(NR_PAGES_QUICK, setting, machine, pages)
+            machine = with_cache_for(NR_PAGES_QUICK, on.page_size, machine, pages)
             on = on.replace(machine=machine, pages=NR_PAGES_QUICK)
         late = machine.with_values({"idle_states.C1E.residency": RESIDENCY})
         return [on.replace(hvo=False), on, on.replace(machine=late)]
