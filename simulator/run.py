@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from simulator.bars import notebook_bar, watching
 from simulator.boot import boot
 from simulator.draws import fold, purpose_of, stream
 from simulator.engine import Body, Engine
@@ -46,10 +47,16 @@ def simulate(
     Run a scenario and return its result.
 
     ``watch`` is called before the run with a function that says, at any time and in any
-    thread, how many folios have been worked on so far, over all phases.  ``checks`` says
-    what must hold, and None that nothing is checked; it changes no number of the result.
+    thread, how many folios have been worked on so far, over all phases; without it, a run
+    of more than a second shows that in a notebook.  ``checks`` says what must hold, and
+    None that nothing is checked; it changes no number of the result.
     """
-    engine, kernel, checked = _run(scenario, None, watch, checks)
+    if watch is None:
+        total = scenario.pages * len(scenario.phases)
+        with notebook_bar(total, "folios") as bar, watching(bar, total) as shown:
+            engine, kernel, checked = _run(scenario, None, shown, checks)
+    else:
+        engine, kernel, checked = _run(scenario, None, watch, checks)
     return Result(
         scenario,
         provenance(scenario, _unreached(scenario, kernel), checked),

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simulator.bars import Watch, watching
 from simulator.errors import one_line
 from simulator.outputs import filling
 
@@ -71,31 +71,12 @@ def progress_bar(total: int | None, what: str) -> tqdm[Any] | None:
 
 
 @contextmanager
-def watched(total: int, what: str) -> Iterator[Callable[[Callable[[], int]], None] | None]:
-    """
-    Yield what takes a function that says how much is done, and shows it from time to time.
-
-    None where nobody would see it.  What it watches is not slowed down by it.
-    """
+def watched(total: int, what: str) -> Iterator[Watch | None]:
+    """Yield what takes a function that says how much is done; None where nobody would see it."""
     bar = progress_bar(total, what)
-    if bar is None:
-        yield None
-        return
-    ended = threading.Event()
-    threads = []
-
-    def watch(done: Callable[[], int]) -> None:
-        def show() -> None:
-            while not ended.wait(_SECONDS):
-                bar.update(min(done(), total) - bar.n)
-
-        threads.append(threading.Thread(target=show, daemon=True))
-        threads[-1].start()
-
     try:
-        yield watch
+        with watching(bar, total) as watch:
+            yield watch
     finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
-        bar.close()
+        if bar is not None:
+            bar.close()

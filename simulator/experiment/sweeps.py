@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.analysis.frames import name_of, phases_of
 from simulator.analysis.stats import REPLICATIONS, UNCERTAINTY
+from simulator.bars import notebook_bar
 from simulator.errors import InputError
 from simulator.experiment.axes import Axis, Plan, Point, plan
 from simulator.experiment.cell import Cell
@@ -212,7 +213,7 @@ def sweep(
     it runs and what is kept; results are the same.  ``jobs`` other than 1 start
     processes: a script that asks for them has to guard its main code.  ``progress`` is
     called after every simulation.  Without ``check``, runs are not held against what must
-    hold, which takes a little less time.
+    hold, which takes a little less time.  In a notebook, a bar shows how far it is.
 
     With an ``uncertainty`` of N there are N replications, each with costs of its own drawn
     over their ranges, the same at all points that are compared; see
@@ -227,7 +228,11 @@ def sweep(
     """
     wanted = Wanted(replications, precision, tuple(metrics), max_replications)
     options = Options(jobs, executor, cluster, store, check)
-    return run_plan(plan(base, axes, baseline), wanted, options, progress, uncertainty)
+    what = plan(base, axes, baseline)
+    n = wanted.first if uncertainty is None else uncertainty
+    with notebook_bar(len(what.points) * n, "simulations") as bar:
+        tick = bar.update if progress is None and bar is not None else progress
+        return run_plan(what, wanted, options, tick, uncertainty)
 
 
 def compare(
@@ -252,7 +257,10 @@ def compare(
     """
     wanted = Wanted(replications, precision, tuple(metrics), max_replications)
     options = Options(jobs, executor, cluster, store, check)
-    found = run_plan(listed(scenarios), wanted, options, progress)
+    what = listed(scenarios)
+    with notebook_bar(len(what.points) * wanted.first, "simulations") as bar:
+        tick = bar.update if progress is None and bar is not None else progress
+        found = run_plan(what, wanted, options, tick)
     if found.comparison is None or len(found.failed):
         row = found.failed.iloc[0]
         raise InputError(f"compare: {row['error']}; repeat it with: {row['command']}")
