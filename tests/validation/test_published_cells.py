@@ -4,7 +4,7 @@ The published times, cell by cell
 ---------------------------------
 
 Oracles: the times published with the batching series, and the errors that the
-project allows itself; what the profiles and the README say of them.  Simulated
+project allows itself; what the profiles and docs/trust.rst say of them.  Simulated
 once, by the quick path, which full runs differ from by 0.4 % at most.
 """
 
@@ -19,7 +19,7 @@ from simulator.experiment import simulate_totals
 from simulator.published.times import read_timings
 from simulator.validation import plan_times
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "trust.rst"
 # Between one replication, extrapolated, and the mean of some full ones.
 NEAR = 0.015
 
@@ -48,10 +48,10 @@ def test_fitted_cells_are_met_as_well_as_their_profiles_say(checks):
         assert abs(check.error) < allowed, check.timing.cell
 
 
-def rows_of_the_readme():
+def rows_of_the_page():
     """Return {(pages, kernel, hvo, phase): (published_s, simulated_s, error, role)}."""
     found, pages = {}, 0
-    for line in README.read_text(encoding="utf-8").splitlines():
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
         if heading := re.search(r", ([0-9,]+) pages of 2 MB$", line):
             pages = int(heading[1].replace(",", ""))
         row = re.fullmatch(
@@ -65,8 +65,8 @@ def rows_of_the_readme():
     return found
 
 
-def test_the_table_of_the_readme_is_what_is_simulated(checks):
-    table = rows_of_the_readme()
+def test_the_table_of_the_documentation_is_what_is_simulated(checks):
+    table = rows_of_the_page()
     assert len(table) == len(checks) == 16
     for check in checks:
         t = check.timing
