@@ -56,7 +56,9 @@ def configure(parser: ArgumentParser) -> None:
         default=[],
         help="fit the timings of this kernel instead of the unmodified ones; the profile says so",
     )
-    option("--noise", metavar="NOISE", default="quiet", help="quiet, idle, busy, overcommitted")
+    option(
+        "--noise", metavar="NOISE", default="quiet", help="a preset, as tlbsim noises lists them"
+    )
     option("--seed", metavar="N", type=number, default=1, help="seed of all draws (default 1)")
     option("--full", action="store_true", help="in the end, simulate all pages: takes minutes")
     option("--out", metavar="FILE", type=Path, help="write the profile there")

@@ -9,7 +9,10 @@ frames of which length they are drawn.
 
 Modelled: interrupts-off sections, the longer ones of the noise and the handlers
 of background shootdowns as one class, mixed by how frequent each of them is.
-Idle time whose mean when an interrupt comes is the one that the noise states.
+Idle time whose mean when an interrupt comes is the one that the noise states.  Where one
+spell to a frame cannot take up so much of the time, several classes of it are laid over
+each other, the long sections of the noise apart (:func:`irqs_off_layers`): the CPU has
+interrupts off while any of them has, so that spells that touch make one.
 
 Not modelled: an idle time of more than two frames; that the frame, which is
 never shorter than the longest spell, cuts long spells more than short ones.
@@ -19,9 +22,10 @@ Sources: the machine's and the noise's own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
+from math import ceil, expm1, log1p
 
 from simulator.errors import InputError
 from simulator.machine.mixture import Points, constant, mean, mixture, pareto, scaled
@@ -34,12 +38,16 @@ __all__ = (
     "check_noise",
     "idle_frame",
     "idle_mix",
+    "irqs_off_layers",
     "irqs_off_spells",
     "preempted_spells",
     "shootdown_ns",
 )
 
 _NS_PER_S = 10**9
+_MOST_SHARE = 0.95
+#: Of what a layer could take, so that rounding does not make it more.
+_FULL = 0.999
 
 
 @dataclass(frozen=True)
@@ -81,12 +89,16 @@ class NoisySpells:
 
 def check_noise(machine: Machine, noise: Noise) -> None:
     """Raise InputError if a machine cannot have a noise."""
-    for spells in (irqs_off_spells(machine, noise), preempted_spells(machine, noise)):
-        if spells is not None and spells.share > spells.most_share:
-            raise InputError(
-                f"noise: {spells.what} is {spells.share:.4g}, but spells of the length that they"
-                f" have on {machine.name} reach at most {spells.most_share:.3g}"
-            )
+    off, preempted = irqs_off_spells(machine, noise), preempted_spells(machine, noise)
+    if off.share > _MOST_SHARE:
+        raise InputError(
+            f"noise: {off.what} is {off.share:.4g} of time, but at most {_MOST_SHARE:g} can be"
+        )
+    if preempted is not None and preempted.share > preempted.most_share:
+        raise InputError(
+            f"noise: {preempted.what} is {preempted.share:.4g}, but spells of the length that they"
+            f" have on {machine.name} reach at most {preempted.most_share:.3g}"
+        )
 
 
 def idle_frame(machine: Machine, noise: Noise) -> Fraction:
@@ -147,22 +159,62 @@ def irqs_off_spells(machine: Machine, noise: Noise) -> NoisySpells:
     )
     if not (noise.irqs_off_tail_share or noise.shootdowns_per_s):
         return own
-    sections = _with_tail(machine, noise)
-    handler_ns = shootdown_ns(machine, noise)
-    # How many of each there are to a nanosecond of time.
-    section_rate = noise.irqs_off_share / mean(sections)
-    handler_rate = noise.shootdowns_per_s / _NS_PER_S
-    if not section_rate + handler_rate:
+    parts = _irqs_off_parts(machine, noise)
+    if not parts:
         return own
-    points = mixture([(section_rate, sections), (handler_rate, constant(handler_ns))])
+    points = mixture(parts)
+    handled = noise.shootdowns_per_s > 0
     return NoisySpells(
         "irqs_off",
-        noise.irqs_off_share + handler_rate * handler_ns,
+        sum(rate * mean(lengths) for rate, lengths in parts),
         max(spells.frame.exact_ns, Fraction(points[-1][1])),
         Fraction(mean(points)),
         points,
-        "what irqs_off_share and shootdowns_per_s take" if handler_rate else own.what,
+        "what irqs_off_share and shootdowns_per_s take" if handled else own.what,
     )
+
+
+def irqs_off_layers(machine: Machine, noise: Noise) -> list[NoisySpells]:
+    """
+    Return the classes of spells that make up the time with interrupts off.
+
+    One, if it can take up so much; else several of short spells, and several of the tail.
+    Each covers its share of the time by itself; together they cover that of the noise.
+    """
+    whole = irqs_off_spells(machine, noise)
+    if whole.share <= whole.most_share:
+        return [whole]
+    frame_ns = machine.spells.irqs_off.frame.exact_ns
+    parts = _irqs_off_parts(machine, noise) or [(1.0, whole.points)]
+    short = [part for part in parts if part[1][-1][1] <= frame_ns]
+    long = [part for part in parts if part[1][-1][1] > frame_ns]
+    taken = sum(rate * mean(lengths) for rate, lengths in parts)
+    found: list[NoisySpells] = []
+    for group in filter(None, (short, long)):
+        points = mixture(group)
+        one = replace(
+            whole,
+            frame_ns=max(frame_ns, Fraction(points[-1][1])),
+            mean_ns=Fraction(mean(points)),
+            points=points,
+        )
+        # What is not covered by one is not covered by all: the shares of time left multiply.
+        left = log1p(-whole.share) * sum(rate * mean(lengths) for rate, lengths in group) / taken
+        nr = ceil(left / log1p(-one.most_share * _FULL))
+        layer = replace(one, share=-expm1(left / nr))
+        found += [layer] * nr
+    return [replace(layer, name=f"irqs_off {nth}") for nth, layer in enumerate(found)]
+
+
+# What there is of sections, of longer ones and of handlers: how many to a nanosecond of time, and
+# their lengths.
+def _irqs_off_parts(machine: Machine, noise: Noise) -> list[tuple[float, Points]]:
+    lengths = _section_lengths(machine, noise)
+    rate = noise.irqs_off_share / mean(mixture(lengths))
+    parts = [(rate * weight, points) for weight, points in lengths]
+    handlers = constant(shootdown_ns(machine, noise))
+    parts.append((noise.shootdowns_per_s / _NS_PER_S, handlers))
+    return [part for part in parts if part[0]]
 
 
 def shootdown_ns(machine: Machine, noise: Noise) -> float:
@@ -173,12 +225,12 @@ def shootdown_ns(machine: Machine, noise: Noise) -> float:
     return float(sum(c.exact_ns for c in (costs.handler_entry, costs.invlpg, costs.handler_exit)))
 
 
-# The lengths of interrupts-off sections, in nanoseconds.
-def _with_tail(machine: Machine, noise: Noise) -> Points:
+# The lengths of interrupts-off sections, in nanoseconds, by how frequent they are.
+def _section_lengths(machine: Machine, noise: Noise) -> list[tuple[float, Points]]:
     length = machine.spells.irqs_off.length
     sections = scaled(length.quantiles, float(length.exact_ns) / mean(length.quantiles))
     if not noise.irqs_off_tail_share or noise.irqs_off_max_ns is None:
-        return sections
+        return [(1.0, sections)]
     longest_ns = sections[-1][1]
     if noise.irqs_off_max_ns <= longest_ns:
         raise InputError(
@@ -186,4 +238,4 @@ def _with_tail(machine: Machine, noise: Noise) -> Points:
             f" {longest_ns:g} ns, the longest section of {machine.name}"
         )
     tail = pareto(longest_ns, noise.irqs_off_max_ns)
-    return mixture([(1 - noise.irqs_off_tail_share, sections), (noise.irqs_off_tail_share, tail)])
+    return [(1 - noise.irqs_off_tail_share, sections), (noise.irqs_off_tail_share, tail)]

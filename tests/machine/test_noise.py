@@ -13,12 +13,14 @@ from simulator.machine.noise import NOISE_KEYS, Reasons
 SHARES = ("idle_share", "irqs_off_share", "preempted_share")
 
 
-def test_presets_are_the_four_named_ones_with_their_shares():
+def test_presets_are_the_named_ones_with_their_shares():
     shares = {n: tuple(getattr(load_noise(n), s) for s in SHARES) for n in noises()}
     assert shares == {
         "quiet": (0.05, 0.001, 1e-5),
         "idle": (0.95, 0.0005, 1e-5),
         "busy": (0.02, 0.01, 0.001),
+        "production": (0.02, 0.01, 0.001),
+        "kasan": (0.02, 0.03, 0.001),
         "overcommitted": (0.02, 0.01, 0.10),
     }
 
@@ -28,7 +30,7 @@ def test_no_preset_switches_a_mechanism_off_and_each_share_has_a_reason(name):
     noise = load_noise(name)
     for share in SHARES:
         assert getattr(noise, share) > 0
-        assert getattr(noise.reasons, share).startswith("assumed")
+        assert getattr(noise.reasons, share).startswith(("assumed", "derived"))
 
 
 def test_own_noise_states_all_shares():
@@ -120,7 +122,7 @@ def test_a_file_that_is_not_there_is_one_line():
     ("wrong", "expected"),
     [
         ("quite", "noise: unknown preset 'quite' (did you mean 'quiet'?)"),
-        ({"preset": 3}, "noise: unknown preset 3; known: quiet, idle, busy, overcommitted"),
+        ({"preset": 3}, "noise: unknown preset 3; known: quiet, idle, busy, production, kasan,"),
         ({"idle": 0.1}, "noise: unknown key 'idle' (did you mean 'idle_share'?)"),
         ({"foo": 0.1}, "noise: unknown key 'foo'; known: idle_share, irqs_off_share, "),
         ({"idle_share": 0.1}, "noise: missing 'irqs_off_share' (or a 'preset' to take it from)"),

@@ -35,7 +35,7 @@ from simulator.machine.lowered.spells import Spells, SpellTable, spell_table
 from simulator.machine.lowered.topology import distances, icr_writes, places
 from simulator.machine.model import Machine
 from simulator.machine.noise import Noise
-from simulator.machine.noisy import NoisySpells, idle_frame, irqs_off_spells, preempted_spells
+from simulator.machine.noisy import NoisySpells, idle_frame, irqs_off_layers, preempted_spells
 from simulator.machine.schema import IdleState, IpiMode
 
 __all__ = ("LoweredIdleState", "Platform", "lower")
@@ -177,9 +177,11 @@ def _spells(machine: Machine, nr_cpus: int, noise: Noise, key: int) -> Spells:
         )
 
     preempted = preempted_spells(machine, noise)
+    first, *more = irqs_off_layers(machine, noise)
     idle_frame_ns = half_up(idle_frame(machine, noise))
     return Spells(
         preempted=None if preempted is None else timed(preempted),
-        irqs_off=timed(irqs_off_spells(machine, noise)),
+        irqs_off=timed(first),
+        more_off=tuple(map(timed, more)),
         idle=spell_table("idle", noise.idle_share, idle_frame_ns, 0, None, nr_cpus, key),
     )

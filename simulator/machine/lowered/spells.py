@@ -104,11 +104,16 @@ class SpellTable:
 
 @dataclass(frozen=True, eq=False)
 class Spells:
-    """The spells of one simulation; a class that the machine has not is None."""
+    """
+    The spells of one simulation; a class that the machine has not is None.
+
+    ``more_off`` are further classes of spells with interrupts off, over the first one.
+    """
 
     preempted: SpellTable | None
     irqs_off: SpellTable
     idle: SpellTable
+    more_off: tuple[SpellTable, ...] = ()
 
     def preempted_until(self, cpu: int, t_ns: int) -> int:
         """Return the end of the preemption of `cpu` that covers `t_ns`, or `t_ns` itself."""
@@ -118,7 +123,16 @@ class Spells:
     def irqs_off_until(self, cpu: int, t_ns: int) -> int:
         """Return when `cpu` turns interrupts on again, or `t_ns` itself if they are on."""
         spell = self.irqs_off.around(cpu, t_ns)
-        return t_ns if spell is None else spell[1]
+        if not self.more_off:
+            return t_ns if spell is None else spell[1]
+        before_ns = -1
+        while before_ns != t_ns:
+            before_ns = t_ns
+            for table in (self.irqs_off, *self.more_off):
+                spell = table.around(cpu, t_ns)
+                if spell is not None:
+                    t_ns = spell[1]
+        return t_ns
 
     def idle_for(self, cpu: int, t_ns: int) -> int:
         """

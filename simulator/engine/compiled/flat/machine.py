@@ -11,6 +11,7 @@ quantile tables, and by CPU what differs between CPUs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 from simulator.draws import fold, purpose_of
@@ -97,6 +98,9 @@ class MachineWords(NamedTuple):
     phases: int  # offset of the phases of spells, for each class by CPU
     apic: int  # offset of APIC ids by CPU
     next_in_cluster: int  # offset of the next CPU of the same cluster by CPU; -1: none
+    nr_more_off: int  # further classes of spells with interrupts off:
+    more_off: int  # offset of rows of SPELL,
+    more_phases: int  # and of their phases, for each class by CPU
     start_key: int  # the purposes of a spell's start ...
     length_key: int  # ... and length; keys are the bits of unsigned numbers
     # What every interrupt needs lies here itself: its place is a constant of the compiled code.
@@ -175,6 +179,8 @@ class FlatSpells(Spells, Protocol):
     def preempted(self) -> SpellTable | None: ...
     @property
     def irqs_off(self) -> SpellTable: ...
+    @property
+    def more_off(self) -> Sequence[SpellTable]: ...
 
 
 class FlatPlatform(Platform, Protocol):
@@ -209,6 +215,10 @@ def flatten(platform: FlatPlatform) -> Int64s:
             offsets[knots.tobytes()] = array.add(knots)
         return offsets[knots.tobytes()]
 
+    def words(spell: SpellTable) -> list[int]:
+        numbers = [spell.frame_ns, spell.mean_fp, table(spell.length)]
+        return [*numbers, _signed(spell.key), _signed(spell.threshold)]
+
     costs: list[int] = []
     keys: list[int] = []
     for name in COSTS._fields:
@@ -223,9 +233,9 @@ def flatten(platform: FlatPlatform) -> Int64s:
             spells += [1 << 62, 0, -1, 0, 0]  # one frame, of all time
             phases += [0] * platform.nr_cpus
         else:
-            spells += [spell.frame_ns, spell.mean_fp, table(spell.length)]
-            spells += [_signed(spell.key), _signed(spell.threshold)]
+            spells += words(spell)
             phases += spell.phase_ns
+    more_off = platform.spells.more_off
     states: list[int] = []
     for state in platform.idle_states:
         states += [state.exit_ns, state.residency_ns, int(state.polling)]
@@ -244,6 +254,9 @@ def flatten(platform: FlatPlatform) -> Int64s:
             M.nr_idle_states: len(platform.idle_states),
             M.idle_states: array.add(states),
             M.phases: array.add(phases),
+            M.nr_more_off: len(more_off),
+            M.more_off: array.add([word for spell in more_off for word in words(spell)]),
+            M.more_phases: array.add([ns for spell in more_off for ns in spell.phase_ns]),
             M.apic: array.add(platform.apic_id),
             M.next_in_cluster: array.add(_next_in_cluster(platform.apic_id)),
             M.start_key: _signed(purpose_of("spell start")),

@@ -28,14 +28,19 @@ _ONE = np.uint64(1)
 
 
 @inlined
-def _frame(m: Int64s, kind: int, cpu: int, t_ns: int) -> tuple[int, np.uint64]:
+def _frame_of(m: Int64s, row: int, phase_ns: int, cpu: int, t_ns: int) -> tuple[int, np.uint64]:
     # The frame of a class of spells that a time is in: when it began, and its draw.
-    row = M.spells + kind * SPELL.words
     frame_ns = m[row + SPELL.frame_ns]
-    since_ns = t_ns + m[m[M.phases] + kind * m[M.nr_cpus] + cpu]
+    since_ns = t_ns + phase_ns
     frame = since_ns // frame_ns
     x = mix64(mix64(np.uint64(m[row + SPELL.key]) + np.uint64(frame)) + np.uint64(cpu))
     return t_ns - (since_ns - frame * frame_ns), x
+
+
+@inlined
+def _frame(m: Int64s, kind: int, cpu: int, t_ns: int) -> tuple[int, np.uint64]:
+    phase_ns = m[m[M.phases] + kind * m[M.nr_cpus] + cpu]
+    return _frame_of(m, M.spells + kind * SPELL.words, phase_ns, cpu, t_ns)
 
 
 @inlined
@@ -46,8 +51,12 @@ def _has_spell(m: Int64s, kind: int, x: np.uint64) -> np.bool:
 
 @inlined
 def _spell_in(m: Int64s, kind: int, x: np.uint64) -> tuple[int, int]:
+    return _spell_of(m, M.spells + kind * SPELL.words, x)
+
+
+@inlined
+def _spell_of(m: Int64s, row: int, x: np.uint64) -> tuple[int, int]:
     # Start and end of the spell of a frame, from its beginning.
-    row = M.spells + kind * SPELL.words
     frame_ns = m[row + SPELL.frame_ns]
     start_ns = below(mix64(x ^ np.uint64(m[M.start_key])), frame_ns)
     drawn = quantile(m, m[row + SPELL.length], mix64(x ^ np.uint64(m[M.length_key])))
@@ -131,6 +140,32 @@ def off_draws(m: Int64s, s: Int64s, times: int, draws: int) -> None:
 
 
 @inlined
+def _ends(m: Int64s, row: int, phase_ns: int, cpu: int, t_ns: int) -> int:
+    # When the spell of a class ends that covers a time; the time itself if there is none.
+    begin_ns, x = _frame_of(m, row, phase_ns, cpu, t_ns)
+    if (x >> _ONE) < np.uint64(m[row + SPELL.threshold]):
+        start_ns, end_ns = _spell_of(m, row, x)
+        if begin_ns + start_ns <= t_ns < begin_ns + end_ns:
+            return begin_ns + end_ns
+    return t_ns
+
+
+@compiled
+def _off_until(m: Int64s, cpu: int, t_ns: int) -> int:
+    # When none of several classes of spells has interrupts off any more.
+    n = m[M.nr_cpus]
+    first, first_phase = M.spells + SPELLS.irqs_off * SPELL.words, m[M.phases] + SPELLS.irqs_off * n
+    before_ns = -1
+    while before_ns != t_ns:
+        before_ns = t_ns
+        t_ns = _ends(m, first, m[first_phase + cpu], cpu, t_ns)
+        for nth in range(m[M.nr_more_off]):
+            row = m[M.more_off] + nth * SPELL.words
+            t_ns = _ends(m, row, m[m[M.more_phases] + nth * n + cpu], cpu, t_ns)
+    return int(t_ns)
+
+
+@inlined
 def answer(
     m: Int64s, s: Int64s, cpu: int, arrive_ns: int, off: np.uint64, polled: bool
 ) -> tuple[int, int]:
@@ -160,7 +195,12 @@ def answer(
                 state = FOUND.preempted
                 start_ns = s[line + CPU.preempted_end_ns]
                 off = off_draw(m, cpu, start_ns)
-            if _has_spell(m, SPELLS.irqs_off, off):
+            if m[M.nr_more_off]:
+                on_ns = _off_until(m, cpu, start_ns)
+                if on_ns > start_ns and state == FOUND.running:
+                    state = FOUND.irqs_off
+                start_ns = on_ns
+            elif _has_spell(m, SPELLS.irqs_off, off):
                 begin_ns, _ = _frame(m, SPELLS.irqs_off, cpu, start_ns)
                 off_ns, on_ns = _spell_in(m, SPELLS.irqs_off, off)
                 if begin_ns + off_ns <= start_ns < begin_ns + on_ns:
