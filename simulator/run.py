@@ -75,7 +75,7 @@ def simulate_module(scenario: Scenario, module: Module) -> Result:
     module's phases; it cannot give the IPIs of a flush.
     """
     engine, kernel, machine = boot(scenario)
-    (cpu,) = _task_cpus(machine)[:1]
+    (cpu,) = kernel.housekeeping_first(_task_cpus(machine))[:1]
     now_ns = 0
     for label, body in module.phases(kernel).items():
         bodies = body if isinstance(body, Mapping) else {cpu: body}
@@ -115,7 +115,7 @@ def _run(
     if watch is not None:
         watch(partial(len, engine.recorder.folios))
     requests = Requests(kernel, scenario.path, scenario.pages, scenario.allocators)
-    task_cpus = _task_cpus(machine)
+    task_cpus = kernel.housekeeping_first(_task_cpus(machine))
     now_ns = 0
     for phase in scenario.plan:
         if phase.action == "hvo":
@@ -128,7 +128,7 @@ def _run(
             kernel.memory.begin_fill(scenario.pages)
         kernel.memory.begin_phase()
         kernel.h_of_phase = kernel.hstate(str(phase.page_size))
-        now_ns = _run_phase(engine, kernel, phase.label, now_ns, bodies)
+        now_ns = _run_phase(engine, kernel, phase.label, now_ns, bodies, masked=kernel.MASKED)
     # What was attached holds the kernel, and so everything, in circles.
     kernel.detach()
     if checker is None:
@@ -172,6 +172,10 @@ def _from_node(phase: Phase, task_cpus: Sequence[int], machine: Platform) -> lis
 
 
 def _replay(scenario: Scenario, engine: Engine, log: IpiLog) -> None:
+    if scenario.kernel_class.MASKED:
+        raise InputError(
+            f"ipis: {scenario.kernel_class.name} leaves out CPUs, and cannot be replayed"
+        )
     # From checkpoints in milliseconds, or by running the scenario once more.
     if not engine.replay(log):
         replay(scenario, log)

@@ -229,6 +229,11 @@ class Hardware:
 
     # --- what is recorded --------------------------------------------------------------
 
+    def stall(self, cpu: int, ns: int) -> None:
+        """Charge one CPU without a task, which loses all of it."""
+        self._totals["stall_ns"][cpu] += ns
+        self._totals["lost_ns"][cpu] += ns
+
     def report(self) -> None:
         """Hand the totals of a phase to the recorder, at its end."""
         for name, values in self._totals.items():

@@ -21,7 +21,7 @@ import inspect
 import linecache
 from array import array
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -73,6 +73,8 @@ class KernelBase:
     HVO_ON: ClassVar[tuple[str, ...]] = ("x86-64",)
     #: Whether on_each_cpu() waits for the csds with preemption on.
     WAITS_PREEMPTIBLY: ClassVar[bool] = False
+    #: Whether it calls functions on some CPUs only.
+    MASKED: ClassVar[bool] = False
     #: Whether it is a what-if in which live entries may change what they map.
     ASSUMES_BBM: ClassVar[bool] = False
     #: Functions that have another name since a version, old to new.
@@ -178,6 +180,10 @@ class KernelBase:
         k._calls: dict[tuple[str, int | None], Call] = {}
         k._attached: set[str] = set()
         k._rename()
+
+    def housekeeping_first(k, cpus: Sequence[int]) -> list[int]:
+        """CPUs for tasks, in the order in which they are taken."""
+        return list(cpus)
 
     def smp_processor_id(k) -> int:
         """The CPU that the task is on; it stays there while preemption is off."""

@@ -44,6 +44,7 @@ from simulator.kernel.structs import (
     pmd_addr_end,
 )
 from simulator.kernel.tlb_mm import TlbMm
+from simulator.kernel.vmalloc import Vmalloc
 
 if TYPE_CHECKING:
     from simulator.machine import Platform
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 __all__ = ("HugetlbVmemmap",)
 
 
-class HugetlbVmemmap(TlbMm, Pgtable, JumpLabel):
+class HugetlbVmemmap(Vmalloc, TlbMm, Pgtable, JumpLabel):
     """hugetlb_vmemmap_optimize(), hugetlb_vmemmap_restore() and what they call."""
 
     #: The flags of a walk for one folio alone.

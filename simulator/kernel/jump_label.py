@@ -77,7 +77,11 @@ class JumpLabel(KernelBase):
         call = Call("sync_core", "none", "do_sync_core", 0, run_ns, 0, _STATIC_KEY)
         k.current.work("static_key", k.cost.text_poke_site.ns(nr_sites))
         for _ in ("int3", "tail", "first byte"):
-            k.engine.on_each_cpu(call)
+            k.text_poke_sync(call)
+
+    def text_poke_sync(k, call: Call) -> None:
+        """Have every CPU see patched code."""
+        k.engine.on_each_cpu(call)
 
     def atomic_op(k, category: str) -> None:
         """One atomic read-modify-write; what it finds is what all others left."""

@@ -36,6 +36,7 @@ from simulator.kernel.versions.batching.posted_v1 import V6_6_6_V1, V6_6_7_V1
 from simulator.kernel.versions.batching.posted_v2 import V6_6_5_V2, V6_6_6_V2, V6_6_7_V2
 from simulator.kernel.versions.batching.posted_v3 import V6_6_5_V3, V6_6_6_V3, V6_6_7_V3
 from simulator.kernel.versions.batching.posted_v8 import V6_6_6_V8
+from simulator.kernel.versions.deferral import Deferral, DeferralHvo
 from simulator.kernel.versions.mutants import (
     Arm64NoBbm,
     Arm64OtherDsb,
@@ -77,7 +78,7 @@ _VERSIONS: tuple[type[Kernel], ...] = (
 )  # fmt: skip
 _PROPOSALS: tuple[type[Kernel], ...] = (
     EnomemAbort, EnomemIgnore, EnomemGoOn, EnomemRetry, Rar, Arm64PauseV1, Arm64PauseV2, Arm64Bbm2,
-    Unbatched,
+    Unbatched, Deferral, DeferralHvo,
 )  # fmt: skip
 _MUTANTS: tuple[type[Kernel], ...] = (
     NoSplitFlush, NoFinalFlush, EarlyFree, NoEnomemFlush, NoRestoreFlush, LateFlag, NoRecheck,

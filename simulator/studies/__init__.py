@@ -35,6 +35,7 @@ _CLASSES: Final = {
     "boot": "Boot",
     "does_batching_still_pay": "DoesBatchingStillPay",
     "ordering_cost": "OrderingCost",
+    "isolated_cpus": "IsolatedCpus",
 }
 
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """
-scenarios/does_batching_still_pay.py and ordering_cost.py
----------------------------------------------------------
+scenarios/does_batching_still_pay.py, ordering_cost.py and isolated_cpus.py
+---------------------------------------------------------------------------
 
-Oracle: a phase without concurrency takes its work and its flushes one after another, so that a
-flush of the break-even time makes batching twice as fast; barriers counted by hand.
+Oracle: what was counted on isolated CPUs; a phase without concurrency takes its work and its
+flushes one after another, so that a flush of the break-even time makes batching twice as fast;
+barriers counted by hand.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from matplotlib.image import imread
 
 from simulator import simulate
 from simulator.errors import InputError
+from simulator.machine import load_machine
 from simulator.report.plots.style import save
 from simulator.scenario import Scenario
 from simulator.studies.does_batching_still_pay import BATCHED, UNBATCHED, DoesBatchingStillPay
 from simulator.studies.does_batching_still_pay.numbers import break_even_ns, gain, points
+from simulator.studies.isolated_cpus import COUNTED, IsolatedCpus
 from simulator.studies.ordering_cost import KERNEL_OF, OrderingCost
 from simulator.studies.ordering_cost.numbers import MIDDLE, value_of
 
@@ -98,8 +101,56 @@ def test_only_x86_pays_nothing(ordering):
     assert paid == {"x86-64": False, "arm64": True, "riscv64": True}
 
 
-def test_both_are_drawn(batching, ordering, tmp_path):
-    for findings in (batching, ordering):
+@pytest.fixture(scope="module")
+def isolated():
+    return IsolatedCpus(pages=40).run()
+
+
+def test_entries_on_isolated_cpus_are_those_that_were_counted(isolated):
+    assert isolated.storms["not deferred"] == COUNTED
+    assert isolated.storms["deferred, as posted"] == dict.fromkeys(COUNTED, 0)
+
+
+def test_hvo_interrupts_isolated_cpus_unless_it_is_deferred_too(isolated):
+    # Three batches of patched code with three broadcasts each, which are deferred; flushes, which
+    # are not.
+    interrupts = {
+        (row.way, row.phase): row.interrupts for row in isolated.found if not row.entries_per_s
+    }
+    for phase, nr_flushes in (("alloc", 2), ("free", 1)):
+        assert interrupts["not deferred", phase] == 26 * (9 + nr_flushes)
+        assert interrupts["deferred, as posted", phase] == 26 * nr_flushes
+        assert interrupts["HVO deferred too", phase] == 0
+
+
+def test_every_kernel_entry_costs_a_full_flush(isolated):
+    flush_ns = load_machine("xeon-e5-2699-2s").costs.flush_full.exact_ns
+    for row in isolated.found:
+        if row.way == "HVO deferred too":
+            entries = row.elapsed_ns * row.entries_per_s // 10**9
+            assert row.lost_ns == pytest.approx(float(entries * flush_ns), abs=entries)
+
+
+@pytest.mark.parametrize("percent", [0, 60, 100])
+def test_both_engines_leave_out_the_same_cpus(percent):
+    fields = {
+        "machine": "xeon-e5-2699-2s",
+        "kernel": "v6.18+defer@v8+hvo",
+        "pages": 20,
+        "cpus": 40,
+        "tunables": {"nr_isolated": 26, "isolated_user_percent": percent},
+    }
+    for path, allocators in (("pool", 1), ("surplus", 3)):
+        s = Scenario(**fields, path=path, allocators=allocators)
+        events, compiled = (simulate(s.replace(engine=e)) for e in ("events", "compiled"))
+        for frame in ("summary", "flushes", "cpus", "time_by", "counts"):
+            assert getattr(events, frame).equals(getattr(compiled, frame))
+        with pytest.raises(InputError, match="cannot be replayed"):
+            compiled.ipis([0])
+
+
+def test_all_are_drawn(batching, ordering, isolated, tmp_path):
+    for findings in (batching, ordering, isolated):
         ((name, figure),) = findings.figures()
         assert imread(save(figure, tmp_path / f"{name}.png")).shape[0] > 200
         assert max(map(len, findings.text().splitlines())) <= 72

@@ -44,6 +44,7 @@ SMALL = {
     "demotion": {"machine": "laptop-8", "pages": 1, "cpus": 2},
     "does_batching_still_pay": {"machine": "epyc-milan-36c", "pages": 2, "quick": True},
     "ordering_cost": {"pages": 1},
+    "isolated_cpus": {"pages": 2},
     "shootdown_cpus": {"machine": ("laptop-8",), "quick": True},
 }
 
