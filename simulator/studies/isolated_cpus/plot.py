@@ -35,7 +35,8 @@ def plot_isolated(found: Sequence[Disturbed], runs: Sequence[ResultFrames]) -> F
     for ax, phase in zip(panels, phases, strict=True):
         _panel(ax, phase, [row for row in found if row.phase == phase])
     panels[0].set_ylabel("lost by an isolated CPU")
-    panels[0].set_ylim(0, 3 * max(_LINEAR_NS, *(row.lost_ns for row in found)))  # both panels
+    # Of both panels.
+    panels[0].set_ylim(0, 3 * max(_LINEAR_NS, *(row.lost_ns for row in found)))
     panels[0].legend(fontsize=8, loc="upper left")
     add_caption(
         figure,
@@ -54,6 +55,7 @@ def _panel(ax: Axes, phase: str, found: Sequence[Disturbed]) -> None:
         ax.plot(places, lost_ns, line, color=color, marker=marker, markersize=5, label=way)
     ax.set_xticks(places, [f"{entries:,}" for entries in ENTRIES_PER_S])
     ax.set_yscale("symlog", linthresh=_LINEAR_NS)
+    ax.set_yticks([0, *(_LINEAR_NS * 10**power for power in range(5))])
     ax.yaxis.set_major_formatter(FuncFormatter(lambda ns, _: format_ns(ns, 1)))
     ax.tick_params(labelsize=8)
     ax.set_xlabel("kernel entries a second")
