@@ -50,6 +50,9 @@ def simulate(
     thread, how many folios have been worked on so far, over all phases; without it, a run
     of more than a second shows that in a notebook.  ``checks`` says what must hold, and
     None that nothing is checked; it changes no number of the result.
+
+    A run in which something is wrong with a lock is made once more, to tell where the lock
+    was taken.
     """
     if watch is None:
         total = scenario.pages * len(scenario.phases)
@@ -108,12 +111,34 @@ def _run(
     checks: Checks | None,
     attach: Callable[[Kernel], None] | None = None,
 ) -> tuple[Engine, Kernel, tuple[str, ...]]:
-    engine, kernel, machine = boot(scenario, ipis)
-    checker = None if checks is None else Checker(kernel, checks, scenario.machine_model.isa)
-    if attach is not None:
-        attach(kernel)
-    if watch is not None:
-        watch(partial(len, engine.recorder.folios))
+    # Where locks were taken is known only if it is kept, which takes time: a run of which
+    # that is asked for, since something is wrong with a lock, is made once more.
+    for places in (False, True):
+        engine, kernel, machine = boot(scenario, ipis)
+        checker = None
+        if checks is not None:
+            checker = Checker(kernel, checks, scenario.machine_model.isa, places=places)
+        if attach is not None:
+            attach(kernel)
+        if watch is not None and not places:
+            watch(partial(len, engine.recorder.folios))
+        try:
+            _run_phases(scenario, engine, kernel, machine)
+        except Exception:
+            if places or checker is None or not checker.wants_places:
+                raise
+            continue
+        # What was attached holds the kernel, and so everything, in circles.
+        kernel.detach()
+        if checker is None:
+            return engine, kernel, ()
+        checker.detach()
+        if not checker.wants_places:
+            break
+    return engine, kernel, () if checker is None else checker.checked
+
+
+def _run_phases(scenario: Scenario, engine: Engine, kernel: Kernel, machine: Platform) -> None:
     requests = Requests(kernel, scenario.path, scenario.pages, scenario.allocators)
     task_cpus = kernel.housekeeping_first(_task_cpus(machine))
     now_ns = 0
@@ -129,12 +154,6 @@ def _run(
         kernel.memory.begin_phase()
         kernel.h_of_phase = kernel.hstate(str(phase.page_size))
         now_ns = _run_phase(engine, kernel, phase.label, now_ns, bodies, masked=kernel.MASKED)
-    # What was attached holds the kernel, and so everything, in circles.
-    kernel.detach()
-    if checker is None:
-        return engine, kernel, ()
-    checker.detach()
-    return engine, kernel, checker.checked
 
 
 def _run_phase(

@@ -16,7 +16,6 @@ nodes of a qspinlock.
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 __all__ = ("IrqSpinLock", "Mutex", "NoLock", "RwSemaphore", "SpinLock", "taken_text")
 
 
-getframe = sys._getframe  # noqa: SLF001 - inspect's takes twice as long
-
-
 class _Lock:
     # What all have: a name, a cache line, and who watches it.
 
@@ -47,8 +43,8 @@ class _Lock:
         self._last: Task | None = None
         self.name = name
         self.owner: Task | None = None
-        #: Asked when a task takes the lock that holds one of ``unknown``; what it holds and where
-        #: it took it is kept only then.
+        #: Asked when a task takes the lock that holds one of ``unknown``; what it holds is kept
+        #: only then.
         self.watcher: Watcher | None = None
         self.bit = self.unknown = 0
         timeline.locks.append(self)
@@ -90,10 +86,6 @@ class SpinLock(_Lock):
             if task.holds & self.unknown:
                 self.watcher.looks_at(self, task)
             task.holds |= self.bit
-            if self.owner is not task:
-                # Not by way of this function's own frame, which would hold itself.
-                frame = getframe(1)
-                task.places[self] = frame.f_code, frame.f_lasti
         # A lock that is free stays so to this task's time if nothing happens until then.
         if self.owner is None and task.planned_ns < task.clear_ns:
             self._take(task)
@@ -210,10 +202,6 @@ class Mutex(_Lock):
             if task.holds & self.unknown:
                 self.watcher.looks_at(self, task)
             task.holds |= self.bit
-            if self.owner is not task:
-                # Not by way of this function's own frame, which would hold itself.
-                frame = getframe(1)
-                task.places[self] = frame.f_code, frame.f_lasti
         task.meet()
         if self.owner is None:
             self.owner = task
@@ -265,10 +253,6 @@ class RwSemaphore(_Lock):
             if task.holds & self.unknown:
                 self.watcher.looks_at(self, task)
             task.holds |= self.bit
-            if self.owner is not task:
-                # Not by way of this function's own frame, which would hold itself.
-                frame = getframe(1)
-                task.places[self] = frame.f_code, frame.f_lasti
         if task.planned_ns < task.clear_ns:
             task.met_ns = task.planned_ns  # as Task.meet(), without a call
         else:
@@ -319,6 +303,8 @@ def taken_text(lock: Lock) -> str:
     """Return where its owner took a lock, to be appended; empty if that is not known."""
     place = None if lock.owner is None else lock.owner.places.get(lock)
     if place is None:
+        if lock.owner is not None and lock.watcher is not None:
+            lock.watcher.wants_places = True
         return ""
     code, at = place
     line = next(line for start, end, line in code.co_lines() if start <= at < end)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from simulator.engine.calls import Call
     from simulator.engine.timeline import Timeline
 
-__all__ = ("ATOMIC", "Account", "Body", "Lock", "Place", "Task", "TaskCpu", "Watcher")
+__all__ = ("ALWAYS", "ATOMIC", "Account", "Body", "Lock", "Place", "Task", "TaskCpu", "Watcher")
 
 #: How often a task that is abandoned may swallow what ends it.
 _MAX_THROWS = 100
@@ -46,6 +46,8 @@ _FOREVER: Final = 1 << 63
 
 #: Of the bits in what a task holds: those of spinlocks are from here on.
 ATOMIC: Final = 1 << 32
+#: And one that it always has.
+ALWAYS: Final = 1 << 31
 
 #: Kernel code, and the instruction that it was at.
 Place = tuple[CodeType, int]
@@ -87,7 +89,13 @@ class Lock(Protocol):
 
 
 class Watcher(Protocol):
-    """Who looks at locks that are taken with others held."""
+    """
+    Who looks at locks that are taken with others held.
+
+    ``wants_places``: it did not keep where locks were taken, and that was asked for.
+    """
+
+    wants_places: bool
 
     def looks_at(self, lock: Lock, task: Task) -> None:
         """A task is about to take a lock, and holds one of its ``unknown``."""
@@ -128,7 +136,7 @@ class Task:
         self.broadcast_ns = 0  # time in broadcasts so far
         #: The locks that it has, if they are watched: a bit for each, spinlocks from ATOMIC on,
         #: and where it took them.
-        self.holds = 0
+        self.holds = ALWAYS
         self.places: dict[Lock, Place] = {}
         self.in_broadcast = False  # in one that interrupts
         #: The lock that it waits for, if any.

@@ -50,11 +50,15 @@ class Checks:
 
 
 class Checker:
-    """What holds a kernel against invariants until it is detached, and their names."""
+    """
+    What holds a kernel against invariants until it is detached, and their names.
 
-    def __init__(self, k: Hugetlb, checks: Checks, isa: str) -> None:
+    With ``places`` it knows where locks were taken, see :attr:`wants_places`.
+    """
+
+    def __init__(self, k: Hugetlb, checks: Checks, isa: str, *, places: bool = False) -> None:
         report = Reporter(k)
-        self._locks = HeldLocks(k, report)
+        self._locks = HeldLocks(k, report, places=places)
         checked: list[str] = []
         for names, attached in (
             *_page_tables(k, report, self._locks, isa if checks.isa is None else checks.isa),
@@ -66,6 +70,11 @@ class Checker:
                 if hasattr(k, name):  # versions have functions of their own
                     k.attach(name, around)
         self.checked = tuple(checked)
+
+    @property
+    def wants_places(self) -> bool:
+        """Whether it had to tell where a lock was taken, and did not know."""
+        return self._locks.wants_places
 
     def detach(self) -> None:
         """Put back the functions of locks; those of the kernel are for the kernel to put back."""

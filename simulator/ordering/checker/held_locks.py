@@ -16,11 +16,12 @@ Sources: Documentation/locking/lockdep-design.rst; lockdep_assert_held() in mm/h
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from simulator.engine.locks import SpinLock, taken_text
-from simulator.engine.task import ATOMIC
+from simulator.engine.task import ALWAYS, ATOMIC
 from simulator.errors import KernelError
 from simulator.ordering.checker.report import Reporter, caller, place_of
 
@@ -31,14 +32,21 @@ if TYPE_CHECKING:
 
 __all__ = ("HeldLocks",)
 
+getframe = sys._getframe  # noqa: SLF001 - inspect's takes twice as long
 #: From here on, locks share a bit.
 _LAST_BIT = 30
 
 
 class HeldLocks:
-    """The locks of a kernel, and the watcher of each."""
+    """
+    The locks of a kernel, and the watcher of each.
 
-    def __init__(self, k: Hugetlb, report: Reporter) -> None:
+    With ``places`` it keeps where each of them was taken, which takes time.
+    """
+
+    def __init__(self, k: Hugetlb, report: Reporter, *, places: bool) -> None:
+        self._places = places
+        self.wants_places = False
         self._report = report
         self._timeline = k.engine.timeline
         self._locks = tuple(self._timeline.locks)
@@ -66,12 +74,16 @@ class HeldLocks:
     def _expect(self, lock: Lock) -> None:
         # What is to be looked at when it is taken: an order that is not known, a spinlock held.
         sleeps = [] if lock in self._spinlocks else self._spinlocks
-        lock.unknown = 0
+        lock.unknown = ALWAYS if self._places else 0
         for other in (*self._before[lock.name], *sleeps):
             lock.unknown |= other.bit
 
     def looks_at(self, lock: Lock, task: Task) -> None:
         """A task is about to take a lock, and has another one."""
+        if self._places and lock.owner is not task:
+            # Not by way of this function's own frame, which would hold itself.
+            frame = getframe(2)
+            task.places[lock] = frame.f_code, frame.f_lasti
         held = [other for other in self._before[lock.name] if other.owner is task]
         if held:
             self._ordered(held, lock)

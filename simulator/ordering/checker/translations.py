@@ -125,9 +125,14 @@ class StaleRanges:
         if self.sorted or len(self.fresh) > _FEW or self.epoch >= before:
             for pmd, mask in masks_of(start, end):
                 self.forget(pmd, mask, before)
-        else:
+        elif self.fresh:
             first, last = start // BASE_PAGE_BYTES, -(-end // BASE_PAGE_BYTES)
-            self.fresh = without(self.fresh, first, last)
+            run = self.fresh[-1]
+            page = run >> NR_BITS
+            if len(self.fresh) == 1 and first <= page and page + (run & _NR_MASK) <= last:
+                self.fresh.pop()  # mostly it is the one run that the flush is for
+            else:
+                self.fresh = without(self.fresh, first, last)
 
     def forget_all(self, before: int) -> None:
         """Drop all stores that came before an epoch."""
