@@ -74,8 +74,11 @@ class SpinLock(_Lock):
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
         super().__init__(timeline, platform, name)
         self._waiters: deque[tuple[Task, Event]] = deque()
+        self._contended = False  # somebody waits, or its owner had to
         self._since_ns = 0
         self._asked_ns = -1  # when its owner began to spin, if it had to
+        self._irqs_off = False
+        self._irq_save_ns = 0
         self.held_max_ns = 0
         self.waited_and_held_max_ns = 0
 
@@ -87,10 +90,20 @@ class SpinLock(_Lock):
                 self.watcher.looks_at(self, task)
             task.holds |= self.bit
         # A lock that is free stays so to this task's time if nothing happens until then.
-        if self.owner is None and task.planned_ns < task.clear_ns:
-            self._take(task)
-        else:
-            self._queue_up(task)
+        if self.owner is not None or task.planned_ns >= task.clear_ns:
+            task.meet()
+            if self.owner is not None:
+                self._spin(task)
+                return
+        self.owner = task
+        now_ns = self._since_ns = task.met_ns = task.planned_ns
+        ns = self._atomic_ns if self._last is task else self._line_ns(task)
+        if self._irqs_off:
+            task.cpu.irqs_off = True  # as Task.irqs_off(), without a call
+            task.off_since_ns = now_ns
+            ns += self._irq_save_ns
+        task.planned_ns = now_ns + ns  # as Task.work()
+        task.time_by[self.name] += ns
 
     def unlock(self) -> None:
         """spin_unlock(): give the lock to the first waiter, if any."""
@@ -105,47 +118,43 @@ class SpinLock(_Lock):
             now_ns = task.met_ns
         if now_ns - self._since_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
             self.held_max_ns = now_ns - self._since_ns
+        if self.watcher is not None:
+            task.holds &= ~self.bit
+        self.owner = None
+        if self._contended:
+            self._hand_over(now_ns)
+        if self._irqs_off:
+            task.irqs_on()
+
+    def _hand_over(self, now_ns: int) -> None:
         if self._asked_ns >= 0:
             waited_ns = now_ns - self._asked_ns
             self.waited_and_held_max_ns = max(self.waited_and_held_max_ns, waited_ns)
             self._asked_ns = -1
-        if self.watcher is not None:
-            task.holds &= ~self.bit
+        self._contended = bool(self._waiters)
         if self._waiters:
             self.owner, granted = self._waiters.popleft()
             granted.succeed(now_ns + self._hand_over_line(self.owner.cpu.number))
             self._timeline.disturb()
-        else:
-            self.owner = None
-
-    def _take(self, task: Task) -> None:
-        # The task can meet now, and nobody has the lock.
-        self.owner = task
-        now_ns = self._since_ns = task.met_ns = task.planned_ns
-        ns = self._atomic_ns if self._last is task else self._line_ns(task)
-        task.planned_ns = now_ns + ns  # as Task.work()
-        task.time_by[self.name] += ns
-
-    def _queue_up(self, task: Task) -> None:
-        task.meet()
-        if self.owner is None:
-            self._take(task)
-        else:
-            self._spin(task)
 
     def _spin(self, task: Task) -> None:
         if self.owner is task:
             raise _held_already(self, task)
+        if self._irqs_off:
+            task.irqs_off()
         asked_ns = task.met_ns
         granted = Event(self._timeline)
         # Requests come in the order of their keys, since every one has met.
         self._waiters.append((task, granted))
+        self._contended = True
         task.waits_for = self
         granted_ns = task.wait(granted)
         task.waits_for = None
         task.wait_until(granted_ns, self.name)
         self._since_ns = task.met_ns
         self._asked_ns = asked_ns
+        if self._irq_save_ns:
+            task.work(self.name, self._irq_save_ns)
 
     @property
     def preempt_off_max_ns(self) -> int:
@@ -162,29 +171,12 @@ class IrqSpinLock(SpinLock):
 
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
         super().__init__(timeline, platform, name)
+        self._irqs_off = True
         self._irq_save_ns = platform.costs["irq_save"].ns()
-
-    def unlock(self) -> None:
-        """Give the lock to the first waiter, if any, and turn interrupts on."""
-        SpinLock.unlock(self)  # as super(), which takes longer
-        self._timeline.current.irqs_on()
 
     #: spin_lock_irq() and spin_unlock_irq().
     lock_irq = SpinLock.lock
-    unlock_irq = unlock
-
-    def _take(self, task: Task) -> None:
-        SpinLock._take(self, task)  # noqa: SLF001 - as super(), which takes longer
-        task.irqs_off()
-        task.planned_ns += self._irq_save_ns  # as Task.work()
-        task.time_by[self.name] += self._irq_save_ns
-
-    def _spin(self, task: Task) -> None:
-        if self.owner is task:
-            raise _held_already(self, task)
-        task.irqs_off()
-        super()._spin(task)
-        task.work(self.name, self._irq_save_ns)
+    unlock_irq = SpinLock.unlock
 
 
 class Mutex(_Lock):

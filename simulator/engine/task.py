@@ -116,10 +116,10 @@ class Task:
     """A task on its CPU, with its clock and where its time went."""
 
     __slots__ = (
-        "_driver", "_meeting", "_off_since_ns", "_pending", "_runner", "_start_ns", "_stolen_ns",
+        "_driver", "_meeting", "_pending", "_runner", "_start_ns", "_stolen_ns",
         "_timeline", "broadcast_ns", "clear_ns", "cpu", "ended", "holds", "in_broadcast",
-        "irqs_off_max_ns", "met_ns", "number", "places", "planned_ns", "preempt_off_max_ns",
-        "time_by", "waits_for",
+        "irqs_off_max_ns", "met_ns", "number", "off_since_ns", "places", "planned_ns",
+        "preempt_off_max_ns", "time_by", "waits_for",
     )  # fmt: skip
 
     def __init__(self, timeline: Timeline, cpu: TaskCpu, number: int) -> None:
@@ -148,7 +148,7 @@ class Task:
         #: Nothing happens before this time, if nobody else has gone on since it was found out.
         self.clear_ns = 0
         self._stolen_ns = 0
-        self._off_since_ns = 0
+        self.off_since_ns = 0
         self._start_ns = 0
         self._meeting = Order.MEETING | cpu.number
 
@@ -336,11 +336,11 @@ class Task:
     def irqs_off(self) -> None:
         """Turn interrupts off; the task has met."""
         self.cpu.irqs_off = True
-        self._off_since_ns = self.met_ns
+        self.off_since_ns = self.met_ns
 
     def irqs_on(self) -> None:
         """Turn interrupts on; the task has met."""
-        off_ns = self.met_ns - self._off_since_ns
+        off_ns = self.met_ns - self.off_since_ns
         if off_ns > self.irqs_off_max_ns:  # noqa: PLR1730 - max() is slower
             self.irqs_off_max_ns = off_ns
         self.cpu.enable_irqs(self.met_ns)
