@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from simulator.analysis.frames import ResultTotals, fields_of, name_of, nr_cpus, phases_of
+from simulator.analysis.frames import ResultTotals, fields_of, name_of, nr_cpus, phases_of, rows_of
 from simulator.analysis.histogram import Histogram
 from simulator.analysis.safety import Safety, safety_of
 from simulator.analysis.stats import LEVEL, REPLICATIONS, Method
@@ -238,20 +238,26 @@ def _field_text(name: str, text: str) -> str:
 
 def metrics_of(run: ResultTotals) -> dict[str, dict[str, float]]:
     """Return the value of each metric in each phase of a run; NaN where it has none."""
-    table, phases = run.summary, phases_of(run)
-    found = {
-        metric: dict(zip(phases, map(float, table[metric]), strict=True))
-        for metric in METRICS
-        if metric not in PERCENTILES
+    found: dict[str, dict[str, float]] = {}
+    rows = {str(row["phase"]): row for row in rows_of(run, "summary")}
+    buckets: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
+    for row in rows_of(run, "latency"):
+        place = (str(row["phase"]), str(row["what"]))
+        buckets.setdefault(place, []).append((row["low_ns"], row["high_ns"], row["count"]))
+    histograms = {
+        place: Histogram.of_buckets(*zip(*of, strict=True)) for place, of in buckets.items()
     }
-    for metric, (what, q) in PERCENTILES.items():
-        found[metric] = {phase: _percentile(run.latency, phase, what, q) for phase in phases}
+    for metric in METRICS:
+        if metric in PERCENTILES:
+            what, q = PERCENTILES[metric]
+            tails = {phase: histograms.get((phase, what)) for phase in rows}
+            values = {phase: None if h is None else h.tail(q) for phase, h in tails.items()}
+        else:
+            values = {phase: row[metric] for phase, row in rows.items()}
+        found[metric] = {
+            phase: math.nan if value is None else float(value) for phase, value in values.items()
+        }
     return found
-
-
-def _percentile(latency: pd.DataFrame, phase: str, what: str, q: float) -> float:
-    value = Histogram.of_frame(latency, phase, what).tail(q)
-    return math.nan if value is None else float(value)
 
 
 def _numbers(

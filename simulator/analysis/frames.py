@@ -248,7 +248,7 @@ def nr_cpus(result: ResultTotals) -> int:
 
 def phases_of(result: ResultTotals) -> list[str]:
     """Return the phases of a result in the order in which they ran."""
-    return [str(phase) for phase in result.summary["phase"]]
+    return [str(row["phase"]) for row in rows_of(result, "summary")]
 
 
 def of_phase(frame: pd.DataFrame, phase: str) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from simulator.analysis.frames import ResultTotals, records
+from simulator.analysis.frames import ResultTotals, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,7 @@ def slowest_flushes(
         {"scenario": label, "replication": run.scenario.replication} | row
         for label, runs in zip(labels, results, strict=True)
         for run in runs
-        for row in records(getattr(run, "slowest", pd.DataFrame()))
+        for row in (rows_of(run, "slowest") if hasattr(run, "slowest") else ())
     ]
     return pd.DataFrame(rows)
 
@@ -87,7 +87,7 @@ def slowest_flushes(
 def _mean_by_category(runs: Sequence[ResultTotals]) -> dict[tuple[str, str], float]:
     sums: dict[tuple[str, str], float] = {}
     for run in runs:
-        for row in records(run.time_by):
+        for row in rows_of(run, "time_by"):
             place = (str(row["phase"]), str(row["category"]))
             sums[place] = sums.get(place, 0.0) + row["ns"] / len(runs)
     return sums

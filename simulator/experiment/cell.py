@@ -26,7 +26,7 @@ from simulator.provenance import provenance
 from simulator.run import ALL_CHECKS, simulate
 from simulator.saved import restore_scenario
 from simulator.scenario import Scenario
-from simulator.trace.frames import Category, Columns, Values, to_frame
+from simulator.trace.frames import Category, Columns, Values, to_frame, to_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +60,10 @@ class Cell:
     columns: Mapping[str, Columns]
     error: str = ""
     lost: bool = False
+
+    def rows(self, frame: str) -> list[dict[str, Any]]:
+        """Return the rows of a frame as mappings of plain values; needs no pandas."""
+        return to_rows(self.columns[frame])
 
     @cached_property
     def summary(self) -> pd.DataFrame:

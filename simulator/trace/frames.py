@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,7 @@ from simulator.trace.words import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ("Category", "Columns", "Values", "columns_of", "ipi_columns", "to_frame")
+__all__ = ("Category", "Columns", "Values", "columns_of", "ipi_columns", "to_frame", "to_rows")
 
 _WINDOWS = 64  # of the throughput frame, to a phase
 _NO_FLUSH = KINDS.index("none")
@@ -78,6 +78,17 @@ def to_frame(columns: Columns) -> pd.DataFrame:
             for name, column in columns.items()
         }
     )
+
+
+def to_rows(columns: Columns) -> list[dict[str, Any]]:
+    """Return columns as a mapping of plain values for each row; needs no pandas."""
+    plain = {
+        name: [column.names[code] for code in column.codes.tolist()]
+        if isinstance(column, Category)
+        else column.tolist()
+        for name, column in columns.items()
+    }
+    return [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
 
 
 def _labels(recorder: Recorder) -> tuple[str, ...]:

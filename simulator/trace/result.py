@@ -22,7 +22,7 @@ from simulator.errors import InputError, nearest
 from simulator.shown import Shown
 from simulator.trace.contract import FRAMES, IPIS, Frame
 from simulator.trace.files import save_result
-from simulator.trace.frames import Category, Columns, ipi_columns, to_frame
+from simulator.trace.frames import Columns, ipi_columns, to_frame, to_rows
 from simulator.trace.ipis import IpiLog
 from simulator.trace.parquet import ipi_writer
 
@@ -181,10 +181,4 @@ class Result(Shown):
 
     def rows(self, frame: str) -> list[dict[str, Any]]:
         """Return the rows of a frame as mappings of plain values; needs no pandas."""
-        columns = {
-            name: [column.names[code] for code in column.codes.tolist()]
-            if isinstance(column, Category)
-            else column.tolist()
-            for name, column in self.columns(frame).items()
-        }
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return to_rows(self.columns(frame))
