@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from simulator import __version__
 from simulator.kernel.replaced import patch_notes
+from simulator.machine import MECHANISM_TEXT
 from simulator.scenario import Scenario
 from simulator.version import commit, package_versions
 
@@ -88,12 +89,23 @@ def _notes(scenario: Scenario) -> list[str]:
             f"extrapolation: {kernel.name} allocates at boot with one thread;"
             " parallel allocation came in v6.9"
         )
-    if scenario.hvo and scenario.flush_mechanism == "invlpgb":
-        notes.append("extrapolation: nobody has published HVO with INVLPGB")
+    notes += _mechanism_notes(scenario)
     machine, noise = scenario.machine_model, scenario.noise_model
     if noise.asks_for_preemption and not machine.virtual:
         notes.append(f"noise {noise.name}: {machine.name} is bare metal, no CPU is preempted")
     return notes
+
+
+# What carries flushes, where it is not as on every machine.
+def _mechanism_notes(scenario: Scenario) -> list[str]:
+    kernel, mechanism = scenario.kernel_class, scenario.flush_mechanism
+    if mechanism != "ipi":
+        text = MECHANISM_TEXT[mechanism]
+        published = f"; extrapolation: nobody has published HVO with {text}" * scenario.hvo
+        return [f"{kernel.name}: flushes by {text}, not by interrupts{published}"]
+    present = scenario.machine_model.mechanisms.present
+    unused = [MECHANISM_TEXT[name] for name in ("invlpgb", "rar") if name in present]
+    return [f"{kernel.name}: flushes by interrupts, not by {name}" for name in unused]
 
 
 def _boots_parallel(scenario: Scenario) -> bool:

@@ -25,6 +25,7 @@ from simulator.errors import InputError, nearest
 from simulator.experiment.axes import with_values
 from simulator.experiment.runner import Runner
 from simulator.machine.override import leaves
+from simulator.machine.values import Time
 from simulator.scenario import Scenario
 
 __all__ = ("BreakEven", "Step", "break_even", "numeric_range")
@@ -74,8 +75,9 @@ def numeric_range(given: Mapping[str, Any], field: str) -> tuple[float, float, b
         return 1, scenario.pages, True
     if field == "allocators":
         return 1, min(scenario.nr_cpus, scenario.pages), True
-    if field.startswith("costs."):
-        known = [key for key in machine.keys() if key.startswith("costs.")]  # noqa: SIM118
+    if field.startswith(("costs.", "mechanisms.")):
+        times = {key: leaf for key, leaf in leaves(machine).items() if isinstance(leaf, Time)}
+        known = [key for key in times if key.startswith(("costs.", "mechanisms."))]
         if field in known:
             leaf: Any = leaves(machine)[field]
             scale = float(leaf.exact_ns) / leaf.value if leaf.value else 1.0

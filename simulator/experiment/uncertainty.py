@@ -39,6 +39,7 @@ from simulator.experiment.runner import Runner
 from simulator.fields import Between
 from simulator.machine import Machine
 from simulator.machine.override import leaves
+from simulator.machine.values import Time
 from simulator.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -91,15 +92,16 @@ def factors_of(machine: Machine) -> tuple[Factor, ...]:
     groups: dict[str, dict[str, tuple[float, float, float]]] = {}
     known = leaves(machine)
     for key in machine.keys():  # noqa: SIM118 - of a machine, not of a mapping
-        if key in again or not (key.startswith("costs.") or key == _OUTSTANDING):
-            continue
         leaf: Any = known[key]
+        of_mechanism = key.startswith("mechanisms.") and isinstance(leaf, Time)
+        if key in again or not (key.startswith("costs.") or of_mechanism or key == _OUTSTANDING):
+            continue
         low, high = leaf.range
         if leaf.kind not in _KINDS or not low < high:
             continue
         # A machine's times are exact in nanoseconds; a count has no unit.
         scale = 1.0 if key == _OUTSTANDING or not leaf.value else float(leaf.exact_ns) / leaf.value
-        cost = ".".join(key.split(".")[:2])
+        cost = ".".join(key.split(".")[: 3 if of_mechanism else 2])
         group = tied.get(key) or tied.get(cost) or cost
         groups.setdefault(group, {})[key] = (leaf.value * scale, low * scale, high * scale)
     return tuple(Factor(name, values) for name, values in groups.items())

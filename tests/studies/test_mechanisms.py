@@ -15,6 +15,7 @@ from matplotlib.image import imread
 
 from simulator import simulate
 from simulator.errors import InputError
+from simulator.experiment.uncertainty import factors_of
 from simulator.machine import load_machine
 from simulator.report.plots.style import save
 from simulator.scenario import Scenario
@@ -55,6 +56,11 @@ def test_a_flush_of_the_break_even_time_makes_batching_twice_as_fast(batching):
     ]
     # Struct pages are cached folio by folio, and refills differ: not part of the formula.
     assert gain(found, "invlpgb", 72, "alloc") == pytest.approx(2, rel=0.15)
+
+
+def test_costs_of_a_mechanism_are_uncertain_as_all_others():
+    names = {factor.name for factor in factors_of(load_machine(MILAN))}
+    assert {f"mechanisms.invlpgb.{name}" for name in ("invlpgb", "tlbsync", "stall")} <= names
 
 
 def test_by_invlpgb_the_number_of_cpus_does_not_matter(batching):
