@@ -183,4 +183,5 @@ class Cpu:
         if since_ns < 0:
             return None
         # A handler makes the CPU busy for a moment, and the depth starts anew.
-        return self._platform.idle_state(t_ns - max(since_ns, self.busy_until_ns))
+        since_ns = max(since_ns, self.busy_until_ns)
+        return self._platform.idle_state(t_ns - since_ns, self.number, since_ns)

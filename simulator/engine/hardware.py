@@ -131,7 +131,8 @@ class Hardware:
         if idle is not None:
             for cpu in np.flatnonzero(idle).tolist():
                 since_ns = max(self._spells.idle_since(cpu, now_ns), int(self._woken_ns[cpu]))
-                exits_ns[cpu] = self._platform.idle_state(now_ns - since_ns).exit_ns
+                state = self._platform.idle_state(now_ns - since_ns, cpu, since_ns)
+                exits_ns[cpu] = state.exit_ns
             # A CPU with a task is not as its spells are.
             exits_ns[[task.cpu.number for task in self._timeline.tasks]] = 0
             self._woken_ns[exits_ns > 0] = now_ns

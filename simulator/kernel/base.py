@@ -169,6 +169,7 @@ class KernelBase:
         k.hugetlb_optimize_vmemmap_key = StaticKey()
         k.split_pmds: set[int] = set()  # vmemmap PMDs that are no longer leaves
         k.nr_free_pages = config.free_pages
+        k.one_memory = False  # whether huge pages are made of the base pages that are free
         k.nr_held_pages = 0  # vmemmap pages unmapped but not yet given back
         k.nr_filled = 0  # folios taken since the pool was empty
         k.phase = -1

@@ -59,6 +59,7 @@ def attach_one_memory(k: Hugetlb, node_pfns: int, nr_loose: int) -> None:
     :param nr_loose: base pages that are free beside whole pages of 2 MB.
     """
     memory = _OneMemory(k, node_pfns, nr_loose)
+    k.one_memory = True
     for name, around in (
         ("alloc_pages", memory.taken),
         ("free_pages", memory.given_back),

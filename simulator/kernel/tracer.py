@@ -215,7 +215,8 @@ class Tracer:
         return sleep
 
     def _idle(self, task: Task, start_ns: int) -> None:
-        state = self._k.platform.idle_state(task.met_ns - start_ns).name
+        idle_ns = task.met_ns - start_ns
+        state = self._k.platform.idle_state(idle_ns, task.cpu.number, start_ns).name
         self._section("idle", "idle", start_ns, task, "begin", {"deepest": state})
         self._section("idle", "idle", task.met_ns, task, "end")
 

@@ -81,6 +81,13 @@ NOISE_KEYS: Mapping[str, NoiseKey] = {
         "how long a CPU found idle has been so, on average; decides its C-state",
         "the machine's spells.idle.frame, times idle_share + 1/2",
     ),
+    "idle_guess_factor": NoiseKey(
+        "times",
+        1,
+        100,
+        "how far off the governor's guess of an idle time is at most, either way",
+        "1: a C-state is reached at its residency",
+    ),
     "irqs_off_tail_share": NoiseKey(
         "of sections",
         0,
@@ -122,6 +129,7 @@ class Reasons(Strict):
     irqs_off_share: str
     preempted_share: str
     idle_depth_ns: str = _NOT_SET["idle_depth_ns"]
+    idle_guess_factor: str = _NOT_SET["idle_guess_factor"]
     irqs_off_tail_share: str = _NOT_SET["irqs_off_tail_share"]
     irqs_off_max_ns: str = _NOT_SET["irqs_off_max_ns"]
     shootdowns_per_s: str = _NOT_SET["shootdowns_per_s"]
@@ -140,6 +148,7 @@ class Noise(Strict):
     irqs_off_share: float
     preempted_share: float
     idle_depth_ns: float | None = None
+    idle_guess_factor: float = 1.0
     irqs_off_tail_share: float = 0.0
     irqs_off_max_ns: float | None = None
     shootdowns_per_s: float = 0.0

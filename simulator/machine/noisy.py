@@ -9,7 +9,8 @@ frames of which length they are drawn.
 
 Modelled: interrupts-off sections, the longer ones of the noise and the handlers
 of background shootdowns as one class, mixed by how frequent each of them is.
-Idle time whose mean when an interrupt comes is the one that the noise states.  Where one
+What the governor takes an idle time for, which decides the C-state: a draw for each idle
+time.  Idle time whose mean when an interrupt comes is the one that the noise states.  Where one
 spell to a frame cannot take up so much of the time, several classes of it are laid over
 each other, the long sections of the noise apart (:func:`irqs_off_layers`): the CPU has
 interrupts off while any of them has, so that spells that touch make one.
@@ -25,7 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from math import ceil, expm1, log1p
+from math import ceil, exp, expm1, log, log1p
 
 from simulator.errors import InputError
 from simulator.machine.mixture import Points, constant, mean, mixture, pareto, scaled
@@ -37,6 +38,7 @@ __all__ = (
     "NoisySpells",
     "check_noise",
     "idle_frame",
+    "idle_guesses",
     "idle_mix",
     "irqs_off_layers",
     "irqs_off_spells",
@@ -45,6 +47,7 @@ __all__ = (
 )
 
 _NS_PER_S = 10**9
+NR_GUESSES = 64
 _MOST_SHARE = 0.95
 #: Of what a layer could take, so that rounding does not make it more.
 _FULL = 0.999
@@ -113,12 +116,28 @@ def idle_frame(machine: Machine, noise: Noise) -> Fraction:
     return Fraction(noise.idle_depth_ns) / (Fraction(noise.idle_share) + Fraction(1, 2))
 
 
+def idle_guesses(noise: Noise) -> list[float]:
+    """
+    Return what the governor may take an idle time for, as factors, equally likely.
+
+    Evenly in the logarithm, from 1 / idle_guess_factor to that; none where it guesses right.
+    """
+    if noise.idle_guess_factor == 1:
+        return []
+    steps = ((2 * nth + 1) / NR_GUESSES - 1 for nth in range(NR_GUESSES))
+    return [exp(step * log(noise.idle_guess_factor)) for step in steps]
+
+
 def idle_mix(noise: Noise, machine: Machine) -> list[tuple[IdleState, float]]:
     """Return each idle state and its share of the CPUs that an interrupt finds idle."""
     frame_ns = float(idle_frame(machine, noise))
     p = noise.idle_share
 
-    def shorter(idle_ns: float) -> float:
+    def shorter(residency_ns: float) -> float:
+        guesses = idle_guesses(noise) or [1.0]
+        return sum(since_less(residency_ns / guess) for guess in guesses) / len(guesses)
+
+    def since_less(idle_ns: float) -> float:
         # Idle since anywhere in this frame or, with the chance p, in the one before.
         within = min(1.0, idle_ns / frame_ns)
         before = min(1.0, max(0.0, idle_ns / frame_ns - 1))

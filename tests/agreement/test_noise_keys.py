@@ -17,6 +17,7 @@ KEYS = {
     "irqs_off_share": {"irqs_off_share": 0.018},
     "preempted_share": {"preempted_share": 0.3},
     "idle_depth_ns": {"idle_share": 0.8, "idle_depth_ns": 60_000},
+    "idle_guess_factor": {"idle_share": 0.8, "idle_depth_ns": 60_000, "idle_guess_factor": 8},
     "irqs_off_tail_share": {
         "irqs_off_share": 0.05, "irqs_off_tail_share": 0.5, "irqs_off_max_ns": 5e5,
     },

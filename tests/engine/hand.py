@@ -147,7 +147,7 @@ class HandMachine:
             row[cpu] = ns
         return row
 
-    def idle_state(self, idle_for_ns):
+    def idle_state(self, idle_for_ns, cpu, since_ns):
         deep_enough = [s for s in self.idle_states if s.residency_ns <= idle_for_ns]
         return max(deep_enough, key=lambda s: s.residency_ns, default=self.idle_states[0])
 

@@ -224,14 +224,17 @@ def test_a_cpu_found_idle_has_been_so_for_the_stated_time_on_average(share, dept
     assert near(idle, depth_ns)
 
 
+@pytest.mark.parametrize("factor", [1, 2, 10])
 @pytest.mark.parametrize("depth_ns", [30_000, 300_000])
-def test_idle_mix_is_how_often_each_state_is_reached(depth_ns):
-    noise = STILL.with_values({"idle_share": 0.6, "idle_depth_ns": depth_ns})
+def test_idle_mix_is_how_often_each_state_is_reached(depth_ns, factor):
+    noise = STILL.with_values(
+        {"idle_share": 0.6, "idle_depth_ns": depth_ns, "idle_guess_factor": factor}
+    )
     platform = lower(METAL, 64, noise, 1, 0)
     rng = np.random.default_rng(5)
     asked = enumerate(rng.integers(0, 10**11, 20_000).tolist())
-    ages = [platform.spells.idle_for(i % 64, t) for i, t in asked]
-    names = [platform.idle_state(age).name for age in ages if age >= 0]
+    ages = [(platform.spells.idle_for(i % 64, t), i % 64, t) for i, t in asked]
+    names = [platform.idle_state(age, cpu, t - age).name for age, cpu, t in ages if age >= 0]
     mix = idle_mix(noise, METAL)
     assert sum(share for _, share in mix) == pytest.approx(1)
     reached = {state.name: share for state, share in mix if share}
@@ -239,6 +242,22 @@ def test_idle_mix_is_how_often_each_state_is_reached(depth_ns):
     found = [names.count(name) for name in reached]
     expected = [share * len(names) for share in reached.values()]
     assert stats.chisquare(found, expected).pvalue > 1e-4
+
+
+def test_a_guess_is_off_by_no_more_than_its_factor_and_one_for_an_idle_time():
+    noise = STILL.with_values({"idle_share": 0.6, "idle_guess_factor": 2})
+    platform = lower(METAL, 64, noise, 1, 0)
+    # C6 from 400 us on: nobody takes 199 us for it, and nobody 801 us for less.
+    for ns, wanted in ((199_000, {False}), (390_000, {False, True}), (801_000, {True})):
+        found = {platform.idle_state(ns, cpu, 7).name == "C6" for cpu in range(64)}
+        assert found == wanted
+    again = [platform.idle_state(390_000, cpu, 7).name for cpu in range(64)]
+    assert again == [platform.idle_state(390_000, cpu, 7).name for cpu in range(64)]
+    # The median guess is right: half of the CPUs at the residency.
+    deep = [
+        platform.idle_state(400_000, cpu, t).name == "C6" for cpu in range(64) for t in range(64)
+    ]
+    assert abs(np.mean(deep) - 0.5) < 4 * math.sqrt(0.25 / len(deep))
 
 
 def test_shorter_idle_times_keep_cpus_out_of_deep_states():

@@ -66,7 +66,7 @@ def test_report_fits_a_mail_and_is_also_a_file(quick):
 
 def test_each_question_has_an_image_with_something_on_it(quick):
     folder, _ = quick
-    questions = ("optimised", "pages", "flushes", "elapsed")
+    questions = ("optimised", "pages", "flushes", "elapsed", "price")
     images = [f"memory-pressure-{question}.png" for question in questions]
     assert {p.name for p in (folder / "out").iterdir()} == {"memory-pressure.txt", *images}
     for name in images:
@@ -159,6 +159,28 @@ def test_pmds_of_1g_folios_are_in_vain_only_where_none_is_optimised():
     assert (aborting.optimized, aborting.pmd_splits, aborting.in_vain) == (0, 11, 11)
     merged = outcome_of(simulated("v6.7", **fields))
     assert (merged.optimized, merged.pmd_splits, merged.in_vain) == (2, 16, 0)
+
+
+def test_a_batch_costs_what_it_holds_and_the_retry_wins_most_of_it_back(quick):
+    """Of 512 pages of 2 MB, a batch holds 8 vmemmap pages for each that it has got."""
+    block = quick[1].stdout.split("all memory asked for\n")[1].split("\n\n\n")[0]
+    found, action = {}, None
+    for line in block.splitlines():
+        words = line.split()
+        if line.startswith(("write", "boot")):
+            action, asked = words[0], int(words[1])
+        elif line.startswith("  v"):
+            found[action, words[0]] = [int(word.replace(",", "")) for word in words[1:4]]
+    assert asked == 512
+    for action in ("write", "boot"):
+        page_by_page = found[action, "v6.6"][0]
+        for kernel in ("v6.7", "v6.12", "v7.1", "v7.3"):
+            got, missed, fewer = found[action, kernel]
+            assert got + missed == asked
+            assert fewer == page_by_page - got
+    # One list of G pages holds 8 G pages of 4 KB: 1.56 %, and what page by page wins of that.
+    assert 0 < found["write", "v6.7"][2] <= 512 / 64
+    assert found["boot", "v7.3"][0] > found["boot", "v7.1"][0]
 
 
 def test_outcomes_are_of_a_number_of_free_pages():

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import floor
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.draws import base_key, fold, stream
+from simulator.draws import base_key, fold, purpose_of, stream
 from simulator.errors import InputError
 from simulator.machine.distances import Distance
 from simulator.machine.lowered import quantiles
@@ -35,12 +36,21 @@ from simulator.machine.lowered.spells import Spells, SpellTable, spell_table
 from simulator.machine.lowered.topology import distances, icr_writes, places
 from simulator.machine.model import Machine
 from simulator.machine.noise import Noise
-from simulator.machine.noisy import NoisySpells, idle_frame, irqs_off_layers, preempted_spells
+from simulator.machine.noisy import (
+    NoisySpells,
+    idle_frame,
+    idle_guesses,
+    irqs_off_layers,
+    preempted_spells,
+)
 from simulator.machine.schema import IdleState, IpiMode
 
 __all__ = ("LoweredIdleState", "Platform", "lower")
 
 Int64Array = npt.NDArray[np.int64]
+
+_GUESS_BITS = 10
+_GUESS_SHIFT = 58  # of 64 equally likely guesses
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,8 @@ class Platform:
     costs: LoweredCosts
     spells: Spells
     idle_states: tuple[LoweredIdleState, ...]
+    guess_fp: tuple[int, ...]
+    guess_key: int
     ipi_mode: IpiMode
     ipi_shorthand: bool
     mechanisms: Mapping[str, LoweredMechanism]
@@ -102,8 +114,15 @@ class Platform:
         mean_fp = np.full(count, cost.mean_fp[Distance.CORE], dtype=np.int64)
         return cost.draws(mean_fp, stream(fold(self.key, cost.purpose), first_item, count))
 
-    def idle_state(self, idle_for_ns: int) -> LoweredIdleState:
-        """Return the deepest state whose residency fits into `idle_for_ns`, or the first."""
+    def idle_state(self, idle_for_ns: int, cpu: int = 0, since_ns: int = 0) -> LoweredIdleState:
+        """
+        Return the deepest state whose residency fits into `idle_for_ns`, or the first.
+
+        Into what the governor takes it for, which is drawn once for an idle time of a CPU.
+        """
+        if self.guess_fp:
+            x = fold(self.guess_key, since_ns, cpu)
+            idle_for_ns = idle_for_ns * self.guess_fp[x >> _GUESS_SHIFT] >> _GUESS_BITS
         found = self.idle_states[0]
         for state in self.idle_states:
             if state.residency_ns <= idle_for_ns:
@@ -147,11 +166,18 @@ def lower(machine: Machine, nr_cpus: int, noise: Noise, seed: int, replication: 
         costs=lower_costs(machine.costs),
         spells=_spells(machine, nr_cpus, noise, key),
         idle_states=tuple(_idle_state(state) for state in machine.idle_states),
+        guess_fp=_guesses(noise),
+        guess_key=fold(key, purpose_of("idle guess")),
         ipi_mode=machine.ipi.mode.value,
         ipi_shorthand=machine.ipi.shorthand.value,
         mechanisms=lower_mechanisms(machine.mechanisms),
         key=key,
     )
+
+
+def _guesses(noise: Noise) -> tuple[int, ...]:
+    # What the governor takes an idle time for, in 1/1024 of it; none: as it is.
+    return tuple(floor(factor * (1 << _GUESS_BITS) + 0.5) for factor in idle_guesses(noise))
 
 
 def _idle_state(state: IdleState) -> LoweredIdleState:

@@ -61,6 +61,8 @@ class Accounting:
             # zone->vmemmap_tails[], which there are since v7.1.
             shared = len(getattr(k, "vmemmap_tails", ()))
             used = stores.nr_tables + stores.nr_mapped + shared
+            if k.one_memory:  # huge pages are made of base pages
+                used += self._nr_pfns - stores.nr_pfns_returned
             lost = self._at_first - used - k.nr_free_pages
             self._tell(lost - self._lost_pages, "base page")
             self._lost_pages = lost

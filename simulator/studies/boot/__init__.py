@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from simulator.analysis.by_kernel import KernelPhase, kernel_phases
 from simulator.experiment import simulate_all
-from simulator.kernel.one_memory import ONE_MEMORY
-from simulator.machine import load_machine
 from simulator.scenario import Scenario
 from simulator.studies.by_kernel import ByKernelFindings
 from simulator.studies.study import Progress, Study, checked, option
+from simulator.studies.whole_memory import LEAST, whole_memory
 
 if TYPE_CHECKING:
     from simulator.trace.result import Result
@@ -33,13 +32,7 @@ __all__ = ("KERNELS", "Boot", "BootFindings")
 MACHINE = "epyc-7j13-vm252"
 KERNELS = ("v6.1", "v6.6", "v6.7", "v6.12", "v6.15", "v6.18", "v7.1", "v7.3")
 PAGES, PAGES_QUICK = 4096, 1024
-LEAST = 512
 PER_GIGANTIC = 512
-#: Per mille of the memory that others have by then, besides struct pages: assumed.
-USED = 5
-MIN_FREE_KB = 67584
-#: Of how much memory that much is kept free.
-OF_PAGES = 384 * 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,17 +61,10 @@ class Boot(Study):
     @cached_property
     def base(self) -> Scenario:
         """The machine with so much memory, as full as it is at boot."""
-        machine = load_machine(self.machine)
         pages = self.memory_pages
-        per_node = pages // machine.nr_nodes
-        machine = machine.with_values({"memory.node_memory": f"{2 * per_node} MiB"})
-        node_pfns = per_node * PER_GIGANTIC
-        free = node_pfns - node_pfns // 64 - node_pfns * USED // 1000
-        return Scenario(
-            machine=machine, pages=1, cpus=self.cpus, seed=self.seed, placement=ONE_MEMORY,
-            free_pages=machine.nr_nodes * free, phases=(f"boot {pages}",),
-            tunables={"min_free_kbytes": MIN_FREE_KB * pages // OF_PAGES},
-        )  # fmt: skip
+        return whole_memory(
+            self.machine, pages, cpus=self.cpus, seed=self.seed, phases=(f"boot {pages}",)
+        )
 
     def scenarios(self) -> list[Scenario]:
         """Return each kernel with pages of 2 MB, then with half of the memory in 1 GB pages."""

@@ -12,7 +12,8 @@ from simulator.analysis.by_kernel import KernelPhase
 from simulator.analysis.frames import ResultFrames
 from simulator.report.by_kernel_text import by_kernel_report
 from simulator.report.text import format_count, format_table, underlined
-from simulator.studies.boot import USED, Boot
+from simulator.studies.boot import Boot
+from simulator.studies.whole_memory import USED
 
 __all__ = ("boot_report",)
 

@@ -6,7 +6,8 @@ When memory is short: the answers to ENOMEM at a PMD split
 The answer that was merged (v6.7), the ones that were debated, and v6.6,
 from no free base page to enough for all, with huge pages that share
 vmemmap PMDs or have one each; then what else cannot be had: one PTE
-page, head pages, restore pages.
+page, head pages, restore pages; and what a batch costs that asks for all
+memory, since it holds its vmemmap until the flush.
 
 Not modelled: reclaim and the OOM killer, which a real kernel tries
 first.
@@ -24,6 +25,7 @@ from simulator.experiment import simulate_all
 from simulator.run import simulate
 from simulator.scenario import Scenario
 from simulator.studies.study import Findings, Progress, Study, option
+from simulator.studies.whole_memory import LEAST, whole_memory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,6 +48,8 @@ NR_PAGES, NR_PAGES_QUICK = 1024, 64  # huge pages of 2 MB
 STEP = 2  # from one number of free pages to the next
 STEP_LISTED = 16  # ... in the tables
 APART = "Each huge page in a PMD of its own"
+# Page by page, and batched; v7.3 retries at boot.
+PRICE_KERNELS = ("v6.6", "v6.7", "v6.12", "v7.1", "v7.3")
 ONE_FAILS = "the PTE page of the split in the middle, once"
 
 
@@ -109,33 +113,58 @@ class MemoryPressure(Study):
             for what, s in cases.items()
         }
 
+    @property
+    def memory_pages(self) -> int:
+        """The memory of which all is asked for, in pages of 2 MB."""
+        return max(LEAST, 4 * self.placements[APART].pages)
+
+    @cached_property
+    def prices(self) -> Mapping[str, list[Scenario]]:
+        """All memory asked for in one write and at boot, by each kernel with a price."""
+        pages = self.memory_pages
+        return {
+            action: [
+                whole_memory(
+                    self.machine,
+                    pages,
+                    cpus=self.cpus,
+                    seed=self.seed,
+                    phases=(f"{action} {pages}",),
+                    kernel=kernel,
+                )
+                for kernel in PRICE_KERNELS
+            ]
+            for action in ("write", "boot")
+        }
+
     def scenarios(self) -> list[Scenario]:
-        """Return the sweeps over free pages, then what else cannot be had."""
-        found = [*self.sweeps.values(), *self.failures.values()]
+        """Return the sweeps over free pages, what else cannot be had, and all memory."""
+        found = [*self.sweeps.values(), *self.failures.values(), *self.prices.values()]
         return [scenario for scenarios in found for scenario in scenarios]
 
     def run(self, progress: Progress | None = None) -> MemoryPressureFindings:
         """Simulate all scenarios."""
-        swept, failed = (
+        swept, failed, whole = (
             {what: list(simulate_all(scenarios, progress)) for what, scenarios in of.items()}
-            for of in (self.sweeps, self.failures)
+            for of in (self.sweeps, self.failures, self.prices)
         )
-        return MemoryPressureFindings(study=self, swept=swept, failed=failed)
+        return MemoryPressureFindings(study=self, swept=swept, failed=failed, whole=whole)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MemoryPressureFindings(Findings):
-    """The results of the sweeps by placement, and of the failures by what fails."""
+    """The results by placement, by what fails, and by how all memory is asked for."""
 
     study: MemoryPressure
     swept: Mapping[str, Sequence[Result]]
     failed: Mapping[str, Sequence[Result]]
+    whole: Mapping[str, Sequence[Result]]
 
     @property
     def unsafe(self) -> bool:
         """Whether a run broke what must hold."""
         return any_unsafe(
-            r for of in (self.swept, self.failed) for runs in of.values() for r in runs
+            r for of in (self.swept, self.failed, self.whole) for runs in of.values() for r in runs
         )
 
     def rows(self) -> list[dict[str, Any]]:
@@ -152,20 +181,29 @@ class MemoryPressureFindings(Findings):
 
     def text(self, command: str = "") -> str:
         """Return the tables, of some of the numbers of free pages."""
+        from simulator.studies.memory_pressure.numbers import prices_of
         from simulator.studies.memory_pressure.text import pressure_report
 
         table = {
             where: [r for r in results if r.scenario.free_pages in _listed(results)]
             for where, results in self.swept.items()
         }
-        return pressure_report(table, self.failed, command=command or self.study.command)
+        prices = prices_of(self.whole, self.study.memory_pages)
+        command = command or self.study.command
+        return pressure_report(table, self.failed, prices, command=command)
 
     def figures(self) -> Iterator[tuple[str, Figure]]:
         """Yield a plot for each question, of all numbers of free pages."""
-        from simulator.studies.memory_pressure.plot import plot_pressure
+        from simulator.studies.memory_pressure.numbers import prices_of
+        from simulator.studies.memory_pressure.plot import plot_pressure, plot_prices
 
         for name, figure in plot_pressure(self.swept, self.failed[ONE_FAILS]):
             yield f"memory-pressure-{name}", figure
+        runs = [r for found in self.whole.values() for r in found]
+        yield (
+            "memory-pressure-price",
+            plot_prices(prices_of(self.whole, self.study.memory_pages), runs),
+        )
 
 
 def _sweep(base: Scenario) -> list[Scenario]:

@@ -12,6 +12,7 @@ Not modelled: a second fill, whose PMDs are split already; see :func:`outcome_of
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from simulator.geometry import PFNS_PER_PMD, pmds_of_folio
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ("FillOutcome", "outcome_of")
+__all__ = ("BatchPrice", "FillOutcome", "outcome_of", "prices_of")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,42 @@ def outcome_of(result: ResultFrames, phase: str = "alloc") -> FillOutcome:
         taken_pages=s.free_pages - row["free_pages_min"],
         held_pages=row["peak_held_pages"],
     )
+
+
+@dataclass(frozen=True)
+class BatchPrice:
+    """
+    What a kernel gets that asks for all memory as huge pages, and what it held meanwhile.
+
+    ``action`` is ``write`` or ``boot``; ``held_pages`` the most vmemmap pages that waited for
+    a flush.
+    """
+
+    action: str
+    kernel: str
+    asked: int
+    got: int
+    held_pages: int
+
+    @property
+    def missed(self) -> int:
+        """Huge pages that it did not get."""
+        return self.asked - self.got
+
+
+def prices_of(whole: Mapping[str, Sequence[ResultFrames]], asked: int) -> list[BatchPrice]:
+    """Return the price of each kernel, by how it was asked."""
+    return [
+        BatchPrice(
+            action=action,
+            kernel=name_of(r.scenario.kernel),
+            asked=asked,
+            got=int(r.counts["pages_got"].iloc[-1]),
+            held_pages=int(r.summary["peak_held_pages"].iloc[-1]),
+        )
+        for action, results in whole.items()
+        for r in results
+    ]
 
 
 # PMDs that map the struct pages of an optimised folio.

@@ -23,13 +23,13 @@ from simulator.report.plots.style import (
     new_figure,
     time_unit,
 )
-from simulator.studies.memory_pressure.numbers import FillOutcome, outcome_of
+from simulator.studies.memory_pressure.numbers import BatchPrice, FillOutcome, outcome_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ("plot_pressure",)
+__all__ = ("plot_pressure", "plot_prices")
 
 
 Show = Callable[[FillOutcome], float]
@@ -90,6 +90,29 @@ def plot_pressure(
         lambda o: o.elapsed_ns / unit_ns,
         lambda ax: log_if_wide(ax, "y", [o.elapsed_ns / unit_ns for o in every]),
     )  # fmt: skip
+
+
+def plot_prices(prices: Sequence[BatchPrice], runs: Sequence[ResultFrames]) -> Figure:
+    """Return a panel for a write and for a boot, a bar of missed huge pages for each kernel."""
+    actions = distinct(p.action for p in prices)
+    figure = new_figure(8.0, 3.2, "Huge pages that are missed where all memory is asked for")
+    axes = figure.subplots(1, len(actions), sharey=True, squeeze=False)[0]
+    for ax, action in zip(axes, actions, strict=True):
+        found = [p for p in prices if p.action == action]
+        bars = ax.bar(range(len(found)), [p.missed for p in found], color="0.55", edgecolor="0.2")
+        ax.bar_label(bars, labels=[f"{p.missed:,}" for p in found], fontsize=8)
+        ax.set_xticks(range(len(found)), [p.kernel for p in found])
+        ax.set_title(f"{action} {found[0].asked:,}", fontsize=9)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.margins(y=0.12)
+    axes[0].set_ylabel("huge pages of 2 MB\nnot got")
+    add_caption(
+        figure,
+        runs,
+        "Struct pages and what others have are in all bars alike; the rest is what a batch holds"
+        " until its flush. n=1: each is one run.",
+    )
+    return figure
 
 
 def _figure(

@@ -95,6 +95,8 @@ class MachineWords(NamedTuple):
     poll_wake_ns: int
     nr_idle_states: int
     idle_states: int  # offset of rows of IDLE_STATE
+    guesses: int  # offset of what the governor takes an idle time for; -1: for what it is
+    guess_key: int
     phases: int  # offset of the phases of spells, for each class by CPU
     apic: int  # offset of APIC ids by CPU
     next_in_cluster: int  # offset of the next CPU of the same cluster by CPU; -1: none
@@ -197,6 +199,10 @@ class FlatPlatform(Platform, Protocol):
     @property
     def idle_states(self) -> tuple[FlatIdleState, ...]: ...
     @property
+    def guess_fp(self) -> tuple[int, ...]: ...
+    @property
+    def guess_key(self) -> int: ...
+    @property
     def costs(self) -> FlatCosts: ...
     @property
     def spells(self) -> FlatSpells: ...
@@ -253,6 +259,8 @@ def flatten(platform: FlatPlatform) -> Int64s:
             M.poll_wake_ns: max(1, platform.costs["poll_wake"].ns()),
             M.nr_idle_states: len(platform.idle_states),
             M.idle_states: array.add(states),
+            M.guesses: array.add(platform.guess_fp) if platform.guess_fp else -1,
+            M.guess_key: _signed(platform.guess_key),
             M.phases: array.add(phases),
             M.nr_more_off: len(more_off),
             M.more_off: array.add([word for spell in more_off for word in words(spell)]),

@@ -24,7 +24,7 @@ __all__ = (
     "settle",
 )  # fmt: skip
 
-_ONE = np.uint64(1)
+_ONE, _S58 = np.uint64(1), np.uint64(58)
 
 
 @inlined
@@ -95,8 +95,12 @@ def _look_up_preempted(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
 
 
 @compiled
-def depth(m: Int64s, idle_ns: int) -> int:
-    """Return the number of the deepest C-state whose residency fits, or of the first."""
+def depth(m: Int64s, cpu: int, since_ns: int, t_ns: int) -> int:
+    """Return the number of the deepest C-state whose residency fits a guess, or of the first."""
+    idle_ns = t_ns - since_ns
+    if m[M.guesses] >= 0:
+        x = mix64(mix64(np.uint64(m[M.guess_key]) + np.uint64(since_ns)) + np.uint64(cpu))
+        idle_ns = idle_ns * m[m[M.guesses] + np.int64(x >> _S58)] >> 10
     found = 0
     for state in range(m[M.nr_idle_states]):
         if m[m[M.idle_states] + IDLE_STATE.words * state + IDLE_STATE.residency_ns] <= idle_ns:
@@ -113,7 +117,7 @@ def _idle_state(m: Int64s, s: Int64s, cpu: int, t_ns: int, busy_until_ns: int) -
     found = -1
     begin_ns = s[line + CPU.idle_begin_ns]
     if begin_ns >= 0:
-        found = depth(m, t_ns - max(begin_ns, busy_until_ns))
+        found = depth(m, cpu, max(begin_ns, busy_until_ns), t_ns)
     return found
 
 

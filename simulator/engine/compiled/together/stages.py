@@ -135,7 +135,8 @@ def _idle_state(m: Int64s, s: Int64s, words: int, line: int, t_ns: int) -> int:
     # The C-state in which a sleeping task has left its CPU; -1: it is awake.
     found = -1
     if s[words + TASK.idle_from_ns] >= 0:
-        found = depth(m, t_ns - max(s[words + TASK.idle_from_ns], s[line + CPU.busy_until_ns]))
+        since_ns = max(s[words + TASK.idle_from_ns], s[line + CPU.busy_until_ns])
+        found = depth(m, s[words + TASK.cpu], since_ns, t_ns)
     return found
 
 
