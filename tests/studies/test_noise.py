@@ -78,7 +78,8 @@ def test_flushes_are_those_of_the_formulas(quick):
     )
     # N + S of v6.6, two nodes and so two PMDs; two of v6.7; each in every replication.
     per_kernel = [str(RUNS * (PAGES + 2)), str(2 * RUNS)]
-    assert rows == [n for nr in (len(sim.noises()), 7) for kernel in per_kernel for n in [kernel] * nr]
+    numbers = len(sim.noises()), 7
+    assert rows == [n for nr in numbers for kernel in per_kernel for n in [kernel] * nr]
 
 
 def test_the_value_of_the_preset_gives_the_times_of_the_preset(quick):
