@@ -18,7 +18,11 @@ that the primitives of the model are held against.
     what another CPU loses to one flush, by its number of pages;
 ``tlb_flush2``
     loops a second of all threads of will-it-scale's program, by their number, with
-    interrupts and with INVLPGB; the loop of one thread is given.
+    interrupts and with INVLPGB; the loop of one thread is given;
+``isolated_cpus``
+    how often isolated CPUs were entered for vmalloc's flushes and for patched code, as it
+    was, and with the posted deferral; how many broadcasts of a kind there were is given:
+    those counted on each CPU.
 
 A file of one's own has the columns of ``published_benchmarks.csv``: ``machine`` (a name of
 a profile), ``mechanism``, ``what`` (as above), ``number`` (of threads, CPUs or pages, or the
@@ -51,6 +55,7 @@ _REQUIRED: Final = ("machine", "mechanism", "what", "number", "value", "unit")
 _OPTIONAL: Final = ("case", "calls", "role", "source")
 _ROLES: Final = ("fitted", "given", "predicted")
 _LINES: Final = ("Normal IPI received", "Normal IPI", "Broadcast IPI", "Broadcast lock")
+_KINDS: Final = ("flush_all", "flush_range", "sync_core")
 #: By benchmark: its mechanisms, its units, and its cases if there are no others.
 BENCHMARKS: Final = {
     "ipi_benchmark": (("ipi",), ("ns",)),
@@ -58,6 +63,7 @@ BENCHMARKS: Final = {
     "flush": (("local",), ("ns", "cycles")),
     "victim": (("ipi",), ("ns",)),
     "tlb_flush2": (("ipi", "invlpgb"), ("k loops/s",)),
+    "isolated_cpus": (("ipi", "deferred"), ("calls",)),
 }
 
 _CYCLES_PER_NS: Final = 2.6
@@ -66,6 +72,7 @@ _UNITS: Final = {
     "ns": (1.0, "ns"),
     "cycles": (1 / _CYCLES_PER_NS, "ns"),
     "k loops/s": (1000.0, "loops/s"),
+    "calls": (1.0, "calls"),
 }
 _CASES: Final = {
     "ipi_benchmark": "x2apic cluster mode, vanilla",
@@ -73,6 +80,7 @@ _CASES: Final = {
     "flush": "a flush",
     "victim": "time lost by the peer",
     "tlb_flush2": "tlb_flush2_threads",
+    "isolated_cpus": "entries on isolated CPUs",
 }
 
 
@@ -82,7 +90,7 @@ class PublishedFigure:
     One figure of a benchmark.
 
     ``value`` is that of one call, on average; ``total`` that of all ``calls``, as it was
-    printed; both in ``unit``, which is ``ns`` or ``loops/s``.  ``role`` says what it is to the
+    printed; both in ``unit``: ``ns``, ``loops/s`` or ``calls``.  ``role`` says what it is to the
     model: a profile was fitted to it, it is given (others are simulated on top of it), or it
     is predicted.  ``where`` is its place in the file, for errors.
     """
@@ -146,7 +154,7 @@ def _figure(row: Row, name: str) -> PublishedFigure:
         mechanism=row.one_of("mechanism", mechanisms),
         case=row.fields.get("case") or _CASES[what],
         figure=_number(row, what),
-        total=_positive(row, "value") * scale,
+        total=scale * (row.number("value") if unit == "calls" else _positive(row, "value")),
         unit=base,
         calls=calls,
         role=cast("Role", role),
@@ -158,6 +166,8 @@ def _figure(row: Row, name: str) -> PublishedFigure:
 def _number(row: Row, what: str) -> str:
     if what == "ipi_benchmark":
         return row.one_of("number", _LINES)
+    if what == "isolated_cpus":
+        return row.one_of("number", _KINDS)
     if what == "flush" and row.text("number") == "all":
         return "all"
     return str(row.number("number", 1))

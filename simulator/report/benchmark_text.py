@@ -59,13 +59,14 @@ def against(figure: PublishedFigure | None, simulated: float | None) -> tuple[st
     >>> against(alone, 1_112), against(beside_another, 9_400), against(None, 850)
     (('1.11 us', '-', '', 'given'), ('9.42 us', '9.40 us', '(-0.3%)', 'fitted'), ('-', '850 ns', '', ''))
     """  # noqa: E501 - what is printed is one line
-    show = _per_s if figure is not None and figure.unit == "loops/s" else _ns
+    shows = {"loops/s": _per_s, "calls": _calls}
+    show = _ns if figure is None else shows.get(figure.unit, _ns)
     if figure is None:
         return "-", show(simulated), "", ""
     published = show(figure.value)
     if simulated is None or figure.role == "given":
         return published, "-", "", figure.role
-    error = format_error(simulated / figure.value - 1)
+    error = format_error(simulated / figure.value - 1 if figure.value else simulated)
     return (
         published,
         show(simulated),
@@ -76,6 +77,10 @@ def against(figure: PublishedFigure | None, simulated: float | None) -> tuple[st
 
 def _ns(value: float | None) -> str:
     return format_ns(None if value is None else round(value))
+
+
+def _calls(value: float | None) -> str:
+    return format_count(None if value is None else round(value))
 
 
 def _per_s(value: float | None) -> str:

@@ -189,6 +189,7 @@ _BENCHMARKS = {
     "victim": "{case}, by pages",
     "flush": "a flush on one CPU, by pages",
     "tlb_flush2": "{case}, {mechanism}, by threads",
+    "isolated_cpus": "{case}, {mechanism}",
 }
 
 

@@ -226,6 +226,7 @@ def test_benchmarks_of_ones_own_are_in_the_columns_of_the_shipped_file(tlbsim, t
         ("laptop-8,ipi,tlb_flush2,x,400,k loops/s,given", "number: 'x' is not a whole number"),
         ("laptop-8,invlpgb,tlb_flush2,1,400,k loops/s,given", "laptop-8 has no INVLPGB"),
         ("laptop-8,ipi,tlb_flush2,9,400,k loops/s,", "no row of 1 thread has the role given"),
+        ("laptop-8,ipi,isolated_cpus,flush_all,27,calls,", "27 is no multiple of 26 (nearest: 26)"),
         ("laptop-8,ipi,tlb_flush2,1,9000,k loops/s,given", "is shorter than its flush"),
     ],
 )
@@ -249,7 +250,7 @@ def test_without_an_option_all_are_held_against_reality(tlbsim, monkeypatch, tim
     }  # fmt: skip
     assert len(done.json["times"]) == 3
     assert {c["what"] for c in done.json["benchmarks"]} == {
-        "ipi_benchmark", "madvise", "victim", "flush", "tlb_flush2",
+        "ipi_benchmark", "madvise", "victim", "flush", "tlb_flush2", "isolated_cpus",
     }  # fmt: skip
     text = tlbsim("validate", "--replications", "1").out
     assert "\n96 rows, 1248 cells, 0 mismatches\n" in text

@@ -34,7 +34,7 @@ def test_the_flush_costs_of_the_ivy_bridge_are_the_least_squares_line_of_its_ave
 
 
 def test_every_machine_of_a_figure_has_a_profile():
-    for benchmark in ("ipi_benchmark", "madvise", "flush", "victim", "tlb_flush2"):
+    for benchmark in ("ipi_benchmark", "madvise", "flush", "victim", "tlb_flush2", "isolated_cpus"):
         figures = published_figures(benchmark)
         assert figures
         assert {f.machine for f in figures} <= set(machines())

@@ -16,12 +16,19 @@ def checks():
 def test_every_figure_of_a_kernel_that_is_modelled_is_simulated_once(checks):
     wanted = [
         f
-        for benchmark in ("ipi_benchmark", "madvise", "victim", "flush", "tlb_flush2")
+        for benchmark in (
+            "ipi_benchmark",
+            "madvise",
+            "victim",
+            "flush",
+            "tlb_flush2",
+            "isolated_cpus",
+        )
         for f in published_figures(benchmark)
         if "before" not in f.case
     ]
     assert sorted(map(str, (c.figure for c in checks))) == sorted(map(str, wanted))
-    assert len(wanted) == 16 + 3 + 4 + 3 + 36 + 8 + 2
+    assert len(wanted) == 16 + 3 + 4 + 3 + 36 + 8 + 2 + 6
 
 
 def test_what_was_fitted_is_met_as_the_profiles_say(checks):
@@ -63,8 +70,19 @@ def test_one_seed_one_answer_and_steps_for_the_impatient(checks):
     again = check_benchmarks(ntimes=300, seed=1, step=lambda: steps.append(1))
     assert [c.simulated for c in again] == [c.simulated for c in checks]
     # Three modes of the guest on two and on all CPUs; 3 and 2 CPU counts; one line of sizes; two
-    # mechanisms with one thread, which think not at all, and 7 and 1 with more.
-    assert len(steps) == 3 * 2 + 3 + 2 + 1 + 2 + 7 + 1
+    # mechanisms with one thread, which think not at all, and 7 and 1 with more; isolated CPUs with
+    # and without deferral.
+    assert len(steps) == 3 * 2 + 3 + 2 + 1 + 2 + 7 + 1 + 2
+
+
+def test_entries_on_isolated_cpus_are_met_to_the_unit(checks):
+    """531 broadcasts on each of 26 CPUs, 13806 entries; none with the posted deferral."""
+    mine = [c for c in checks if c.figure.benchmark == "isolated_cpus"]
+    found = dict.fromkeys(("ipi", "deferred"), 0)
+    for c in mine:
+        found[c.figure.mechanism] += c.simulated
+    assert found == {"ipi": 26 * 531, "deferred": 0}
+    assert {c.error for c in mine} == {0}
 
 
 def test_tlb_flush2_of_4_threads_is_met_by_its_one_parameter():
