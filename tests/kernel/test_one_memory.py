@@ -32,6 +32,7 @@ def test_pages_are_neither_made_nor_lost(kernel, size):
     number = 130 if size == "2M" else 2
     phases = (f"{size} write {number}", f"{size} write 0", f"{size} write {number}")
     result, states = run_watched(kernel, phases=phases, **ONE)
+    assert result.violations.empty
     per_page, vmemmap = (512, 8) if size == "2M" else (512**2, 4096)
     # Page tables stay, and so does a page that all tail pages share.
     kept = result.counts["pmd_splits"].cumsum() + (kernel == "v7.3")

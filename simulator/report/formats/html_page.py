@@ -84,9 +84,12 @@ def _rows(material: Material, phase: str, label: str, base: str) -> list[str]:
 def fact_list(material: Material) -> str:
     """Return what has to stand beside any number, as a list of terms."""
     lines = ["<dl>"]
+    last = ""
     for name, text in facts(material):
         shown = f"<code>{escape(text)}</code>" if name == "command" else escape(text)
-        lines.append(f"<dt>{escape(name)}</dt><dd>{shown}</dd>")
+        term = "" if name == last else f"<dt>{escape(name)}</dt>"
+        lines.append(f"{term}<dd>{shown}</dd>")
+        last = name
     return "\n".join([*lines, "</dl>"])
 
 

@@ -207,6 +207,12 @@ def test_pages_that_are_lost_are_counted(kernel, wanted):
     assert given.all() if kernel is TwiceBack else not given.any()
 
 
+def test_where_huge_pages_are_of_the_same_memory_they_are_not_lost_and_what_leaks_is():
+    fields = {"placement": "one-memory", "faults": {"restore_page": (5,)}}
+    assert checked(V6_7, **fields).violations.empty
+    assert checked(Leaks, **fields).violations["what"].tolist() == ["4 base pages"]
+
+
 # --- what ends a run --------------------------------------------------------------------------
 
 
