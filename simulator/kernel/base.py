@@ -71,6 +71,8 @@ class KernelBase:
     RUNS_ON: ClassVar[tuple[str, ...]] = ("x86-64", "arm64", "riscv64")
     #: The architectures whose Kconfig selects HVO.
     HVO_ON: ClassVar[tuple[str, ...]] = ("x86-64",)
+    #: Whether heads and pages to restore are taken of the folio's node only, __GFP_THISNODE.
+    VMEMMAP_THISNODE: ClassVar[bool] = True
     #: Whether on_each_cpu() waits for the csds with preemption on.
     WAITS_PREEMPTIBLY: ClassVar[bool] = False
     #: Whether it calls functions on some CPUs only.

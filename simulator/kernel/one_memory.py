@@ -7,20 +7,23 @@ With the placement ``one-memory``, base pages (PTE pages, head pages, pages to r
 come from the memory of which huge pages are made: :func:`attach_one_memory` wraps what
 takes and gives back pages of one kernel object.
 
-A base page comes from what is left of a page of 2 MB that was broken up, then from pages
-of vmemmap that were given back; where there is neither, another page of 2 MB is broken
-up, of the node asked for or, if it has none, of the next.  The vmemmap of a PMD is a page
-of 2 MB itself: once all 512 pages of it were given back, 8 for each of 64 neighbouring
-folios, it can be a huge page again.  v6.1 keeps one of 8, so that none ever is.
+A base page comes from what is left of a page of 2 MB of its node that was broken up, then
+from pages of vmemmap that were given back there; where there is neither, another page of
+2 MB of the node is broken up.  If it has none, the next node is asked, but for new heads
+and pages to restore up to v6.6, which are taken with __GFP_THISNODE.  The vmemmap of a
+PMD is a page of 2 MB itself: once all 512 pages of it were given back, 8 for each of 64
+neighbouring folios, it can be a huge page again.  v6.1 keeps one of 8, so that none ever is.
 
 Modelled: a huge page is not taken where less than ``min_free_kbytes`` would be left, to
 which base pages go; the struct pages of a node are at its end.
 
 Not modelled: orders between 0 and 9, zones, per-CPU lists; base pages of a page broken up
 that become a huge page again, but when all that were broken up are free; reclaim;
-compaction; __GFP_THISNODE, so that every request falls back to other nodes.
+compaction; which node a page is of that a folio was restored with, when it is given back
+(that of the folio at hand).
 
-Sources: mm/page_alloc.c (the smallest block that will do) of v6.6; 11aad2631bf7
+Sources: mm/page_alloc.c (the smallest block that will do) of v6.6; 6a898c2757af, which
+dropped __GFP_THISNODE (in v6.7); 11aad2631bf7
 ("mm/hugetlb_vmemmap: remap head page to newly allocated page") (in v6.2);
 20250919092353.41671-1-lizhe.67@bytedance.com, on the pages that a batch costs at boot.
 """
@@ -43,6 +46,7 @@ __all__ = ("ONE_MEMORY", "attach_one_memory", "memmap_pfns")
 ONE_MEMORY: Final = "one-memory"
 _BLOCK: Final = NR_PFNS["2M"]
 _KB_PER_PAGE: Final = 4
+_OF_VMEMMAP: Final = ("head_page", "restore_page")
 
 Function = Callable[..., Any]
 
@@ -81,11 +85,13 @@ class _OneMemory:
         self._node_pfns = node_pfns
         self._small = k.hstate("2M").memory
         self._min_free = k.config.tunables["min_free_kbytes"] // _KB_PER_PAGE
-        self._loose = nr_loose  # of pages broken up
+        nr_nodes = k.platform.nr_nodes
+        self._first_loose = [(nr_loose + nid) // nr_nodes for nid in range(nr_nodes)]
+        self._loose = [*self._first_loose]  # of pages broken up, by node
         self._broken: list[tuple[int, int]] = []  # node and PFN of these
-        self._nr_first_loose = nr_loose
-        # Of the vmemmap of each PMD: pages free now, and given back so far.
-        self._free: dict[int, int] = {}
+        # Of the vmemmap of each PMD: pages free now, by node, and given back so far.
+        self._free: list[dict[int, int]] = [{} for _ in range(nr_nodes)]
+        self._nr_free = [0] * nr_nodes
         self._gone: Counter[int] = Counter()
         # PMDs of the pages on a list. The list itself keeps its id from being reused.
         self._lists: dict[int, tuple[VmemmapPages, Counter[int]]] = {}
@@ -98,40 +104,50 @@ class _OneMemory:
         def alloc(
             kind: str, nr_pages: int = 1, category: str = "page_alloc", nid: int | None = None
         ) -> int:
+            near = k.numa_node_id() if nid is None else nid
+            if k.VMEMMAP_THISNODE and kind in _OF_VMEMMAP:
+                k.current.meet()
+                nr_pages = min(nr_pages, self._gather(nr_pages, near))
             got: int = function(kind, nr_pages, category, nid)
-            self._take(got, k.numa_node_id() if nid is None else nid)
+            self._take(got, near)
             return got
 
         return alloc
 
-    def _take(self, nr: int, nid: int) -> None:
-        while nr:
-            if self._loose:
-                part = min(nr, self._loose)
-                self._loose -= part
-            elif self._free:
-                # The smallest piece first.
-                pmd = min(self._free, key=self._free.__getitem__)
-                part = min(nr, self._free[pmd])
-                self._free[pmd] -= part
-                if not self._free[pmd]:
-                    del self._free[pmd]
-            elif self._break_up(nid):
-                continue
-            else:
-                return
-            nr -= part
+    # See that a node has so many base pages; return how many it has.
+    def _gather(self, nr: int, nid: int) -> int:
+        while self._loose[nid] + self._nr_free[nid] < nr:
+            pfn = self._small.take(nid)
+            if pfn is None:
+                break
+            self._broken.append((nid, pfn))
+            self._loose[nid] += _BLOCK
+        return self._loose[nid] + self._nr_free[nid]
 
-    def _break_up(self, nid: int) -> bool:
+    def _take(self, nr: int, nid: int) -> None:
         nr_nodes = self._k.platform.nr_nodes
         for near in range(nr_nodes):
+            if not nr:
+                return
             node = (nid + near) % nr_nodes
-            pfn = self._small.take(node)
-            if pfn is not None:
-                self._broken.append((node, pfn))
-                self._loose += _BLOCK
-                return True
-        return False
+            there = min(nr, self._gather(nr, node))
+            self._take_there(there, node)
+            nr -= there
+
+    def _take_there(self, nr: int, nid: int) -> None:
+        part = min(nr, self._loose[nid])
+        self._loose[nid] -= part
+        nr -= part
+        self._nr_free[nid] -= nr
+        free = self._free[nid]
+        while nr:
+            # The smallest piece first.
+            pmd = min(free, key=free.__getitem__)
+            part = min(nr, free[pmd])
+            free[pmd] -= part
+            if not free[pmd]:
+                del free[pmd]
+            nr -= part
 
     def given_back(self, function: Function) -> Function:
         def free(nr_pages: int, category: str = "page_free") -> None:
@@ -141,12 +157,16 @@ class _OneMemory:
         return free
 
     def _give_back(self, nr: int) -> None:
-        self._loose += nr
-        if self._broken and self._loose == self._nr_first_loose + _BLOCK * len(self._broken):
+        self._loose[self._node_at_hand()] += nr
+        nr_broken = _BLOCK * len(self._broken)
+        if nr_broken and sum(self._loose) == sum(self._first_loose) + nr_broken:
             for nid, pfn in self._broken:
                 self._small.give_back(nid, pfn)
             self._broken.clear()
-            self._loose = self._nr_first_loose
+            self._loose[:] = self._first_loose
+
+    def _node_at_hand(self) -> int:
+        return max(0, self._k.cache.folio.nid)
 
     # --- vmemmap ------------------------------------------------------------------------
 
@@ -178,17 +198,25 @@ class _OneMemory:
             own_of = {
                 pmd: min(max(nr, 0), PTRS_PER_PTE - self._gone[pmd]) for pmd, nr in of_list.items()
             }
-            self._loose -= sum(own_of.values())  # free_pages() adds them, too
+            # free_pages() adds them, too.
+            self._loose[self._node_at_hand()] -= sum(own_of.values())
             function(vmemmap_pages)
             for pmd, own in own_of.items():
                 if own:
                     self._gone[pmd] += own
-                    self._free[pmd] = self._free.get(pmd, 0) + own
-                    if self._free[pmd] == _BLOCK:
-                        del self._free[pmd]
-                        self._small.give_back(*self._block_of(pmd))
+                    self._free_vmemmap(pmd, own)
 
         return free
+
+    def _free_vmemmap(self, pmd: int, nr: int) -> None:
+        nid, pfn = self._block_of(pmd)
+        free = self._free[nid]
+        free[pmd] = free.get(pmd, 0) + nr
+        self._nr_free[nid] += nr
+        if free[pmd] == _BLOCK:
+            del free[pmd]
+            self._nr_free[nid] -= _BLOCK
+            self._small.give_back(nid, pfn)
 
     # The node and the PFN of the page that the vmemmap of a PMD lies in.
     def _block_of(self, pmd: int) -> tuple[int, int]:

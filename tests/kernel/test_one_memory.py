@@ -13,6 +13,10 @@ from __future__ import annotations
 import pytest
 
 from simulator.errors import InputError
+from simulator.kernel import kernel_named
+from simulator.kernel.versions.v6_7 import V6_7
+from simulator.machine import load_machine
+from simulator.run import simulate
 from simulator.scenario import Scenario
 from tests.kernel.helpers import LAPTOP, column, run, run_watched
 
@@ -77,3 +81,35 @@ def test_a_page_table_breaks_up_a_huge_page_if_there_is_no_small_page():
 def test_more_free_pages_than_there_are_get_one_line():
     with pytest.raises(InputError, match=r"free_pages: \d+ is more than the \d+ pages of laptop"):
         Scenario(machine=SMALL, placement="one-memory", pages=1, free_pages=PAGES * 512)
+
+
+class ThisNode(V6_7):
+    """v6.7, had it not dropped __GFP_THISNODE (6a898c2757af)."""
+
+    name = "v6.7+thisnode"
+    VMEMMAP_THISNODE = True
+
+
+def test_since_v6_7_new_heads_are_of_another_node_where_their_own_has_no_page_left():
+    """A batch takes all that node 1 has, and then wants a new head page for each folio."""
+    machine = load_machine("xeon-8375c-2s").with_values({"memory.node_memory": "256 MiB"})
+    fields = {
+        "machine": machine, "pages": 1, "cpus": 1, "placement": "one-memory",
+        "tunables": {"min_free_kbytes": 0}, "phases": ("node1 write 128",),
+    }  # fmt: skip
+    anywhere, there = (simulate(Scenario(kernel=k, **fields)) for k in ("v6.7", ThisNode))
+    got = column(anywhere.counts, "pages_got", "node1_write128")
+    # 256 MiB less 4 MiB of struct pages.
+    assert got == column(there.counts, "pages_got", "node1_write128") == 126
+    heads, freed = "vmemmap_head_pages_allocated", "vmemmap_pages_freed"
+    assert (anywhere.counts[heads][0], anywhere.counts[freed][0]) == (got, 8 * got)
+    # The folio keeps its first vmemmap page instead.
+    assert (there.counts[heads][0], there.counts[freed][0]) == (0, 7 * got)
+    assert anywhere.violations.empty
+    assert there.violations.empty
+
+
+def test_heads_and_pages_to_restore_are_of_one_node_up_to_v6_6():
+    names = ("v6.1", "v6.6", "v6.7", "v7.3")
+    of_node = {name: kernel_named(name).VMEMMAP_THISNODE for name in names}
+    assert of_node == {"v6.1": True, "v6.6": True, "v6.7": False, "v7.3": False}

@@ -3,7 +3,9 @@
 Linux v6.7
 ----------
 
-v6.6 with the whole series, and the functions under the names that they got with it.
+v6.6 with the whole series, and the functions under the names that they got with it.  New
+heads and pages to restore are taken of any node (6a898c2757af); of the patches before, that
+of their own tree is not known.
 
 Source: c5ad3233ead5 ("hugetlb_vmemmap: use folio argument for hugetlb_vmemmap_*
 functions") (in v6.7).
@@ -27,6 +29,7 @@ class V6_7(V6_6_8):
     subject = "Linux 6.7"
     commit = "0dd3ee311255"
     summary = "the batching series as released: 2 flushes to a fill, 1 to a free"
+    VMEMMAP_THISNODE = False
     RENAMED: ClassVar[dict[str, str]] = {
         "hugetlb_vmemmap_optimize": "hugetlb_vmemmap_optimize_folio",
         "_hugetlb_vmemmap_optimize": "_hugetlb_vmemmap_optimize_folio",
