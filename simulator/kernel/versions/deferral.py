@@ -15,7 +15,8 @@ the run is in the kernel.  v8 of the series flushes at every entry, deferred wor
 
 Not modelled: refills after the flush at an entry (getpid() took 770 ns on an E5-2699, and 1340
 with it, refills and all); an entry that comes while a flush is under way (the order of flag and
-flush is explored by ``tlbsim litmus``); what a CPU in user mode speculates on kernel addresses.
+flush is explored by ``tlbsim litmus``); what a CPU in user mode speculates on kernel addresses, so
+that the checker takes a deferred flush for done.
 
 Sources: V. Schneider, "context_tracking,x86: Defer some IPIs until a user->kernel
 transition", RFC v1 (July 2023) to v8 (24 Mar 2026): flush_tlb_kernel_range_deferrable() and
