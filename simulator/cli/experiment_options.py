@@ -110,16 +110,22 @@ def asked_of(args: Namespace, least: int = 1) -> Asked:
             " as --kernel v6.6 --kernel v6.7"
         )
 
+    from simulator.experiment.breakeven import checked_range
     from simulator.experiment.precision import Wanted
     from simulator.experiment.sweeps import Options
 
+    crossing = None if args.break_even is None else _field_and_bounds(args.break_even)
+    if crossing is not None:
+        if len(what.points) < 2:
+            raise InputError("break-even: needs two scenarios, such as --kernel v6.6,v6.7")
+        checked_range(what.points[0].given, *crossing)
     metrics = tuple(args.metric or ("elapsed_s",))
     return Asked(
         what,
         Wanted(args.replications, args.precision, metrics, args.max_replications),
         Options(jobs=args.jobs, cluster=args.cluster, store=args.store, check=not args.no_check),
         args.uncertainty,
-        None if args.break_even is None else _field_and_bounds(args.break_even),
+        crossing,
     )
 
 

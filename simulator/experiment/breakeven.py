@@ -28,7 +28,7 @@ from simulator.machine.override import leaves
 from simulator.machine.values import Time
 from simulator.scenario import Scenario
 
-__all__ = ("BreakEven", "Step", "break_even", "numeric_range")
+__all__ = ("BreakEven", "Step", "break_even", "checked_range", "numeric_range")
 
 _GRID = 7
 # How near the place is known, of a number that is not whole.
@@ -92,6 +92,21 @@ def numeric_range(given: Mapping[str, Any], field: str) -> tuple[float, float, b
     )
 
 
+def checked_range(
+    given: Mapping[str, Any], field: str, bounds: tuple[float, float] | None
+) -> tuple[float, float, bool]:
+    """Return the range as :func:`numeric_range`, or as given; InputError for an empty one."""
+    if bounds is None:
+        low, high, whole = numeric_range(given, field)
+    else:
+        (low, high), whole = bounds, field in _WHOLE
+    if not low < high:
+        raise InputError(f"break-even: {field} has nothing between {low:g} and {high:g}")
+    for end in (low, high):
+        with_values(given, {field: int(end) if whole else end})
+    return low, high, whole
+
+
 def break_even(
     base: Mapping[str, Any],
     changed: Mapping[str, Any],
@@ -101,12 +116,7 @@ def break_even(
     bounds: tuple[float, float] | None = None,
 ) -> list[BreakEven]:
     """Return, for each phase, where the elapsed times of two scenarios cross as a field varies."""
-    if bounds is None:
-        low, high, whole = numeric_range(base, field)
-    else:
-        (low, high), whole = bounds, field in _WHOLE
-    if not low < high:
-        raise InputError(f"break-even: {field} has nothing between {low:g} and {high:g}")
+    low, high, whole = checked_range(base, field, bounds)
     tried: dict[float, list[Step]] = {}
 
     def at(value: float) -> list[Step]:

@@ -158,7 +158,11 @@ def encode(cell: Cell) -> bytes:
 
 
 def decode(data: bytes, scenario: Scenario | None = None) -> Cell:
-    """Return the cell that bytes hold, of `scenario` where the caller knows it."""
+    """
+    Return the cell that bytes hold, of `scenario` where the caller knows it.
+
+    DamagedError, too, for the scenario of a version that described machines otherwise.
+    """
     line, _, body = data.partition(b"\n")
     digest = hashlib.sha256(body).hexdigest().encode()
     if not line.startswith(_MAGIC) or line.removeprefix(_MAGIC) != digest:
@@ -167,7 +171,10 @@ def decode(data: bytes, scenario: Scenario | None = None) -> Cell:
     columns = {
         frame: {name: _column(plain) for name, plain in table} for frame, table in content["frames"]
     }
-    known = restore_scenario(content["scenario"]) if scenario is None else scenario
+    try:
+        known = restore_scenario(content["scenario"]) if scenario is None else scenario
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise DamagedError("it is of another version of tlbsim") from None
     return Cell(known, content["provenance"], columns, content["error"], content["lost"])
 
 

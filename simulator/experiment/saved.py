@@ -120,7 +120,9 @@ def _runs(folder: Path) -> tuple[list[ResultTotals], list[Cell]]:
             f" {command_of(failed[0])}"
         )
     if not found:
-        raise InputError(f"compare: {folder} is a store without cells")
+        raise InputError(
+            f"compare: {folder} is a store without cells that this version of tlbsim knows"
+        )
     return found, failed
 
 

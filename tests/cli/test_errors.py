@@ -76,6 +76,12 @@ WRONG = [
     (("run", "--seed", "-1"), "seed: must be 0 to"),
     (("compare", "--replications", "0"), "compare: needs two scenarios or more, not 1"),
     (("compare", "--cpus", "2", "--cpus", "all", "--replications", "0"), "replications: must be 1"),
+    (("sweep", "--break-even", "cpus"), "break-even: needs two scenarios"),
+    (
+        ("compare", "--kernel", "v6.6,v6.7", "--break-even", "cpus=9..2"),
+        "break-even: cpus has nothing between 9 and 2",
+    ),
+    (("compare", "--kernel", "v6.6,v6.7", "--break-even", "cpu"), "did you mean 'cpus'"),
     (("compare", "--cpus", "2", "--cpus", "4", "--replications", "1.5"), "not 1.5"),
     # What does not go together.
     (("run", *LAPTOP, "--page-size", "1G", "--pages", "33"), "do not fit the memory of laptop-8"),

@@ -148,6 +148,17 @@ def test_a_changed_profile_is_named_with_what_changed(tmp_path):
     assert "-> 77.0" in again.notices[0]
 
 
+def test_cells_of_a_version_with_other_machines_are_told_in_one_line(tmp_path, monkeypatch):
+    sweep(BASE, {"kernel": ["v6.6", "v6.7"]}, replications=1, store=tmp_path / "s")
+
+    def missing(_):
+        raise KeyError("costs.new")
+
+    monkeypatch.setattr(cells, "restore_scenario", missing)
+    with pytest.raises(InputError, match="without cells that this version of tlbsim knows"):
+        compare_saved([tmp_path / "s"])
+
+
 def test_changed_code_is_named_and_everything_is_anew(tmp_path, counted, monkeypatch):
     from simulator.experiment import store
 
