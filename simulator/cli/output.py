@@ -31,10 +31,7 @@ __all__ = (
     "whole_files",
 )
 
-_SECONDS = 0.2  # between two looks at how far a simulation is
-
-
-#: What --strict means, wherever it is.
+#: What --no-check and --strict mean, wherever they are.
 NO_CHECK = "do not check what must hold (a little faster)"
 STRICT = "exit status 1 if an invariant was broken (see: safety)"
 

@@ -16,7 +16,7 @@ LAPTOP = ("--machine", "laptop-8")
 WRONG = [
     # What argparse finds.
     (("--version=1",), "ignored explicit argument '1'"),
-    (("rn",), "command: 'rn' is not one of machines, kernels, noises, run, compare"),
+    (("rn",), "command: 'rn' is not one of machines, kernels, noises, new, run, compare"),
     (("rn",), "(did you mean 'run'?)"),
     (("run", "--pagess", "3"), "unknown option '--pagess' (did you mean '--pages'?)"),
     (("run", "--page_size=1G"), "unknown option '--page_size' (did you mean '--page-size'?)"),
@@ -55,7 +55,10 @@ WRONG = [
     (("run", *LAPTOP, "--set", "noise.idle_shar=0.1"), "(did you mean 'idle_share'?)"),
     (("run", *LAPTOP, "--set", "noise.idle_share=2"), "set: noise: idle_share is 2, but must be 0"),
     (("run", *LAPTOP, "--set", "noise.idle_share=x"), "noise: idle_share: must be a number"),
-    (("run", *LAPTOP, "--set", "noise.irqs_off_share=0.5"), "on laptop-8 reach at most 0.0"),
+    (
+        ("run", *LAPTOP, "--set", "noise.irqs_off_share=1.5"),
+        "irqs_off_share is 1.5, but must be 0 to",
+    ),
     (("run", *LAPTOP, "--set", "shootdowns_per_s=5"), "(did you mean 'noise.shootdowns_per_s'?)"),
     (("run", *LAPTOP, "--engine", "event"), "(did you mean 'events'?)"),
     (("run", *LAPTOP, "--path", "pol"), "(did you mean 'pool'?)"),

@@ -16,6 +16,7 @@ import sys
 import pytest
 
 import simulator as sim
+from simulator import bars
 from simulator import run as run_module
 from simulator.cli import output
 
@@ -241,7 +242,7 @@ def test_a_long_run_shows_on_a_terminal_how_many_folios_are_done(tlbsim, monkeyp
             seen.append("closed")
 
     monkeypatch.setattr(output, "progress_bar", lambda total, what: totals.append(total) or Bar())
-    monkeypatch.setattr(output, "_SECONDS", 0.001)
+    monkeypatch.setattr(bars, "_SECONDS", 0.001)
     totals = []
     assert tlbsim(*SMALL[:-4], "--pages", "300").status == 0
     assert totals == [600]
