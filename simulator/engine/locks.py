@@ -17,9 +17,7 @@ nodes of a qspinlock.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
-
-from simpy.events import Event
+from typing import TYPE_CHECKING, Any
 
 from simulator.errors import KernelError
 
@@ -73,7 +71,7 @@ class SpinLock(_Lock):
 
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
         super().__init__(timeline, platform, name)
-        self._waiters: deque[tuple[Task, Event]] = deque()
+        self._waiters: deque[tuple[Task, Any]] = deque()
         self._contended = False  # somebody waits, or its owner had to
         self._since_ns = 0
         self._asked_ns = -1  # when its owner began to spin, if it had to
@@ -143,7 +141,7 @@ class SpinLock(_Lock):
         if self._irqs_off:
             task.irqs_off()
         asked_ns = task.met_ns
-        granted = Event(self._timeline)
+        granted = self._timeline.promise()
         # Requests come in the order of their keys, since every one has met.
         self._waiters.append((task, granted))
         self._contended = True
@@ -185,7 +183,7 @@ class Mutex(_Lock):
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
         super().__init__(timeline, platform, name)
         self._wakeup_ns = platform.costs["mutex_wakeup"].ns()
-        self._waiters: deque[tuple[Task, Event]] = deque()
+        self._waiters: deque[tuple[Task, Any]] = deque()
 
     def lock(self) -> None:
         """mutex_lock(): take the mutex, or sleep until it is handed over."""
@@ -221,7 +219,7 @@ class Mutex(_Lock):
     def _sleep(self, task: Task) -> None:
         if self.owner is task:
             raise _held_already(self, task)
-        granted = Event(self._timeline)
+        granted = self._timeline.promise()
         self._waiters.append((task, granted))
         task.fall_asleep()
         task.waits_for = self

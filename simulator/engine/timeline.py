@@ -49,14 +49,18 @@ class Timeline(Environment):
         """Something was scheduled: before it meets, the task that runs has to look again."""
         self.current.clear_ns = 0
 
-    def at(self, event_key: int) -> Timeout:
+    def at(self, event_key: int) -> Any:
         """Return an event that happens at a key; the key must not be in the past."""
         if event_key >= _END:
             raise InputError(TOO_LONG)
         return Timeout(self, event_key - self.now)
 
+    def promise(self) -> Any:
+        """Return an event that somebody else lets happen, for the running task to wait for."""
+        return Event(self)
+
     @property
-    def pending(self) -> Sequence[tuple[int | float, int, int, Event]]:
+    def pending(self) -> Sequence[tuple[int | float, int, Any, Any]]:
         """The pending events, a heap by key; peek() is too slow for every meeting."""
         return self._queue
 

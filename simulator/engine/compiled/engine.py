@@ -32,9 +32,9 @@ from simulator.engine.compiled.tasks import FlatTask, OnlyTask
 from simulator.engine.compiled.together.queues import close_all
 from simulator.engine.compiled.together.replay import SharedCheckpoints
 from simulator.engine.compiled.together.tasks import InterruptedTask, Together
+from simulator.engine.compiled.turns import Turns
 from simulator.engine.ending import ending
 from simulator.engine.task import Body, Task
-from simulator.engine.timeline import Timeline
 from simulator.errors import KernelError
 from simulator.trace.contract import CPU_COLUMNS
 from simulator.trace.ipis import IpiLog
@@ -56,7 +56,7 @@ class CompiledEngine:
     """Tasks as SimPy processes, all other CPUs in flat arrays."""
 
     def __init__(self, platform: FlatPlatform, recorder: Recorder) -> None:
-        self.timeline = Timeline()
+        self.timeline = Turns()
         self.platform = platform
         self.recorder = recorder
         self._n = platform.nr_cpus
@@ -149,6 +149,7 @@ class CompiledEngine:
         task = OnlyTask(self.timeline, cpu, 0, self._state, 0, calls)
         self._checkpoints = Checkpoints(self._machine, self._distance, self._n, calls)
         self._replayed.append((len(self.recorder.flushes), self._checkpoints))
+        self.timeline.ahead = None
         self.timeline.tasks = [task]
         self._begin(task, start_ns, body)
         with ending(self.timeline, [task]):
@@ -178,17 +179,18 @@ class CompiledEngine:
     def _run_together(self, start_ns: int, bodies: Mapping[int, Body]) -> list[Task]:
         calls = Calls(self.recorder.reasons)
         together = Together(self.timeline, self._machine, self._state, self._distance, calls)
+        self.timeline.ahead = together
         self._replayed.append((len(self.recorder.flushes), together.checkpoints))
         tasks = [together.task(number, cpu, self._slots[cpu]) for number, cpu in enumerate(bodies)]
         self.timeline.tasks = list(tasks)
         for task in sorted(tasks, key=lambda task: task.cpu.number):
             self._begin(task, start_ns, bodies[task.cpu.number])
         with ending(self.timeline, tasks):
-            together.run()
+            self.timeline.run()
         return list(tasks)
 
     def _begin(self, task: FlatTask, start_ns: int, body: Body) -> None:
-        self.timeline.process(task.process(partial(self._lifetime, task, start_ns, body)))
+        self.timeline.begin(task, partial(self._lifetime, task, start_ns, body))
 
     def _lifetime(self, task: FlatTask, start_ns: int, body: Body) -> None:
         task.start(start_ns)

@@ -14,26 +14,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.engine.calls import FLUSH_CATEGORIES, Call
-from simulator.engine.task import Account, Task, TaskCpu
+from simulator.engine.task import Account, TaskCpu
 
 if TYPE_CHECKING:
     from simulator.engine.compiled.flat.call_words import Calls
-    from simulator.engine.timeline import Timeline
 from simulator.engine.compiled.flat.state import CALL, RECORD, SPENT, TASK, S
 from simulator.engine.compiled.flat.words import Int64s
+from simulator.engine.compiled.turns import Turns, TurnTask
 
 __all__ = ("FlatTask", "OnlyTask")
 
 _NOTHING = np.zeros(SPENT.stop - SPENT.start, dtype=np.int64).data
 
 
-class FlatTask(Task):
+class FlatTask(TurnTask):
     """A task with a slot in the flat state."""
 
     __slots__ = ("_calls", "_categories", "_first", "_first_of_call", "call", "record", "words")
 
     def __init__(
-        self, timeline: Timeline, cpu: TaskCpu, number: int, state: Int64s, slot: int,
+        self, timeline: Turns, cpu: TaskCpu, number: int, state: Int64s, slot: int,
         calls: Calls,
     ) -> None:  # fmt: skip
         super().__init__(timeline, cpu, number)

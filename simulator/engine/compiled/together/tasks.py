@@ -22,8 +22,8 @@ from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.tasks import FlatTask
 from simulator.engine.compiled.together.replay import SharedCheckpoints
 from simulator.engine.compiled.together.stages import BEYOND_MAX, advance, begin, irqs_on
+from simulator.engine.compiled.turns import Turn, Turns
 from simulator.engine.keys import KEY_BITS, TOO_LONG, Order
-from simulator.engine.timeline import Signal, Timeline
 from simulator.errors import InputError
 
 __all__ = ("InterruptedTask", "Together")
@@ -171,7 +171,7 @@ class Together:
     """The tasks of one phase; ``next_key`` is when compiled code has something to do."""
 
     def __init__(
-        self, timeline: Timeline, machine: Int64s, state: Int64s, distance: Int8s,
+        self, timeline: Turns, machine: Int64s, state: Int64s, distance: Int8s,
         calls: Calls,
     ) -> None:  # fmt: skip
         self.timeline = timeline
@@ -183,23 +183,11 @@ class Together:
         self._distance = distance
         self.nr_cpus = int(machine[M.nr_cpus])
         self.checkpoints = SharedCheckpoints(machine, state, distance, self.calls)
-        self._ends: dict[int, Signal] = {}  # by slot: the end of its task's broadcast
+        self._ends: dict[int, Turn] = {}  # by slot: the end of its task's broadcast
 
     def task(self, number: int, cpu: int, slot: int) -> InterruptedTask:
         """Return a task for a slot, on a CPU."""
         return InterruptedTask(self, InterruptedCpu(self, cpu, slot), number)
-
-    def run(self) -> None:
-        """Run to the end."""
-        timeline, pending = self.timeline, self.timeline.pending
-        while True:
-            first = pending[0][0] if pending else NEVER
-            if self.next_key < first:
-                self.advance(int(first))
-            elif pending:
-                timeline.step()
-            else:
-                return
 
     def advance(self, until_key: int) -> None:
         """Let compiled code do what comes before a key, or until a broadcast ends."""
@@ -214,7 +202,7 @@ class Together:
 
     def broadcast(
         self, task: InterruptedTask, call: Call, flush: int, mask: Collection[int] | None = None
-    ) -> Signal:
+    ) -> Turn:
         """Begin a broadcast, of all of them the number ``flush``; returns its end."""
         if flush >= self.checkpoints.due:
             self.checkpoints.keep(flush)
@@ -223,7 +211,7 @@ class Together:
         task.take_mask(mask, self.nr_cpus)
         begin(self._machine, self.state, self._distance, task.slot, flush, task.met_ns)
         self.next_key = self.words[S.next_key]
-        end = self._ends[task.slot] = Signal(self.timeline)
+        end = self._ends[task.slot] = task.turn
         return end
 
     def irqs_on(self, slot: int, now_ns: int) -> None:
