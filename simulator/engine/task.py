@@ -3,10 +3,11 @@
 Tasks
 -----
 
-A task is kernel code that runs on a CPU of its own.  It is a SimPy process whose
-body runs on a greenlet: where it has to wait it hands its event to the process
-(:meth:`Task.wait`) and goes on with the answer, so that kernel code is plain
-functions.
+A task is kernel code that runs on a CPU of its own.  Its body runs on a greenlet, so
+that kernel code is plain functions.  In the events engine it is a SimPy process: where it
+has to wait it hands its event to the process (:meth:`Task.wait`) and goes on with the
+answer.  Those of the compiled engine take turns without SimPy
+(:mod:`simulator.engine.compiled.turns`).
 
 It runs ahead on its own clock: :meth:`Task.work` only adds to it.  Before the task
 reads or writes anything shared, or records a time, it *meets* (:meth:`Task.meet`):

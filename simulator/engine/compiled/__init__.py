@@ -4,7 +4,7 @@ The compiled engine: the same answers, far faster
 -------------------------------------------------
 
 The events engine (:mod:`simulator.engine.events`) is the definition: read it first.  Here
-tasks are still SimPy processes, and kernel code does not notice; but no other CPU is a
+tasks take turns without SimPy, and kernel code does not notice; no other CPU is a
 process and no interrupt an event.  What CPUs answer is computed by functions that numba
 compiles (:mod:`~simulator.engine.compiled.jit`), integer for integer as the events engine
 has it.  Without numba the same functions run interpreted.
@@ -58,12 +58,13 @@ slot has two event keys: the end of its stage, and what its CPU does next about 
     local          the own call, interrupts off
     waiting        reads csds as they are released; handlers in between cost time
 
-SimPy and the compiled loop take turns: before kernel code goes on at a time, all that comes
+Tasks and the compiled loop take turns: before kernel code goes on at a time, all that comes
 earlier has been advanced to (``together/tasks.py``).
 
 The rooms::
 
     engine.py     runs tasks, and tells the recorder
+    turns.py      tasks take turns: a heap of keys, and greenlets that switch to each other
     tasks.py      a task whose broadcasts are in here
     flat/         what lies where, and how Python writes and reads it
     rules/        what every interrupt obeys: draws, order of sending, answers, acknowledgements

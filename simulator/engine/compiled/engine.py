@@ -3,7 +3,7 @@
 The compiled engine
 -------------------
 
-SimPy drives the tasks and their locks; what the CPUs answer to a broadcast is
+Tasks and their locks take turns; what the CPUs answer to a broadcast is
 computed by compiled code, integer for integer as
 :class:`simulator.engine.events.EventsEngine` has it.  See
 :mod:`simulator.engine.compiled.alone.broadcast` for an only task, and
@@ -53,7 +53,7 @@ _ALIKE = (("ipis", S.alike_ipis), ("refill_ns", S.alike_refill_ns))
 
 
 class CompiledEngine:
-    """Tasks as SimPy processes, all other CPUs in flat arrays."""
+    """Tasks that take turns, all other CPUs in flat arrays."""
 
     def __init__(self, platform: FlatPlatform, recorder: Recorder) -> None:
         self.timeline = Turns()

@@ -3,12 +3,12 @@
 Several tasks in broadcasts, compiled
 -------------------------------------
 
-What happens between SimPy's events while tasks are in broadcasts and interrupts
+What happens between the turns of tasks while they are in broadcasts and interrupts
 come to their CPUs: a small event loop over the flat state.  Every task has two
 event keys: the end of the present stage of its broadcast (enqueue, send, local
 call, wait), and what its CPU does next about an interrupt (it arrives, or its
 handler takes the list).  :func:`advance` takes them in their order up to a key,
-or until a task is done with its broadcast and SimPy must resume it.
+or until a task is done with its broadcast and it is its turn.
 
 A handler delays the stage that it hits; one that comes while the initiator has
 interrupts off waits for their end.  The rules are those of

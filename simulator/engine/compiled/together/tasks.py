@@ -3,11 +3,11 @@
 Tasks that interrupt each other
 -------------------------------
 
-SimPy runs kernel code; what happens between its events while tasks are in
+Tasks take turns; what happens between these while tasks are in
 broadcasts, and the interrupts of their CPUs, is left to
 :mod:`simulator.engine.compiled.together.stages`.  Before kernel code goes on at a time,
 everything in there that comes earlier has happened (:meth:`Together.advance`); a
-task is resumed by one event, when its broadcast has ended.
+task has its next turn when its broadcast has ended.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class InterruptedTask(FlatTask):
         return True
 
     def clear_to(self, event_key: int) -> bool:
-        """Whether no SimPy event is pending at or before a key, once compiled code is there."""
+        """Whether no turn is pending at or before a key, once compiled code is there."""
         together, pending = self.together, self._pending
         while not pending or pending[0][0] > event_key:
             if together.next_key > event_key:
