@@ -77,6 +77,10 @@ class Pgtable(PageAlloc):
         task.planned_ns += ns  # as Task.work(), without a call
         task.time_by[category] += ns
 
+    def ptep_set_wrprotect(k, addr: int, nr: int, category: str) -> None:
+        """Make ``nr`` PTEs from an address on read-only: they map what they mapped."""
+        k.current.work(category, k.cost.set_pte.times[nr])
+
     def smp_wmb(k, nr: int = 1) -> None:
         """Order earlier stores before later ones, ``nr`` times over."""
         k.orders_stores()

@@ -99,4 +99,4 @@ class V6_15(Invlpgb, V6_12):
     def vmemmap_wrprotect_hvo(k, h: Hstate, folio: Folio) -> None:
         """Map the mirrored tail pages of a folio read-only."""
         k.current.work("remap", k.cost.vmemmap_walk.each_ns)
-        k.set_ptes(folio.page, h.nr_vmemmap_pages - 1, "remap")
+        k.ptep_set_wrprotect(folio.page, h.nr_vmemmap_pages - 1, "remap")

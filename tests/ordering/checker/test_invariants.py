@@ -33,6 +33,7 @@ CASES = {
     "enomem": {"pages": 6, "placement": "pmds=3", "faults": {"pte_page": (2, 3)}},
     "race": {"pages": 6, "placement": "pmds=3", "path": "surplus", "allocators": 3},
     "boot": {"pages": 12, "placement": "pmds=2", "path": "boot", "allocators": 4},
+    "1G boot": {"pages": 1, "phases": ("1G boot 2", "1G write 0")},
     "1G": {"pages": 2, "page_size": "1G", "faults": {"pte_page": (3,), "restore_page": (5000,)}},
 }
 
