@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from simulator.analysis.frames import ResultTotals, name_of, records
+from simulator.analysis.frames import ResultTotals, fields_of, name_of, records
 
 __all__ = ("WORTH_NAMING", "StaticKeyShare", "static_key_shares")
 
@@ -47,7 +47,7 @@ def static_key_shares(results: Iterable[ResultTotals]) -> list[StaticKeyShare]:
         broadcasts = {str(r["phase"]): int(r["other_broadcasts"]) for r in records(result.summary)}
         for phase, ns in patching_ns.items():
             share = ns / all_ns[phase]
-            key = name_of(s.kernel), phase
+            key = name_of(fields_of(s)["kernel"]), phase
             if share > WORTH_NAMING and (key not in found or share > found[key].share):
                 modules = s.tunables.get("static_key_modules", 0)
                 found[key] = StaticKeyShare(*key, share, broadcasts[phase], modules)

@@ -123,13 +123,25 @@ def header_lines(result: ResultTotals) -> list[str]:
 
 
 def static_key_texts(results: Sequence[ResultTotals]) -> list[str]:
-    """Return a text for each kernel and phase in which patching a static key weighs."""
-    several = len({name_of(r.scenario.kernel) for r in results}) > 1
+    """Return a text on where patching a static key weighs; none if nowhere."""
+    shares = static_key_shares(results)
+    if not shares:
+        return []
+    kernels = {found.kernel for found in shares}
+    most = max(shares, key=lambda found: found.share)
+    if len(kernels) == 1 and len({name_of(r.scenario.kernel) for r in results}) == 1:
+        parts = [f"{format_share(found.share)} of {found.phase}" for found in shares]
+        takes = f"{', '.join(parts)}, in {format_count(most.broadcasts)} broadcasts"
+    else:
+        takes = (
+            f"up to {format_share(most.share)} of the time ({most.kernel}, {most.phase}:"
+            f" {format_count(most.broadcasts)} broadcasts), over 5% with"
+            f" {', '.join(sorted(kernels))}"
+        )
+    modules = ",".join(str(number) for number in sorted({found.modules for found in shares}))
     return [
-        f"{f'{found.kernel}, ' if several else ''}{found.phase}: patching takes"
-        f" {format_share(found.share)} of the time, {format_count(found.broadcasts)} broadcasts;"
-        f" static_key_modules={found.modules}, and 0 to 125 modules of a machine may use it"
-        for found in static_key_shares(results)
+        f"patching takes {takes}; static_key_modules={modules}, and 0 to 125 modules of a machine"
+        " may use it"
     ]
 
 
