@@ -92,13 +92,15 @@ class Folio:
 
     __slots__ = (
         "cache", "end_ns", "flush_ns", "head_at", "hugetlb_temporary",
-        "hugetlb_vmemmap_optimized", "nid", "number", "pages_at", "pfn", "phase", "pte_mapped",
-        "remap_ns", "restore_ns", "split_ns", "start_ns",
+        "hugetlb_vmemmap_optimized", "nid", "number", "page", "pages_at", "pfn", "phase",
+        "pte_mapped", "remap_ns", "restore_ns", "split_ns", "start_ns",
     )  # fmt: skip
 
     def __init__(self, number: int, pfn: int, nid: int) -> None:
         self.number = number
         self.pfn = pfn
+        #: ``&folio->page``: the vmemmap address of its first struct page.
+        self.page = pfn * STRUCT_PAGE_BYTES
         self.nid = nid
         self.hugetlb_vmemmap_optimized = False
         self.hugetlb_temporary = False
@@ -110,11 +112,6 @@ class Folio:
         self.pte_mapped = False
         # What that CPU had touched when it touched the head and all of the pages last.
         self.head_at = self.pages_at = NEVER
-
-    @property
-    def page(self) -> int:
-        """``&folio->page``: the vmemmap address of its first struct page."""
-        return self.pfn * STRUCT_PAGE_BYTES
 
 
 class NodeRound:

@@ -116,7 +116,7 @@ class Stores:
                 stale = remapped
                 unlisted[task.cpu.number].append(run)
                 folio = k.cache.folio
-                if addr == folio.pfn * STRUCT_PAGE_BYTES:
+                if addr == folio.page:
                     # A new page is mapped, which was copied before.
                     self.nr_mapped += 1
                     if not folio.hugetlb_vmemmap_optimized:
@@ -268,7 +268,11 @@ class Stores:
             task = timeline.current
             if task.cpu.irqs_off:
                 self._check_flush(call)
-            task.meet()  # as it does itself: what came before came before the flush
+            # As it does itself: what came before came before the flush.
+            if task.planned_ns < task.clear_ns:
+                task.met_ns = task.planned_ns  # as Task.meet(), without a call
+            else:
+                task.meet()
             epoch = self._epoch = self._epoch + 1
             function(call, start, end)
             forget(start, TLB_FLUSH_ALL if call.kind == "all" else end, epoch)
@@ -286,9 +290,10 @@ class Stores:
             return
         if splits and end > start:
             splits.forget(start // _PMD_BYTES, (end - 1) // _PMD_BYTES, epoch)
-        for stale in (remapped, restored):
-            if stale.fresh or stale.sorted:
-                stale.forget_range(start, end, epoch)
+        if remapped.fresh or remapped.sorted:
+            remapped.forget_range(start, end, epoch)
+        if restored.fresh or restored.sorted:
+            restored.forget_range(start, end, epoch)
 
     def broadcast(self, function: Function) -> Function:
         """INVLPGB, TLBI and their like: a flush asked for, not waited for."""

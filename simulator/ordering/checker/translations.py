@@ -122,17 +122,19 @@ class StaleRanges:
 
     def forget_range(self, start: int, end: int, before: int) -> None:
         """Drop those of a range of addresses."""
-        if self.sorted or len(self.fresh) > _FEW or self.epoch >= before:
+        fresh = self.fresh
+        if self.sorted or len(fresh) > _FEW or self.epoch >= before:
             for pmd, mask in masks_of(start, end):
                 self.forget(pmd, mask, before)
-        elif self.fresh:
-            first, last = start // BASE_PAGE_BYTES, -(-end // BASE_PAGE_BYTES)
-            run = self.fresh[-1]
+            return
+        first, last = start // BASE_PAGE_BYTES, -(-end // BASE_PAGE_BYTES)
+        if len(fresh) == 1:  # mostly it is the one run that the flush is for
+            (run,) = fresh
             page = run >> NR_BITS
-            if len(self.fresh) == 1 and first <= page and page + (run & _NR_MASK) <= last:
-                self.fresh.pop()  # mostly it is the one run that the flush is for
-            else:
-                self.fresh = without(self.fresh, first, last)
+            if first <= page and page + (run & _NR_MASK) <= last:
+                fresh.clear()
+                return
+        self.fresh = without(fresh, first, last)
 
     def forget_all(self, before: int) -> None:
         """Drop all stores that came before an epoch."""
