@@ -268,6 +268,7 @@ OTHER_NOISE = {
     "irqs_off_share": {"irqs_off_share": 0.002},
     "preempted_share": {"preempted_share": 0.5},
     "idle_depth_ns": {"idle_depth_ns": 5000.0},
+    "idle_guess_factor": {"idle_guess_factor": 2.0},
     "irqs_off_tail_share": {"irqs_off_tail_share": 0.1, "irqs_off_max_ns": 2e5},
     "irqs_off_max_ns": {"irqs_off_max_ns": 3e5},
     "shootdowns_per_s": {"shootdowns_per_s": 100},
@@ -296,8 +297,8 @@ def test_a_noise_of_a_file_is_that_of_its_content(tmp_path):
 
 
 def test_a_noise_that_the_machine_cannot_have_is_refused():
-    with pytest.raises(InputError, match=r"irqs_off_share is 0\.1, but spells of the length"):
-        laptop(noise={"preset": "quiet", "irqs_off_share": 0.1})
+    with pytest.raises(InputError, match=r"irqs_off_share is 0\.96 of time, but at most 0\.95"):
+        laptop(noise={"preset": "quiet", "irqs_off_share": 0.96})
 
 
 @settings(max_examples=20, deadline=None)

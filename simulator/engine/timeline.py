@@ -47,7 +47,8 @@ class Timeline(Environment):
 
     def disturb(self) -> None:
         """Something was scheduled: before it meets, the task that runs has to look again."""
-        self.current.clear_ns = 0
+        if self.current is not _NO_TASK:
+            self.current.clear_ns = 0
 
     def at(self, event_key: int) -> Any:
         """Return an event that happens at a key; the key must not be in the past."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from simulator.kernel import kernels, proposals
 from tests.agreement.equality import differences
+from tests.kernel.helpers import of_the_laptop
 
 ANSWERS = [name for name in proposals() if "enomem" in name]
 
@@ -25,7 +26,7 @@ def test_engines_agree_on_every_answer(kernel, free_pages):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    kernel=st.sampled_from((*kernels(), *proposals())),
+    kernel=st.sampled_from(of_the_laptop(*kernels(), *proposals())),
     path=st.sampled_from(["pool", "boot", "surplus"]),
     allocators=st.integers(1, 5),
     pages=st.integers(5, 40),

@@ -267,7 +267,8 @@ class TickModel:
             since = covering(self.machine.spells.idle, cpu.number, self.now)[0]
         if since < 0:
             return None
-        return self.machine.idle_state(self.now - max(since, cpu.last_busy))
+        since = max(since, cpu.last_busy)
+        return self.machine.idle_state(self.now - since, cpu.number, since)
 
     # --- tasks --------------------------------------------------------------------------
 

@@ -158,3 +158,8 @@ def lock_cycles(kernel, pages, *, hvo):
     cycles = []
     run(Counted, pages=pages, hvo=hvo, cpus=2, phases=("alloc", "free"))
     return tuple(cycles)
+
+
+def of_the_laptop(*kernels):
+    """Return those of some kernels that can flush by IPIs, on x86."""
+    return tuple(k for k in kernels if load_kernel(k).flush_mechanism("x86-64", (), {}))

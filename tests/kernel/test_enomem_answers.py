@@ -28,7 +28,16 @@ from simulator.kernel.versions.v6_7 import V6_7
 from simulator.run import simulate
 from simulator.saved import load_result
 from simulator.scenario import Scenario
-from tests.kernel.helpers import KEYLESS, LAPTOP, STILL, column, flushes_of, run, run_watched
+from tests.kernel.helpers import (
+    KEYLESS,
+    LAPTOP,
+    STILL,
+    column,
+    flushes_of,
+    of_the_laptop,
+    run,
+    run_watched,
+)
 from tests.kernel.test_enomem import Alloc, Scarce, check_alloc, codes, name, outcome, pte, status
 
 ABORT, IGNORE, GO_ON, RETRY = ANSWERS = (
@@ -213,7 +222,7 @@ def flush_watched(kernel, unflushed_frees):
     return Watched
 
 
-EVERY = (*kernels(), *proposals())
+EVERY = of_the_laptop(*kernels(), *proposals())
 failures = st.fixed_dictionaries(
     {
         "pte_page": st.lists(st.integers(1, 12), max_size=6),

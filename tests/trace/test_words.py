@@ -170,7 +170,7 @@ def test_a_task_whose_work_is_no_whole_number_is_named_by_the_category(ns):
     recorder.begin_phase("alloc", 0, {0})
     recorder.end_phase(10)
     with pytest.raises(InputError, match=r"kernel: .* ns of work in 'split' is not a whole number"):
-        recorder.task_ended(10, {"remap": 9, "split": ns}, 0)
+        recorder.task_ended(10, {"remap": 9, "split": ns}, 0, 0)
 
 
 @pytest.mark.parametrize("ns", [0.5, 2.0, -7, np.int64(3)])

@@ -25,7 +25,7 @@ flush_tlb_kernel_cond().
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from simulator.draws import fold, purpose_of, stream
@@ -70,16 +70,14 @@ class Deferral(V6_18):
         isolated = k.isolated_cpus()
         return sorted(cpus, key=lambda cpu: cpu in isolated)
 
-    def kernel_cr3_loaded(k, cpus: range) -> Iterator[int]:
+    def kernel_cr3_loaded(k, cpus: range) -> list[int]:
         """Of isolated CPUs, those in the kernel."""
         draws = stream(
             fold(k.platform.key, _USER, k.current.met_ns // _FRAME_NS), 0, k.platform.nr_cpus
         )
         users = k.config.tunables["isolated_user_percent"]
         busy = {task.cpu.number for task in k.engine.timeline.tasks}
-        for cpu in cpus:
-            if cpu in busy or int(draws[cpu] >> 32) * 100 >= users << 32:
-                yield cpu
+        return [cpu for cpu in cpus if cpu in busy or int(draws[cpu] >> 32) * 100 >= users << 32]
 
     def on_each_cpu_cond(k, call: Call) -> None:
         """Call a function where flush_tlb_kernel_cond() says so."""
