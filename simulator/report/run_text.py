@@ -84,8 +84,8 @@ def run_report(result: ResultFrames) -> str:
     blocks.append(
         wrapped(
             "All times are simulated. What another CPU lost is the time in handlers, "
-            "stalls and TLB refill while it had work to do. Quantiles come from a histogram; max is the upper "
-            "end of its last bucket."
+            "stalls and TLB refill while it had work to do. Quantiles come from a histogram; "
+            "max is the upper end of its last bucket."
         )
     )
     return "\n\n".join(blocks) + "\n"

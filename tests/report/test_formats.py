@@ -80,7 +80,7 @@ def test_what_has_to_stand_beside_a_number_does(material, name):
     text = " ".join(render(name, material).replace("\\", "").split())
     for fact in ("simulated", "laptop-8", "v6.6", "n=3", "seed 1", "31 of 74",
                  "sha256 " + make(kernel="mine").scenario.kernel_class.digest()[:12],
-                 "published time", "safety", "tlbsim 0.1.0"):  # fmt: skip
+                 "published time", "safety", "tlbsim 1.0.0"):  # fmt: skip
         assert fact in text, fact
     assert COMMAND in text
 
