@@ -35,6 +35,8 @@ extensions = ["sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"tlbsim {release}"
+# Without a year and an owner, the line would be a sign alone.
+html_show_copyright = False
 # Single backticks in docstrings are names.
 default_role = "code"
 # Of two classes of one name, a signature says the name alone: no link is worth a warning there.

@@ -125,7 +125,7 @@ def make(**fields: Any) -> SimpleNamespace:
         frame["phase"] = pd.Categorical(frame["phase"], categories=s.phases)
         frames[name] = frame
     provenance = {
-        "version": "0.1.0",
+        "version": "1.0.0",
         "commit": "0123456789abcdef0123456789abcdef01234567",
         "key": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "assumed_costs": 31,

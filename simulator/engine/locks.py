@@ -97,8 +97,7 @@ class SpinLock(_Lock):
         now_ns = self._since_ns = task.met_ns = task.planned_ns
         ns = self._atomic_ns if self._last is task else self._line_ns(task)
         if self._irqs_off:
-            task.cpu.irqs_off = True  # as Task.irqs_off(), without a call
-            task.off_since_ns = now_ns
+            task.irqs_off()
             ns += self._irq_save_ns
         task.planned_ns = now_ns + ns  # as Task.work()
         task.time_by[self.name] += ns
@@ -122,10 +121,7 @@ class SpinLock(_Lock):
         if self._contended:
             self._hand_over(now_ns)
         if self._irqs_off:
-            off_ns = now_ns - task.off_since_ns  # as Task.irqs_on(), without a call
-            if off_ns > task.irqs_off_max_ns:  # noqa: PLR1730 - max() is slower
-                task.irqs_off_max_ns = off_ns
-            task.cpu.enable_irqs(now_ns)
+            task.irqs_on()
 
     def _hand_over(self, now_ns: int) -> None:
         if self._asked_ns >= 0:

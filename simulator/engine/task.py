@@ -285,7 +285,8 @@ class Task:
             if self.cpu.stolen_ns == stolen_ns:
                 # No handler in between: this is the moment itself.
                 self.met_ns = self.planned_ns = t_ns
-                self._take(stolen_ns - self._stolen_ns)
+                if stolen_ns != self._stolen_ns:
+                    self._take(stolen_ns - self._stolen_ns)
                 return
 
     def wait_until(self, t_ns: int, category: str) -> None:

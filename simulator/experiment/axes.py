@@ -20,6 +20,7 @@ from typing import Any
 
 from simulator.analysis.frames import name_of
 from simulator.errors import InputError, nearest
+from simulator.kernel import kernels, load_kernel
 from simulator.machine.noise import NOISE_KEYS
 from simulator.scenario import Scenario
 
@@ -211,6 +212,10 @@ def with_values(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> Scenar
         elif name in scenario.kernel_class.TUNABLES:
             tunables[name] = value
         else:
+            elsewhere = [k for k in kernels() if name in load_kernel(k).TUNABLES]
+            if elsewhere:
+                own_name, have = scenario.kernel_class.name, ", ".join(elsewhere)
+                raise InputError(f"set: {own_name} has no tunable {name!r}; these have: {have}")
             known = _known(scenario)
             # Whoever leaves out what a value is of has named it all the same.
             ends = [key for key in known if key.endswith(f".{name}")]

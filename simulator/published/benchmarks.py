@@ -23,6 +23,12 @@ that the primitives of the model are held against.
     how often isolated CPUs were entered for vmalloc's flushes and for patched code, as it
     was, and with the posted deferral; how many broadcasts of a kind there were is given:
     those counted on each CPU.
+``hvo_pause``
+    what a request for huge pages takes on arm64 without HVO (``none``), and with it and the
+    posted pause of all other CPUs (``pause@v1``, ``pause@v2``); the case is ``alloc 1G``,
+    ``free 1G``, ``demote 1G`` (into 2 MB), ``alloc 2M`` or ``free 2M``, the number that of
+    pages of that size; the time without HVO is given, that of the published file for a file
+    that has none.
 
 A file of one's own has the columns of ``published_benchmarks.csv``: ``machine`` (a name of
 a profile), ``mechanism``, ``what`` (as above), ``number`` (of threads, CPUs or pages, or the
@@ -46,7 +52,14 @@ from simulator.errors import InputError
 from simulator.inputs import number
 from simulator.published.table import Row, read_table
 
-__all__ = ("BENCHMARKS", "PublishedFigure", "published_figures", "read_figures")
+__all__ = (
+    "BENCHMARKS",
+    "PAUSE_CASES",
+    "WITHOUT_HVO",
+    "PublishedFigure",
+    "published_figures",
+    "read_figures",
+)
 
 Role = Literal["fitted", "given", "predicted"]
 
@@ -56,7 +69,11 @@ _OPTIONAL: Final = ("case", "calls", "role", "source")
 _ROLES: Final = ("fitted", "given", "predicted")
 _LINES: Final = ("Normal IPI received", "Normal IPI", "Broadcast IPI", "Broadcast lock")
 _KINDS: Final = ("flush_all", "flush_range", "sync_core")
-#: By benchmark: its mechanisms, its units, and its cases if there are no others.
+#: The mechanism of a time that others are added to.
+WITHOUT_HVO: Final = "none"
+#: The cases of hvo_pause.
+PAUSE_CASES: Final = ("alloc 1G", "free 1G", "demote 1G", "alloc 2M", "free 2M")
+#: By benchmark: its mechanisms and its units.
 BENCHMARKS: Final = {
     "ipi_benchmark": (("ipi",), ("ns",)),
     "madvise": (("ipi",), ("ns",)),
@@ -64,6 +81,7 @@ BENCHMARKS: Final = {
     "victim": (("ipi",), ("ns",)),
     "tlb_flush2": (("ipi", "invlpgb"), ("k loops/s",)),
     "isolated_cpus": (("ipi", "deferred"), ("calls",)),
+    "hvo_pause": ((WITHOUT_HVO, "pause@v1", "pause@v2"), ("s",)),
 }
 
 _CYCLES_PER_NS: Final = 2.6
@@ -73,6 +91,7 @@ _UNITS: Final = {
     "cycles": (1 / _CYCLES_PER_NS, "ns"),
     "k loops/s": (1000.0, "loops/s"),
     "calls": (1.0, "calls"),
+    "s": (1e9, "ns"),
 }
 _CASES: Final = {
     "ipi_benchmark": "x2apic cluster mode, vanilla",
@@ -81,6 +100,7 @@ _CASES: Final = {
     "victim": "time lost by the peer",
     "tlb_flush2": "tlb_flush2_threads",
     "isolated_cpus": "entries on isolated CPUs",
+    "hvo_pause": "alloc 1G",
 }
 
 
@@ -147,12 +167,19 @@ def _figure(row: Row, name: str) -> PublishedFigure:
     unit = row.one_of("unit", units)
     scale, base = _UNITS[unit]
     calls = row.number("calls", 1) if row.fields.get("calls") else 1
-    role = row.one_of("role", _ROLES) if row.fields.get("role") else "predicted"
+    mechanism = row.one_of("mechanism", mechanisms)
+    usual = "given" if mechanism == WITHOUT_HVO else "predicted"
+    role = row.one_of("role", _ROLES) if row.fields.get("role") else usual
+    if mechanism == WITHOUT_HVO and role != usual:
+        raise row.error("role", f"{role!r} of the mechanism {mechanism!r} (nearest: {usual!r})")
+    case = row.fields.get("case") or _CASES[what]
+    if what == "hvo_pause":
+        case = row.one_of("case", PAUSE_CASES) if row.fields.get("case") else case
     return PublishedFigure(
         benchmark=what,
         machine=row.text("machine"),
-        mechanism=row.one_of("mechanism", mechanisms),
-        case=row.fields.get("case") or _CASES[what],
+        mechanism=mechanism,
+        case=case,
         figure=_number(row, what),
         total=scale * (row.number("value") if unit == "calls" else _positive(row, "value")),
         unit=base,

@@ -83,9 +83,9 @@ def run_report(result: ResultFrames) -> str:
         blocks.append(_latency_table(result.latency, phase))
     blocks.append(
         wrapped(
-            "All times are simulated. What another CPU lost is the time in handlers and TLB "
-            "refill while it had work to do. Quantiles come from a histogram; max is the upper "
-            "end of its last bucket."
+            "All times are simulated. What another CPU lost is the time in handlers, "
+            "stalls and TLB refill while it had work to do. Quantiles come from a histogram; "
+            "max is the upper end of its last bucket."
         )
     )
     return "\n\n".join(blocks) + "\n"

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.analysis.by_kernel import KernelPhase
 from simulator.studies.study import Findings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from simulator.analysis.by_kernel import KernelPhase
     from simulator.trace.result import Result
 
 __all__ = ("ByKernelFindings",)

@@ -11,11 +11,10 @@ Not modelled: what else runs; of the memory, a fixed part is taken by others.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from simulator.kernel.one_memory import ONE_MEMORY
-from simulator.machine import load_machine
-from simulator.scenario import Scenario
+if TYPE_CHECKING:
+    from simulator.scenario import Scenario
 
 __all__ = ("LEAST", "USED", "whole_memory")
 
@@ -30,6 +29,10 @@ _OF_PAGES = 384 * 512
 
 def whole_memory(machine: str, pages: int, **fields: Any) -> Scenario:
     """Return a machine with memory for so many pages of 2 MB, as full as it is at boot."""
+    from simulator.kernel.one_memory import ONE_MEMORY
+    from simulator.machine import load_machine
+    from simulator.scenario import Scenario
+
     model = load_machine(machine)
     per_node = pages // model.nr_nodes
     node_pfns = per_node * _PER_GIGANTIC

@@ -11,7 +11,7 @@ Modelled: the kernel modules :mod:`simulator.kernel.modules.ipi_benchmark`,
 the latter with interrupts on v6.12 and with INVLPGB on v6.15; what a thread does between
 two flushes is what the published loop of one thread leaves.  A system call that was timed with its
 flush: what it takes alone is given, as published; what other CPUs add to it is
-simulated.
+simulated; so is what HVO adds on arm64 (:mod:`simulator.validation.pauses`).
 
 Not modelled: what else the other CPUs did.  They are taken to run, or, in
 ipi_benchmark, to answer as if they did: the host of a vCPU that halts polls for
@@ -34,10 +34,16 @@ from simulator.kernel.modules.tlb_flush import ALL, TlbFlush
 from simulator.kernel.modules.tlb_flush2 import LOOPS, TlbFlush2
 from simulator.kernel.modules.vmalloc_storm import VmallocStorm
 from simulator.machine import Machine, load_machine
-from simulator.published.benchmarks import PublishedFigure, read_figures
+from simulator.published.benchmarks import (
+    WITHOUT_HVO,
+    PublishedFigure,
+    published_figures,
+    read_figures,
+)
 from simulator.run import simulate_module
 from simulator.scenario import Scenario
 from simulator.trace.result import Result
+from simulator.validation.pauses import hvo_adds_ns
 
 __all__ = (
     "CEILING",
@@ -132,6 +138,7 @@ def check_benchmarks(
         *_alone(run, found, ntimes, seed),
         *_tlb_flush2(simulated, found, ntimes, seed),
         *_isolated_cpus(simulated, found, seed),
+        *_hvo_pause(step, found, ntimes, seed),
     )
 
 
@@ -303,6 +310,35 @@ def _isolated_cpus(
                     for kind, n in isolated.groupby("phase", observed=True)["ipis"].sum().items()
                 }
             yield BenchmarkCheck(f, machine, entries[f.mechanism][f.figure])
+
+
+def _hvo_pause(
+    step: Callable[[], object] | None,
+    figures: Sequence[PublishedFigure],
+    ntimes: int,
+    seed: int,
+) -> Iterator[BenchmarkCheck]:
+    for machine, mine in _by_machine(_of(figures, "hvo_pause")):
+        published = published_figures("hvo_pause", machine.name)
+        before = {
+            (f.case, f.figure): f.ns for f in (*published, *mine) if f.mechanism == WITHOUT_HVO
+        }
+        for f in mine:
+            if f.mechanism == WITHOUT_HVO:
+                yield BenchmarkCheck(f, machine, None)
+                continue
+            if (f.case, f.figure) not in before:
+                raise InputError(
+                    f"{f.where}: no row of {f.case!r} with {f.figure} pages has the mechanism"
+                    f" {WITHOUT_HVO!r}"
+                )
+            try:
+                added_ns = hvo_adds_ns(machine, f.mechanism, f.case, int(f.figure), ntimes, seed)
+            except InputError as error:
+                raise InputError(f"{f.where}: {error}") from None
+            if step is not None:
+                step()
+            yield BenchmarkCheck(f, machine, before[f.case, f.figure] + added_ns)
 
 
 # How often a call was made that was counted on every isolated CPU.

@@ -100,6 +100,10 @@ WRONG = [
     (("run", "--fault", "pte_page=3,x"), "faults.pte_page[1]: must be a whole number, not 'x'"),
     (("run", "--set", "costs.inject"), "set: must be KEY=VALUE, not 'costs.inject'"),
     (("run", "--set", "inject=9"), "set: unknown key 'inject' (did you mean 'costs.inject'?)"),
+    (
+        ("run", "--kernel", "v6.12", "--set", "tlbi_ipi=1"),
+        "set: v6.12 has no tunable 'tlbi_ipi'; these have: v7.3",
+    ),
     (("run", "--set", "costs.injct=9"), "(did you mean 'costs.inject'?)"),
     (("run", "--set", "noise.foo=1"), "unknown key 'foo'; known: idle_share, irqs_off_share, "),
     (("run", "--kernel", "foo"), "kernel: there is no 'foo'; known: v5.14, v6.1, v6.6, "),

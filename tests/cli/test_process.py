@@ -16,6 +16,7 @@ import pytest
 
 import simulator as sim
 from simulator.cli import COMMANDS
+from simulator.studies import studies
 
 TLBSIM = (sys.executable, "-m", "simulator")
 HEAVY = {"pandas", "matplotlib.pyplot", "matplotlib", "numba", "scipy"}
@@ -30,7 +31,13 @@ def loaded_by(code):
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("argv", [[], ["--help"], *([c.NAME, "--help"] for c in COMMANDS)])
+HELPS = (
+    *([command.NAME, "--help"] for command in COMMANDS),
+    *(["study", study, "--help"] for study in studies()),
+)
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], *HELPS])
 def test_help_loads_nothing_heavy(argv):
     loaded = loaded_by(f"from simulator.cli import main\nassert main({argv!r}) == 0")
     assert not loaded & (HEAVY | {"numpy", "pydantic", "simpy"})

@@ -6,6 +6,7 @@ import pytest
 
 from simulator.machine import load_machine, machines
 from simulator.published import published_figures
+from simulator.published.benchmarks import BENCHMARKS
 
 
 def test_figures_are_those_of_the_commit_message_per_call():
@@ -34,7 +35,7 @@ def test_the_flush_costs_of_the_ivy_bridge_are_the_least_squares_line_of_its_ave
 
 
 def test_every_machine_of_a_figure_has_a_profile():
-    for benchmark in ("ipi_benchmark", "madvise", "flush", "victim", "tlb_flush2", "isolated_cpus"):
+    for benchmark in BENCHMARKS:
         figures = published_figures(benchmark)
         assert figures
         assert {f.machine for f in figures} <= set(machines())

@@ -64,7 +64,7 @@ def test_text_says_simulated_seed_and_version(comparison):
     text = comparison_text(comparison(("v6.6", "v6.7"), 1))
     assert text.startswith("simulated  every scenario against v6.6")
     assert "under seed 1" in text
-    assert "version    tlbsim 0.1.0" in text
+    assert "version    tlbsim 1.0.0" in text
     assert "machine epyc-7j13-vm252" in text
 
 

@@ -80,7 +80,7 @@ def test_what_has_to_stand_beside_a_number_does(material, name):
     text = " ".join(render(name, material).replace("\\", "").split())
     for fact in ("simulated", "laptop-8", "v6.6", "n=3", "seed 1", "31 of 74",
                  "sha256 " + make(kernel="mine").scenario.kernel_class.digest()[:12],
-                 "published time", "safety", "tlbsim 0.1.0"):  # fmt: skip
+                 "published time", "safety", "tlbsim 1.0.0"):  # fmt: skip
         assert fact in text, fact
     assert COMMAND in text
 
@@ -145,6 +145,37 @@ def test_values_of_kernel_formats_are_the_means_of_the_runs(material, name):
         for value in (row["ref_mean"], row["mean"]):
             assert any(math.isclose(value, x, rel_tol=2e-3, abs_tol=0.5 if value > 1e4 else 0)
                        for x in numbers)  # fmt: skip
+
+
+def test_mmtests_has_the_least_and_the_largest_value_of_the_runs(material):
+    text = render("mmtests", material)
+    for name, of in (("Min", min), ("Max", max)):
+        line = next(x for x in text.splitlines() if x.startswith(f"{name:<9}elapsed_s"))
+        shown = [float(x) for x in re.findall(r"(\d[\d.]*) \(", line)]
+        seconds = [
+            of(
+                float(run.summary.set_index("phase").loc["alloc", "elapsed_s"])
+                for run in material.runs(label)
+            )
+            for label in ("v6.6", "mine")
+        ]
+        assert shown == pytest.approx(seconds, rel=2e-3)
+
+
+def test_lkp_shows_a_deviation_from_two_percent_on(material):
+    # Of elapsed_s, it is 0.99 % and 1.96 %, as mmtests' CoeffVar says.
+    lines = [x for x in render("lkp", material).splitlines() if x.endswith("alloc.elapsed_s")]
+    assert [(x.count("+-"), x.count("+-  2%")) for x in lines] == [(1, 1)]
+
+
+def test_the_line_under_a_histogram_is_of_its_values(material):
+    flushes = pd.concat([run.flushes for run in material.runs("mine")])
+    flushes = flushes[(flushes["phase"] == "alloc") & (flushes["kind"] != "none")]
+    block = next(b for b in render("bpftrace", material).split("mine (simulated)")[1].split("\n\n")
+                 if b.startswith("@alloc_flush_ns"))  # fmt: skip
+    line = block.splitlines()[-1]
+    assert line.startswith(f"count {len(flushes)}, median ")
+    assert "99th" not in line  # of six values it is the largest
 
 
 def test_csv_and_json_hold_the_frame_itself(material):

@@ -309,7 +309,7 @@ def test_every_caption_says_simulated_machine_kernel_and_seed(ipis, runs):
         assert "epyc-7j13-vm252" in text
         assert "kernel v6.6" in text
         assert "seed 1" in text
-        assert "tlbsim 0.1.0, commit 0123456789ab" in text
+        assert "tlbsim 1.0.0, commit 0123456789ab" in text
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_report_says_what_it_takes_to_judge_and_repeat_it(result):
     assert line(head, "kernel") == "kernel     v6.6"
     assert line(head, "seed") == "seed       42, replication 0"
     assert line(head, "key").split()[1] == result().provenance["key"]
-    assert line(head, "version") == "version    tlbsim 0.1.0, commit 0123456789ab"
+    assert line(head, "version") == "version    tlbsim 1.0.0, commit 0123456789ab"
     assert "31 of 74 values are assumed; none fitted" in head
 
 

@@ -195,7 +195,7 @@ def test_an_interrupt_loses_nothing_that_was_finished(no_plots, monkeypatch, cap
         yield from reversed(list(itertools.islice(simulate_totals(*args), 7)))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("simulator.studies.batch_pmd_split.simulate_totals", interrupted)
+    monkeypatch.setattr("simulator.experiment.simulate_totals", interrupted)
     status, text = run_script(BatchPmdSplit, "--machine=laptop-8", "--pages=8")
     assert status == 130
     assert capsys.readouterr().err == "tlbsim: interrupted; what was finished is reported\n"
@@ -210,7 +210,7 @@ def test_an_interrupt_before_anything_is_finished_leaves_nothing(no_plots, monke
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr("simulator.studies.batch_pmd_split.simulate_totals", interrupted)
+    monkeypatch.setattr("simulator.experiment.simulate_totals", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_script(BatchPmdSplit, "--machine=laptop-8")
     assert not list(Path().iterdir())

@@ -87,7 +87,7 @@ def test_report_stands_alone(results):
     text = batching_report(results, command=COMMAND)
     assert f"command    {COMMAND}" in text
     assert text.count("seed 1\n") == 2
-    assert "version    tlbsim 0.1.0" in text
+    assert "version    tlbsim 1.0.0" in text
     for machine in ("8-socket Intel Xeon E7-8895", "VM with 252 vCPUs"):
         block = text.split(machine)[1]
         assert "simulated" in block

@@ -81,7 +81,8 @@ class Turns(Timeline):
         if event_key >= _END:
             raise InputError(TOO_LONG)
         turn: Turn = self.current.turn
-        self.push(event_key, turn, None)
+        self._nr += 1
+        heappush(self._heap, (event_key, self._nr, turn, None))  # as push(), without a call
         return turn
 
     def promise(self) -> Turn:

@@ -4,7 +4,11 @@ Histograms as bpftrace prints them
 ----------------------------------
 
 Of each scenario and phase: how long a folio, a flush, an acknowledgement and a
-handler took, over all replications.
+handler took, over all replications; under each, how many there were, their median and,
+if at least one is beyond it, their 99th percentile.
+
+Source of that line: the statistics of ``perf ftrace latency``. It has the mean and the
+largest; buckets know neither, and quantiles to within a bucket.
 """
 
 from __future__ import annotations
@@ -33,5 +37,13 @@ def render(material: Material) -> str:
                 parts = [Histogram.of_frame(run.latency, phase, what) for run in runs]
                 whole = reduce(Histogram.merge, parts)
                 if whole.total:
-                    blocks.append(histogram_text(f"{phase}_{what}", whole))
+                    blocks.append(
+                        f"{histogram_text(f'{phase}_{what}', whole)}\n{_statistics(whole)}"
+                    )
     return "\n\n".join(blocks) + "\n"
+
+
+def _statistics(histogram: Histogram) -> str:
+    found = {"median": histogram.quantile(0.5), "99th percentile": histogram.tail(0.99)}
+    shown = [f"{name} {value} ns" for name, value in found.items() if value is not None]
+    return ", ".join([f"count {histogram.total}", *shown])

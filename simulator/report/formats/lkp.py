@@ -5,7 +5,8 @@ As the kernel test robot reports
 
 The block of LKP mails: a rule, the axes and their values joined by slashes, the
 commits with their subjects, and a line a metric: value and %stddev before, %change,
-value and %stddev after.  At most 80 columns, as its own are.
+value and %stddev after.  At most 80 columns, as its own are.  As there, a deviation
+stands from 2 % on, so that what varies is seen at once.
 
 Sources: mails of the kernel test robot, https://github.com/intel/lkp-tests
 """
@@ -29,6 +30,7 @@ _RULE = "=" * _WIDTH
 # The two halves of a line: value and %stddev; %change in front of the second.
 _HEAD = "         %stddev     %change         %stddev"
 _LINE = "             \\          |                \\"
+_LEAST_SHOWN = 1.5  # in percent: what is rounded to 2
 
 
 def render(material: Material) -> str:
@@ -73,7 +75,7 @@ def _block(material: Material, label: str, base: str) -> str:
                 cells += _change(material, label, phase, metric)
                 cells += "  " + _value(material.values(label, phase, metric))
             lines.append(f"{cells}  {phase}.{metric}")
-    lines += ["", "simulated; ~ in front of a change: not significant"]
+    lines += ["", "simulated; ~ in front of a change: not significant; no +-: below 2%, or 1 run"]
     return "\n".join(lines)
 
 
@@ -96,9 +98,8 @@ def _fit(text: str, width: int) -> str:
 def _value(values: Sequence[float]) -> str:
     mean = statistics.fmean(values)
     text = f"{plain_number(mean):>10}"
-    if len(values) < 2 or not mean:
-        return f"{text}       "
-    return f"{text} +-{100 * statistics.stdev(values) / abs(mean):3.0f}%"
+    percent = 100 * statistics.stdev(values) / abs(mean) if len(values) > 1 and mean else 0.0
+    return f"{text} +-{percent:3.0f}%" if percent >= _LEAST_SHOWN else f"{text}       "
 
 
 def _change(material: Material, label: str, phase: str, metric: str) -> str:

@@ -4,10 +4,13 @@ As mmtests reports
 ------------------
 
 A table for each pair, and in brackets what the second gains: positive is better,
-``*`` in place of brackets where the difference is significant.  Amean, Stddev and
-CoeffVar of each metric that varies.  At most 80 columns wide.
+``*`` in place of brackets where the difference is significant.  Amean of each metric;
+Min, Stddev, CoeffVar and Max of each that varies.  At most 80 columns wide.
 
-Sources: compare-kernels.sh of https://github.com/gormanm/mmtests
+Not shown: BAmean, the mean of the best half: an outlier of a simulation is no accident
+of the machine that it ran on.
+
+Sources: compare-kernels.sh and SummariseMultiops.pm of https://github.com/gormanm/mmtests
 """
 
 from __future__ import annotations
@@ -25,11 +28,13 @@ __all__ = ("render",)
 
 _NAME, _COLUMN = 32, 22
 
-#: Of what each block of rows is, and whether it needs several values.
+#: What each block of rows is of the values of all runs, in the order of mmtests.
 _STATISTICS: tuple[tuple[str, Callable[[Sequence[float]], float]], ...] = (
+    ("Min", min),
     ("Amean", statistics.fmean),
     ("Stddev", statistics.stdev),
     ("CoeffVar", lambda v: 100 * statistics.stdev(v) / statistics.fmean(v)),
+    ("Max", max),
 )
 
 
@@ -85,5 +90,5 @@ def _cells(
         star = name == "Amean" and row is not None and row["verdict"] == "significant"
         left, right = ("*", "*") if star else ("(", ")")
         shown = "     -   " if math.isnan(gain) else f"{gain:8.2f}%"
-        cells.append(f"{plain_number(now):>{_COLUMN - 11}}{left}{shown}{right}")
+        cells.append(f"{plain_number(now):>{_COLUMN - 12}} {left}{shown}{right}")
     return cells

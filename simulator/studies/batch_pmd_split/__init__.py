@@ -16,18 +16,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.analysis.frames import records
-from simulator.analysis.measured import measured_for, was_fitted
-from simulator.analysis.safety import any_unsafe
-from simulator.experiment import check_jobs, default_jobs, simulate_all, simulate_totals
-from simulator.published.times import Timing, read_timings
-from simulator.scenario import Scenario
 from simulator.studies.study import Findings, Progress, Study, option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from simulator.analysis.frames import Totals
+    from simulator.published.times import Timing
+    from simulator.scenario import Scenario
     from simulator.trace.result import Result
 
 __all__ = ("KERNELS", "MACHINES", "BatchPmdSplit", "BatchPmdSplitFindings")
@@ -60,17 +56,23 @@ class BatchPmdSplit(Study):
     jobs: int | None = option("number", None, "simulations at a time (default: one per CPU)")
 
     def __post_init__(self) -> None:
+        from simulator.experiment import check_jobs
+
         if self.jobs is not None:
             check_jobs(self.jobs)
 
     @cached_property
     def published(self) -> tuple[Timing, ...]:
         """The times that were published with the series."""
+        from simulator.published.times import read_timings
+
         return read_timings()
 
     @cached_property
     def machines(self) -> list[Scenario]:
         """A scenario of each machine with the number of pages asked for or published."""
+        from simulator.scenario import Scenario
+
         published = {t.machine: t.pages for t in self.published}
         found = []
         for machine in dict.fromkeys(self.machine or MACHINES):
@@ -102,6 +104,8 @@ class BatchPmdSplit(Study):
 
     def run(self, progress: Progress | None = None) -> BatchPmdSplitFindings:
         """Simulate all scenarios, the long ones beside each other; what is finished counts."""
+        from simulator.experiment import default_jobs, simulate_all, simulate_totals
+
         results: list[Totals] = []
         swept: list[Result] = []
         interrupted = False
@@ -139,10 +143,15 @@ class BatchPmdSplitFindings(Findings):
     @property
     def unsafe(self) -> bool:
         """Whether a run broke what must hold."""
+        from simulator.analysis.safety import any_unsafe
+
         return any_unsafe([*self.results, *self.swept])
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per run and phase: its summary, and what was measured of the same."""
+        from simulator.analysis.frames import records
+        from simulator.analysis.measured import measured_for, was_fitted
+
         rows = []
         for r in self.results:
             s, measured = r.scenario, measured_for(r, self.study.published)

@@ -17,14 +17,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from simulator.analysis.by_kernel import KernelPhase, kernel_phases
-from simulator.experiment import simulate_all
-from simulator.scenario import Scenario
 from simulator.studies.by_kernel import ByKernelFindings
 from simulator.studies.study import Progress, Study, checked, option
-from simulator.studies.whole_memory import LEAST, whole_memory
 
 if TYPE_CHECKING:
+    from simulator.analysis.by_kernel import KernelPhase
+    from simulator.scenario import Scenario
     from simulator.trace.result import Result
 
 __all__ = ("KERNELS", "Boot", "BootFindings")
@@ -54,6 +52,8 @@ class Boot(Study):
     @property
     def memory_pages(self) -> int:
         """The memory of the machine, in pages of 2 MB; all of them are asked for."""
+        from simulator.studies.whole_memory import LEAST
+
         if self.pages is None:
             return PAGES_QUICK if self.quick else PAGES
         return checked("pages", self.pages, LEAST, 1 << 24)
@@ -61,6 +61,8 @@ class Boot(Study):
     @cached_property
     def base(self) -> Scenario:
         """The machine with so much memory, as full as it is at boot."""
+        from simulator.studies.whole_memory import whole_memory
+
         pages = self.memory_pages
         return whole_memory(
             self.machine, pages, cpus=self.cpus, seed=self.seed, phases=(f"boot {pages}",)
@@ -68,6 +70,8 @@ class Boot(Study):
 
     def scenarios(self) -> list[Scenario]:
         """Return each kernel with pages of 2 MB, then with half of the memory in 1 GB pages."""
+        from simulator.scenario import Scenario
+
         gigantic = max(1, self.memory_pages // PER_GIGANTIC // 2)
         of_1g = Scenario(
             machine=self.machine, pages=1, cpus=self.cpus, seed=self.seed,
@@ -77,6 +81,9 @@ class Boot(Study):
 
     def run(self, progress: Progress | None = None) -> BootFindings:
         """Simulate all scenarios, keeping what each boot took and got."""
+        from simulator.analysis.by_kernel import kernel_phases
+        from simulator.experiment import simulate_all
+
         phases: list[KernelPhase] = []
         runs: list[Result] = []
         for result in simulate_all(self.scenarios(), progress):

@@ -15,13 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from simulator.analysis.by_kernel import KernelPhase, kernel_phases
-from simulator.experiment import simulate_all
-from simulator.scenario import Scenario
 from simulator.studies.by_kernel import ByKernelFindings
 from simulator.studies.study import Progress, Study, checked, option
 
 if TYPE_CHECKING:
+    from simulator.analysis.by_kernel import KernelPhase
+    from simulator.scenario import Scenario
     from simulator.trace.result import Result
 
 __all__ = ("KERNELS", "PUBLISHED_S", "Demotion", "DemotionFindings")
@@ -57,6 +56,8 @@ class Demotion(Study):
 
     def scenarios(self) -> list[Scenario]:
         """Return each kernel, filling the pool and demoting all of it."""
+        from simulator.scenario import Scenario
+
         base = Scenario(
             machine=self.machine, page_size="1G", pages=self.asked, cpus=self.cpus,
             seed=self.seed, phases=("alloc", f"demote {self.asked}"),
@@ -65,6 +66,9 @@ class Demotion(Study):
 
     def run(self, progress: Progress | None = None) -> DemotionFindings:
         """Simulate all scenarios, keeping what demotion took."""
+        from simulator.analysis.by_kernel import kernel_phases
+        from simulator.experiment import simulate_all
+
         phases: list[KernelPhase] = []
         runs: list[Result] = []
         for result in simulate_all(self.scenarios(), progress):

@@ -19,16 +19,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.analysis.safety import any_unsafe
 from simulator.errors import InputError
-from simulator.experiment import simulate_all
-from simulator.scenario import Scenario
-from simulator.studies.does_batching_still_pay.numbers import Point, points
 from simulator.studies.study import Findings, Progress, Study, option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from simulator.scenario import Scenario
+    from simulator.studies.does_batching_still_pay.numbers import Point
     from simulator.trace.result import Result
 
 __all__ = ("BATCHED", "UNBATCHED", "DoesBatchingStillPay", "DoesBatchingStillPayFindings")
@@ -55,6 +53,8 @@ class DoesBatchingStillPay(Study):
 
     def scenarios(self) -> list[Scenario]:
         """Return each mechanism without and with batching, by the number of CPUs."""
+        from simulator.scenario import Scenario
+
         pages = PAGES_QUICK if self.quick else PAGES
         base = Scenario(
             machine=self.machine,
@@ -73,6 +73,10 @@ class DoesBatchingStillPay(Study):
 
     def run(self, progress: Progress | None = None) -> DoesBatchingStillPayFindings:
         """Simulate all scenarios, keeping what was flushed how."""
+        from simulator.analysis.safety import any_unsafe
+        from simulator.experiment import simulate_all
+        from simulator.studies.does_batching_still_pay.numbers import points
+
         found: list[Point] = []
         runs: list[Result] = []
         broken = False

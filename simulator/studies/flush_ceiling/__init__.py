@@ -18,18 +18,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.analysis.safety import any_unsafe
-from simulator.kernel.modules.tlb_flush import ALL, TlbFlush
-from simulator.machine import load_machine
-from simulator.published.benchmarks import published_figures
-from simulator.run import simulate_module
-from simulator.scenario import Scenario
 from simulator.studies.study import Findings, Progress, Study, option
-from simulator.validation.benchmarks import CEILING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from simulator.scenario import Scenario
     from simulator.trace.result import Result
 
 __all__ = ("FlushCeiling", "FlushCeilingFindings", "cheaper_from")
@@ -57,6 +51,10 @@ class FlushCeiling(Study):
 
     def on(self, machine: str) -> Scenario:
         """Return one CPU of a machine, with the ceiling out of the way."""
+        from simulator.machine import load_machine
+        from simulator.scenario import Scenario
+        from simulator.validation.benchmarks import CEILING
+
         return Scenario(
             machine=load_machine(machine), pages=1, cpus=1, seed=self.seed,
             tunables={CEILING: max(SIZES)},
@@ -80,6 +78,9 @@ class FlushCeiling(Study):
 
     def run(self, progress: Progress | None = None) -> FlushCeilingFindings:
         """Flush every number of pages in each scenario."""
+        from simulator.kernel.modules.tlb_flush import TlbFlush
+        from simulator.run import simulate_module
+
         module = TlbFlush((*SIZES, None), NTIMES_QUICK if self.quick else NTIMES)
 
         def run(wanted: Scenario) -> Result:
@@ -110,12 +111,16 @@ class FlushCeilingFindings(Findings):
     @property
     def ceiling(self) -> int:
         """The kernel's, in pages."""
+        from simulator.validation.benchmarks import CEILING
+
         default, *_ = self.flushes.scenario.kernel_class.TUNABLES[CEILING]
         return int(default)
 
     @property
     def unsafe(self) -> bool:
         """Whether a run broke what must hold."""
+        from simulator.analysis.safety import any_unsafe
+
         return any_unsafe([*self.by_entries.values(), *self.by_machine.values()])
 
     def rows(self) -> list[dict[str, Any]]:
@@ -129,6 +134,7 @@ class FlushCeilingFindings(Findings):
 
     def text(self, command: str = "") -> str:
         """Return the times by number of pages, and where a full flush gets cheaper."""
+        from simulator.published.benchmarks import published_figures
         from simulator.studies.flush_ceiling.text import ceiling_report
 
         return ceiling_report(
@@ -143,6 +149,8 @@ class FlushCeilingFindings(Findings):
     def figures(self) -> Iterator[tuple[str, Figure]]:
         """Yield the plot of time against pages."""
         from simulator.analysis.benchmarks import call_times
+        from simulator.kernel.modules.tlb_flush import ALL
+        from simulator.published.benchmarks import published_figures
         from simulator.studies.flush_ceiling.plot import plot_ceiling
 
         published = published_figures("flush", self.flushes.scenario.machine_model.name)
@@ -154,6 +162,7 @@ class FlushCeilingFindings(Findings):
 def cheaper_from(result: Result) -> int | None:
     """Return the least number of pages whose flush costs more than a full one."""
     from simulator.analysis.benchmarks import call_times
+    from simulator.kernel.modules.tlb_flush import ALL
 
     times = call_times(result)
     return next((n for n in SIZES if times[str(n)].whole_ns > times[ALL].whole_ns), None)

@@ -15,17 +15,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.analysis.safety import any_unsafe
-from simulator.experiment import simulate_all
-from simulator.experiment.few_pages import with_cache_for
-from simulator.machine import load_machine
-from simulator.published.hvo_2021 import PublishedRun, published_hvo_2021
-from simulator.scenario import Scenario
 from simulator.studies.study import Findings, Progress, Study, option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from simulator.published.hvo_2021 import PublishedRun
+    from simulator.scenario import Scenario
     from simulator.trace.result import Result
 
 __all__ = ("Hvo2021", "Hvo2021Findings")
@@ -53,10 +49,16 @@ class Hvo2021(Study):
     @cached_property
     def published(self) -> tuple[PublishedRun, ...]:
         """The four runs on the real machine."""
+        from simulator.published.hvo_2021 import published_hvo_2021
+
         return published_hvo_2021()
 
     def scenarios(self) -> list[Scenario]:
         """Return HVO off, HVO on, and HVO on with idle CPUs that stay in C1 for longer."""
+        from simulator.experiment.few_pages import with_cache_for
+        from simulator.machine import load_machine
+        from simulator.scenario import Scenario
+
         machine = load_machine(MACHINE)
         pages = self.published[0].pages
         on = Scenario(machine=machine, kernel=KERNEL, pages=pages, seed=self.seed)
@@ -68,6 +70,8 @@ class Hvo2021(Study):
 
     def run(self, progress: Progress | None = None) -> Hvo2021Findings:
         """Simulate the three scenarios."""
+        from simulator.experiment import simulate_all
+
         off, on, late = simulate_all(self.scenarios(), progress)
         return Hvo2021Findings(study=self, results={False: off, True: on}, variants={LATE: late})
 
@@ -83,6 +87,8 @@ class Hvo2021Findings(Findings):
     @property
     def unsafe(self) -> bool:
         """Whether a run broke what must hold."""
+        from simulator.analysis.safety import any_unsafe
+
         return any_unsafe([*self.results.values(), *self.variants.values()])
 
     def rows(self) -> list[dict[str, Any]]:

@@ -17,30 +17,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.analysis.safety import any_unsafe
 from simulator.errors import InputError
-from simulator.kernel.modules.ipi_benchmark import (
-    BROADCAST_IPI,
-    NORMAL_IPI,
-    NTIMES,
-    IpiBenchmark,
-)
-from simulator.machine import load_machine
-from simulator.published.benchmarks import PublishedFigure, published_figures
-from simulator.run import simulate_module
-from simulator.scenario import Scenario
 from simulator.studies.study import Findings, Progress, Study, checked, option
-from simulator.validation.benchmarks import IPI_NOISE, ipi_scenarios
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from simulator.published.benchmarks import PublishedFigure
+    from simulator.scenario import Scenario
     from simulator.trace.result import Result
 
 __all__ = ("IpiBenchmarkFindings", "IpiBenchmarkStudy")
 
 MACHINE = "xeon-skx-vm80"
-NTIMES_QUICK = 1000
+NTIMES, NTIMES_QUICK = 100_000, 1000
 NTIMES_MAX = 10_000_000
 
 
@@ -71,6 +61,10 @@ class IpiBenchmarkStudy(Study):
     @cached_property
     def cases(self) -> Mapping[str, Scenario]:
         """The scenarios by case: the published ones, or a machine as it is."""
+        from simulator.machine import load_machine
+        from simulator.scenario import Scenario
+        from simulator.validation.benchmarks import IPI_NOISE, ipi_scenarios
+
         machine = load_machine(self.machine)
         if machine.nr_cpus == 1:
             raise InputError(f"machine: {machine.name} has one CPU, and nobody to interrupt")
@@ -82,6 +76,8 @@ class IpiBenchmarkStudy(Study):
     @property
     def published(self) -> tuple[PublishedFigure, ...]:
         """The published figures of the machine."""
+        from simulator.published.benchmarks import published_figures
+
         return published_figures("ipi_benchmark", self.machine)
 
     def scenarios(self) -> list[Scenario]:
@@ -90,6 +86,9 @@ class IpiBenchmarkStudy(Study):
 
     def run(self, progress: Progress | None = None) -> IpiBenchmarkFindings:
         """Run the module on two CPUs and on all of each case."""
+        from simulator.kernel.modules.ipi_benchmark import NORMAL_IPI, IpiBenchmark
+        from simulator.run import simulate_module
+
         ntimes = self.nr_calls
         done: dict[Scenario, list[Result]] = {}
         for scenario in self.scenarios():
@@ -114,6 +113,8 @@ class IpiBenchmarkFindings(Findings):
     @property
     def unsafe(self) -> bool:
         """Whether a run broke what must hold."""
+        from simulator.analysis.safety import any_unsafe
+
         return any_unsafe(r for runs in self.runs.values() for r in runs)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -137,6 +138,7 @@ class IpiBenchmarkFindings(Findings):
 
     def figures(self) -> Iterator[tuple[str, Figure]]:
         """Yield the plot of where the time of a broadcast goes."""
+        from simulator.kernel.modules.ipi_benchmark import BROADCAST_IPI
         from simulator.studies.ipi_benchmark.plot import plot_broadcasts
 
         broadcasts = {case: on_all for case, (_, on_all) in self.runs.items()}

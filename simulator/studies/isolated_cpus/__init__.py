@@ -17,17 +17,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.analysis.safety import any_unsafe
-from simulator.experiment import simulate_all
-from simulator.kernel.modules.vmalloc_storm import VmallocStorm
-from simulator.run import simulate_module
-from simulator.scenario import Scenario
-from simulator.studies.isolated_cpus.numbers import Disturbed, disturbed
 from simulator.studies.study import Findings, Progress, Study, option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from simulator.scenario import Scenario
+    from simulator.studies.isolated_cpus.numbers import Disturbed
     from simulator.trace.result import Result
 
 __all__ = ("COUNTED", "ENTRIES_PER_S", "WAYS", "IsolatedCpus", "IsolatedCpusFindings")
@@ -62,6 +58,8 @@ class IsolatedCpus(Study):
 
     def scenarios(self) -> list[Scenario]:
         """Return the fill each way, by kernel entries per second."""
+        from simulator.scenario import Scenario
+
         pages = PAGES_QUICK if self.quick else PAGES
         pages = pages if self.pages is None else self.pages
         return [
@@ -83,6 +81,12 @@ class IsolatedCpus(Study):
 
     def run(self, progress: Progress | None = None) -> IsolatedCpusFindings:
         """Run what was counted, then the fills."""
+        from simulator.analysis.safety import any_unsafe
+        from simulator.experiment import simulate_all
+        from simulator.kernel.modules.vmalloc_storm import VmallocStorm
+        from simulator.run import simulate_module
+        from simulator.studies.isolated_cpus.numbers import disturbed
+
         found: list[Disturbed] = []
         ways = [way for way in WAYS for _ in ENTRIES_PER_S]
         scenarios = self.scenarios()

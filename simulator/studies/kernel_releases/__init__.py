@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from simulator.analysis.by_kernel import KernelPhase, kernel_phases
-from simulator.experiment import simulate_all
-from simulator.scenario import Scenario
 from simulator.studies.by_kernel import ByKernelFindings
 from simulator.studies.study import Progress, Study, checked, option
 
 if TYPE_CHECKING:
+    from simulator.analysis.by_kernel import KernelPhase
+    from simulator.scenario import Scenario
     from simulator.trace.result import Result
 
 __all__ = ("KERNELS", "KernelReleases", "KernelReleasesFindings")
@@ -59,6 +58,8 @@ class KernelReleases(Study):
 
     def scenarios(self) -> list[Scenario]:
         """Return each kernel with pages of 2 MB, then with pages of 1 GB."""
+        from simulator.scenario import Scenario
+
         base = Scenario(machine=self.machine, pages=1, cpus=self.cpus, seed=self.seed)
         return [
             base.replace(kernel=kernel, page_size=size, pages=pages)
@@ -68,6 +69,9 @@ class KernelReleases(Study):
 
     def run(self, progress: Progress | None = None) -> KernelReleasesFindings:
         """Simulate all scenarios, keeping what each phase took."""
+        from simulator.analysis.by_kernel import kernel_phases
+        from simulator.experiment import simulate_all
+
         phases: list[KernelPhase] = []
         runs: list[Result] = []
         for result in simulate_all(self.scenarios(), progress):

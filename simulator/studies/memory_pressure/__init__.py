@@ -20,16 +20,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.analysis.safety import any_unsafe
-from simulator.experiment import simulate_all
-from simulator.run import simulate
-from simulator.scenario import Scenario
 from simulator.studies.study import Findings, Progress, Study, option
-from simulator.studies.whole_memory import LEAST, whole_memory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from simulator.scenario import Scenario
     from simulator.trace.result import Result
 
 __all__ = ("KERNELS", "MemoryPressure", "MemoryPressureFindings")
@@ -70,6 +66,8 @@ class MemoryPressure(Study):
     @cached_property
     def placements(self) -> Mapping[str, Scenario]:
         """The scenarios to start from by how the huge pages lie."""
+        from simulator.scenario import Scenario
+
         pages = NR_PAGES_QUICK if self.quick else NR_PAGES
         base = Scenario(
             machine=self.machine,
@@ -116,11 +114,15 @@ class MemoryPressure(Study):
     @property
     def memory_pages(self) -> int:
         """The memory of which all is asked for, in pages of 2 MB."""
+        from simulator.studies.whole_memory import LEAST
+
         return max(LEAST, 4 * self.placements[APART].pages)
 
     @cached_property
     def prices(self) -> Mapping[str, list[Scenario]]:
         """All memory asked for in one write and at boot, by each kernel with a price."""
+        from simulator.studies.whole_memory import whole_memory
+
         pages = self.memory_pages
         return {
             action: [
@@ -144,6 +146,8 @@ class MemoryPressure(Study):
 
     def run(self, progress: Progress | None = None) -> MemoryPressureFindings:
         """Simulate all scenarios."""
+        from simulator.experiment import simulate_all
+
         swept, failed, whole = (
             {what: list(simulate_all(scenarios, progress)) for what, scenarios in of.items()}
             for of in (self.sweeps, self.failures, self.prices)
@@ -163,6 +167,8 @@ class MemoryPressureFindings(Findings):
     @property
     def unsafe(self) -> bool:
         """Whether a run broke what must hold."""
+        from simulator.analysis.safety import any_unsafe
+
         return any_unsafe(
             r for of in (self.swept, self.failed, self.whole) for runs in of.values() for r in runs
         )
@@ -207,6 +213,8 @@ class MemoryPressureFindings(Findings):
 
 
 def _sweep(base: Scenario) -> list[Scenario]:
+    from simulator.run import simulate
+
     probe = simulate(base.replace(kernel="v6.7"))
     nr_pmds = int(probe.summary["pmd_splits"].iloc[0])
     # A PTE page for each PMD, and a head page for each folio too.

@@ -18,15 +18,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulator.errors import InputError, nearest
-from simulator.experiment import simulate_all
-from simulator.machine import noises
-from simulator.scenario import Scenario
-from simulator.studies.noise.numbers import NoiseCase, noise_case
 from simulator.studies.study import Findings, Progress, Study, checked, option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from simulator.scenario import Scenario
+    from simulator.studies.noise.numbers import NoiseCase
     from simulator.trace.result import Result
 
 __all__ = ("KERNELS", "KEYS", "Noise", "NoiseFindings", "UnderNoise")
@@ -86,6 +84,8 @@ class Noise(Study):
     @cached_property
     def base(self) -> Scenario:
         """The request, whatever the kernel and the noise."""
+        from simulator.scenario import Scenario
+
         pages = NR_PAGES_QUICK if self.quick else NR_PAGES
         return Scenario(
             machine=self.machine,
@@ -108,6 +108,8 @@ class Noise(Study):
     @cached_property
     def presets(self) -> list[UnderNoise]:
         """Every preset."""
+        from simulator.machine import noises
+
         return [UnderNoise(name, "", self.base.replace(noise=name)) for name in noises()]
 
     @cached_property
@@ -133,6 +135,9 @@ class Noise(Study):
 
     def run(self, progress: Progress | None = None) -> NoiseFindings:
         """Simulate all scenarios; the findings compare the kernels under each noise."""
+        from simulator.experiment import simulate_all
+        from simulator.studies.noise.numbers import noise_case
+
         every = (*self.presets, *self.sweep)
         runs = [
             [list(simulate_all(of_kernel, progress)) for of_kernel in self.replications_of(under)]

@@ -20,15 +20,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.analysis.safety import any_unsafe
-from simulator.experiment import simulate_all
-from simulator.scenario import Scenario
-from simulator.studies.ordering_cost.numbers import Barriers, barriers
 from simulator.studies.study import Findings, Progress, Study, checked, option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from simulator.scenario import Scenario
+    from simulator.studies.ordering_cost.numbers import Barriers
     from simulator.trace.result import Result
 
 __all__ = ("KERNEL_OF", "OrderingCost", "OrderingCostFindings")
@@ -64,6 +62,8 @@ class OrderingCost(Study):
 
     def scenarios(self) -> list[Scenario]:
         """Return each machine and page size, with smp_wmb() as it is and at both ends."""
+        from simulator.scenario import Scenario
+
         found = []
         for name, kernel in KERNEL_OF.items():
             gigantic = Scenario(
@@ -81,6 +81,10 @@ class OrderingCost(Study):
 
     def run(self, progress: Progress | None = None) -> OrderingCostFindings:
         """Simulate all scenarios, keeping the barriers."""
+        from simulator.analysis.safety import any_unsafe
+        from simulator.experiment import simulate_all
+        from simulator.studies.ordering_cost.numbers import barriers
+
         found: list[Barriers] = []
         runs: dict[str, Result] = {}
         broken = False

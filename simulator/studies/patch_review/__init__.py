@@ -18,19 +18,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.analysis.compare import Comparison
-from simulator.analysis.frames import records
-from simulator.experiment import check_replications
-from simulator.experiment.material import material_of
-from simulator.experiment.sweeps import Sweep, sweep
-from simulator.run import simulate
-from simulator.scenario import Scenario
 from simulator.studies.study import Findings, Progress, Study, option
 from simulator.trace.exchange.perfetto import PerfettoWriter
-from simulator.traced import trace_events
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from simulator.analysis.compare import Comparison
+    from simulator.experiment.sweeps import Sweep
+    from simulator.scenario import Scenario
 
 __all__ = ("KERNELS", "MACHINES", "PatchReview", "PatchReviewFindings")
 
@@ -70,6 +66,8 @@ class PatchReview(Study):
     quick: bool = option("flag", False, f"{NR_PAGES_QUICK} pages, 2 replications")
 
     def __post_init__(self) -> None:
+        from simulator.experiment import check_replications
+
         check_replications(self.replications)
 
     @cached_property
@@ -90,6 +88,8 @@ class PatchReview(Study):
 
     def scenarios(self) -> list[Scenario]:
         """Return every replication of each machine and kernel."""
+        from simulator.scenario import Scenario
+
         return [
             Scenario(**self.base, machine=machine, kernel=kernel, replication=i)
             for machine in self.axes["machine"]
@@ -99,6 +99,8 @@ class PatchReview(Study):
 
     def traced(self) -> list[Scenario]:
         """Return what is traced event by event: a few pages before the patch, and with it."""
+        from simulator.scenario import Scenario
+
         base = self.base | {"pages": min(self.base["pages"], NR_PAGES_QUICK)}
         return [
             Scenario(**base, machine=machine, kernel=kernel)
@@ -108,6 +110,8 @@ class PatchReview(Study):
 
     def run(self, progress: Progress | None = None) -> PatchReviewFindings:
         """Simulate all scenarios, each kernel against v6.6 on the same machine."""
+        from simulator.experiment.sweeps import sweep
+
         found = sweep(self.base, self.axes, replications=self.runs, progress=progress)
         return PatchReviewFindings(study=self, found=found)
 
@@ -122,6 +126,8 @@ class PatchReviewFindings(Findings):
     @property
     def comparison(self) -> Comparison:
         """Each kernel against v6.6 on the same machine."""
+        from simulator.experiment.material import material_of
+
         return material_of(self.found).comparison
 
     @property
@@ -131,10 +137,13 @@ class PatchReviewFindings(Findings):
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of the comparison."""
+        from simulator.analysis.frames import records
+
         return records(self.comparison.frame)
 
     def text(self, command: str = "") -> str:
         """Return the block of the cover letter, why, and what is safe."""
+        from simulator.experiment.material import material_of
         from simulator.studies.patch_review.text import review_text
 
         return review_text(self.comparison, material_of(self.found, command or self.study.command))
@@ -148,7 +157,10 @@ class PatchReviewFindings(Findings):
 
     def write(self, folder: Path, command: str) -> None:
         """Write the report in every format, and what happened before and with the patch."""
+        from simulator.experiment.material import material_of
         from simulator.report.formats import render
+        from simulator.run import simulate
+        from simulator.traced import trace_events
 
         material = material_of(self.found, command)
         for name, end in FORMATS.items():

@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.analysis.safety import any_unsafe
 from simulator.geometry import PMD_SPAN_BYTES, least_pmds
-from simulator.run import simulate
-from simulator.scenario import Scenario
-from simulator.studies.posted_forms.numbers import FlushCase, case_rows
 from simulator.studies.study import Findings, Progress, Study, option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from simulator.scenario import Scenario
+    from simulator.studies.posted_forms.numbers import FlushCase
 
 __all__ = ("FORMS", "NEXT_FORMS", "PostedForms", "PostedFormsFindings", "Wanted")
 
@@ -62,6 +61,8 @@ class PostedForms(Study):
     @cached_property
     def cases(self) -> tuple[Wanted, ...]:
         """The four situations."""
+        from simulator.scenario import Scenario
+
         pages = NR_PAGES_QUICK if self.quick else NR_PAGES
         listed = Scenario(
             machine=self.machine,
@@ -91,10 +92,14 @@ class PostedFormsFindings(Findings):
     @property
     def unsafe(self) -> bool:
         """Whether a run broke what must hold."""
+        from simulator.analysis.safety import any_unsafe
+
         return any_unsafe(result for case in self.cases for result in case.results)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per situation and kernel."""
+        from simulator.studies.posted_forms.numbers import case_rows
+
         return [row for case in self.cases for row in case_rows(case, "alloc")]
 
     def text(self, command: str = "") -> str:
@@ -159,6 +164,9 @@ def _nr_pmds_of_machine(scenario: Scenario) -> int:
 
 
 def _simulated(case: Wanted, progress: Progress | None) -> FlushCase:
+    from simulator.run import simulate
+    from simulator.studies.posted_forms.numbers import FlushCase
+
     results = []
     for name in case.formulas:
         results.append(simulate(case.scenario.replace(kernel=name)))

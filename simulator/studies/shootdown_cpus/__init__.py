@@ -18,21 +18,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.analysis.benchmarks import call_times
-from simulator.analysis.safety import any_unsafe
-from simulator.kernel.modules.tlb_flush import TlbFlush
-from simulator.machine import Machine
-from simulator.machine.values import CostByDistance, Time
-from simulator.published.benchmarks import PublishedFigure, published_figures
-from simulator.run import simulate_module
-from simulator.scenario import Scenario
 from simulator.studies.study import Findings, Progress, Study, option
-from simulator.validation.benchmarks import SHOOTDOWN_NOISE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from simulator.machine import Machine
+    from simulator.machine.values import Time
+    from simulator.published.benchmarks import PublishedFigure
+    from simulator.scenario import Scenario
     from simulator.trace.result import Result
+
+    #: Scenarios by number of CPUs.
+    ByCpus = Mapping[int, Scenario]
 
 __all__ = ("ShootdownCpus", "ShootdownCpusFindings")
 
@@ -49,9 +47,6 @@ MACHINES = (
 PREDICTED = ("core-i5-4590",)
 SIZES = (1, 8, 32)  # pages
 NTIMES, NTIMES_QUICK = 10_000, 500
-
-#: Scenarios by number of CPUs.
-ByCpus = Mapping[int, Scenario]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +78,9 @@ class ShootdownCpus(Study):
 
     def run(self, progress: Progress | None = None) -> ShootdownCpusFindings:
         """Flush one page in each scenario, and more where that was measured: beside one peer."""
+        from simulator.kernel.modules.tlb_flush import TlbFlush
+        from simulator.run import simulate_module
+
         ntimes = NTIMES_QUICK if self.quick else NTIMES
 
         def run(scenario: Scenario, sizes: Sequence[int]) -> Result:
@@ -102,6 +100,9 @@ class ShootdownCpus(Study):
         return ShootdownCpusFindings(study=self, runs=runs, ends=ends)
 
     def _sweep(self, name: str) -> tuple[str, ByCpus]:
+        from simulator.scenario import Scenario
+        from simulator.validation.benchmarks import SHOOTDOWN_NOISE
+
         whole = Scenario(machine=name, pages=1, noise=SHOOTDOWN_NOISE, seed=self.seed)
         powers = [2**i for i in range(whole.nr_cpus.bit_length()) if 2**i < whole.nr_cpus]
         counts = [*powers, whole.nr_cpus]
@@ -119,15 +120,21 @@ class ShootdownCpusFindings(Findings):
     @property
     def published(self) -> list[PublishedFigure]:
         """The calls of kernels that the model has."""
+        from simulator.published.benchmarks import published_figures
+
         return [f for f in published_figures("madvise") if "before" not in f.case]
 
     @property
     def unsafe(self) -> bool:
         """Whether a run broke what must hold."""
+        from simulator.analysis.safety import any_unsafe
+
         return any_unsafe(r for runs in self.runs.values() for r in runs.values())
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per machine, number of CPUs and number of pages."""
+        from simulator.analysis.benchmarks import call_times
+
         return [
             {"machine": name, "cpus": n, "pages": int(pages), "flush_ns": t.mean_ns,
              "peer_lost_ns": t.handler_ns if n > 1 else None}
@@ -138,6 +145,7 @@ class ShootdownCpusFindings(Findings):
 
     def text(self, command: str = "") -> str:
         """Return the published calls beside the simulated ones, and each machine by CPUs."""
+        from simulator.published.benchmarks import published_figures
         from simulator.studies.shootdown_cpus.text import shootdown_report
 
         lost, command = published_figures("victim"), command or self.study.command
@@ -170,6 +178,8 @@ def _at_both_ends(by_cpus: ByCpus) -> tuple[ByCpus, ByCpus]:
 
 # The costs that a flush is made of, by the names that set them.
 def _costs_of(machine: Machine) -> Iterator[tuple[str, Time]]:
+    from simulator.machine.values import CostByDistance
+
     for name in ("flush_base", "enqueue", "send", "deliver", "handler_entry", "invlpg", "ack"):
         cost = getattr(machine.costs, name)
         if isinstance(cost, CostByDistance):

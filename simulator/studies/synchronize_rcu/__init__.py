@@ -18,16 +18,14 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.experiment import simulate_all
-from simulator.kernel import load_kernel
-from simulator.scenario import Scenario
 from simulator.studies.study import Findings, Progress, Study, option
-from simulator.studies.synchronize_rcu.numbers import RcuCost, rcu_costs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from simulator.kernel import Kernel
+    from simulator.scenario import Scenario
+    from simulator.studies.synchronize_rcu.numbers import RcuCost
     from simulator.trace.result import Result
 
 __all__ = ("KERNELS", "SynchronizeRcu", "SynchronizeRcuFindings")
@@ -59,6 +57,9 @@ class SynchronizeRcu(Study):
     @cached_property
     def base(self) -> Scenario:
         """One page; both kernels patch as many sites, so that they differ by grace periods."""
+        from simulator.kernel import load_kernel
+        from simulator.scenario import Scenario
+
         # As many as were counted in v6.12.
         sites = load_kernel(KERNELS[-1]).TUNABLES[SITES][0]
         return Scenario(
@@ -93,6 +94,9 @@ class SynchronizeRcu(Study):
 
     def run(self, progress: Progress | None = None) -> SynchronizeRcuFindings:
         """Simulate all scenarios, keeping what grace periods cost."""
+        from simulator.experiment import simulate_all
+        from simulator.studies.synchronize_rcu.numbers import rcu_costs
+
         costs: list[RcuCost] = []
         firsts: dict[type[Kernel], Result] = {}
         for result in simulate_all(self.scenarios(), progress):
