@@ -161,5 +161,15 @@ def lock_cycles(kernel, pages, *, hvo):
 
 
 def of_the_laptop(*kernels):
-    """Return those of some kernels that can flush by IPIs, on x86."""
-    return tuple(k for k in kernels if load_kernel(k).flush_mechanism("x86-64", (), {}))
+    """Return those of some kernels that run on x86 and flush by IPIs."""
+    loaded = {name: load_kernel(name) for name in kernels}
+    return tuple(
+        name
+        for name, kernel in loaded.items()
+        if "x86-64" in kernel.RUNS_ON and kernel.flush_mechanism("x86-64", (), {})
+    )
+
+
+def keeps_key(kernel):
+    """Return whether a kernel has HVO's static key, and gives back what it takes of it."""
+    return not kernel.endswith("@v1") and kernel.partition("+")[0] not in KEYLESS

@@ -29,11 +29,11 @@ from simulator.run import simulate
 from simulator.saved import load_result
 from simulator.scenario import Scenario
 from tests.kernel.helpers import (
-    KEYLESS,
     LAPTOP,
     STILL,
     column,
     flushes_of,
+    keeps_key,
     of_the_laptop,
     run,
     run_watched,
@@ -267,7 +267,7 @@ def test_no_page_is_made_or_lost_or_freed_before_its_flush(
         assert state.free_pages >= 0
         assert state.held_pages == 0
         # The key of the first posting counts splits too; some have none.
-        assert state.key_enabled == optimized or kernel.endswith(("@v1", *KEYLESS))
+        assert state.key_enabled == optimized or not keeps_key(kernel)
     assert (result.summary["free_pages_min"] >= 0).all()
 
 
@@ -303,7 +303,7 @@ def test_tasks_that_share_the_free_pages_neither_make_nor_lose_any(
     assert column(result.summary, "free_pages_min") >= 0
     assert state.held_pages == 0
     # v1 took the static key for the split too, and never gave that back; some have none.
-    assert state.key_enabled == optimized or kernel.endswith(("@v1", *KEYLESS))
+    assert state.key_enabled == optimized or not keeps_key(kernel)
 
 
 def test_a_kernel_that_frees_before_it_flushes_is_caught():
