@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from simulator.kernel.base import KernelBase
 from simulator.kernel.structs import (
     Folio,
     VmemmapPages,
@@ -189,7 +190,16 @@ class EarlyTlbsync(V6_15):
             super()._tlbsync(cpu)
 
 
-class OtherTlbsync(V6_15):
+class Moved(KernelBase):
+    """A task that moves to another CPU before it waits for what it has invalidated."""
+
+    def smp_processor_id(k) -> int:
+        """The CPU that the task has moved to."""
+        cpu = super().smp_processor_id()
+        return (cpu + 1) % k.platform.nr_cpus if k.hardware.reason == "batch_remap" else cpu
+
+
+class OtherTlbsync(Moved, V6_15):
     """The task moves to another CPU between INVLPGB and TLBSYNC."""
 
     name = "v6.15-other-tlbsync"
@@ -200,13 +210,8 @@ class OtherTlbsync(V6_15):
     breaks = "freed-while-held"
     example_machine = "epyc-9755-2s"
 
-    def smp_processor_id(k) -> int:
-        """The CPU that the task has moved to."""
-        cpu = super().smp_processor_id()
-        return _next(cpu, k) if k.hardware.reason == "batch_remap" else cpu
 
-
-class Arm64OtherDsb(Arm64Bbm2):
+class Arm64OtherDsb(Moved, Arm64Bbm2):
     """The task moves to another CPU between TLBI and DSB."""
 
     name = "v6.12-arm64-other-dsb"
@@ -214,11 +219,6 @@ class Arm64OtherDsb(Arm64Bbm2):
     summary = "DSB waits for its own CPU's TLBIs only, and there were none"
     proposed_in = ""
     breaks = "freed-while-held"
-
-    def smp_processor_id(k) -> int:
-        """The CPU that the task has moved to."""
-        cpu = super().smp_processor_id()
-        return _next(cpu, k) if k.hardware.reason == "batch_remap" else cpu
 
 
 class Arm64NoBbm(Arm64Hvo):
@@ -228,7 +228,3 @@ class Arm64NoBbm(Arm64Hvo):
     subject = "HVO on arm64 without break-before-make"
     summary = "live entries change what they map"
     breaks = "needs-bbm"
-
-
-def _next(cpu: int, k: V6_7) -> int:
-    return (cpu + 1) % k.platform.nr_cpus
