@@ -57,7 +57,7 @@ def run(args: Namespace) -> tuple[int, str]:
             "zsh": f"_tlbsim_{kind}",
             "tcsh": " ".join(_names(kind)),
         }
-    preamble = {"bash": _functions(_BASH), "zsh": _functions(_ZSH)}
+    preamble = {"bash": _functions(_BASH), "zsh": _functions(_ZSH)}.get(args.shell, "")
     return 0, f"{shtab.complete(parser, args.shell, preamble=preamble)}\n"
 
 
