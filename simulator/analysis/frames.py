@@ -158,6 +158,7 @@ class HasRows(Protocol):
         """Return the rows of a frame as mappings."""
 
 
+@runtime_checkable
 class ResultFrames(ResultTotals, Protocol):
     """A finished simulation as its readers see it."""
 

@@ -29,7 +29,8 @@ EXAMPLE = (
 )
 #: As :data:`simulator.report.plots.kinds.KINDS`, whose import costs every command time.
 KINDS = (
-    "change", "scaling", "time", "difference", "latency", "flush", "victims", "throughput", "batch",
+    "change", "scaling", "time", "difference", "latency", "course", "flush", "victims",
+    "throughput", "batch",
 )  # fmt: skip
 _FORMS = ("svg", "png")
 

@@ -15,7 +15,8 @@ from functools import reduce
 from typing import Final
 
 from simulator.analysis.compare import METRICS, Comparison
-from simulator.analysis.frames import nr_cpus, of_phase, records, row_of_phase
+from simulator.analysis.course import flush_course
+from simulator.analysis.frames import ResultFrames, nr_cpus, of_phase, records, row_of_phase
 from simulator.analysis.histogram import Histogram
 from simulator.report.metric_words import SHORT_TITLES
 from simulator.report.text import (
@@ -153,6 +154,30 @@ def _latency(comparison: Comparison) -> Iterator[str]:
                 )
 
 
+def _course(comparison: Comparison) -> Iterator[str]:
+    for label, runs in zip(comparison.labels, comparison.runs, strict=True):
+        run = runs[0]
+        if not isinstance(run, ResultFrames):
+            continue
+        for phase in _phases(comparison):
+            course = flush_course(run, phase)
+            if not len(course):
+                continue
+            window_ns = int(course["at_ns"].max()) // _MOST_WINDOWS + 1
+            course["from_ns"] = course["at_ns"] // window_ns * window_ns
+            windows = course.groupby("from_ns")["took_ns"].agg(["count", "min", "median", "max"])
+            cells = [
+                (
+                    format_ns(row["from_ns"]), format_count(row["count"]),
+                    *(format_ns(row[name]) for name in ("min", "median", "max")),
+                )
+                for row in records(windows.reset_index())
+            ]  # fmt: skip
+            header = ("from", "flushes", "shortest", "median", "longest")
+            table = format_table(cells, header, "rrrrr")
+            yield _titled(f"{label}, {phase}: flushes over time, n=1", table)
+
+
 def _flush(comparison: Comparison) -> Iterator[str]:
     rows = [
         (
@@ -240,6 +265,7 @@ TEXT_KINDS: Final[Mapping[str, Callable[[Comparison], Iterator[str]]]] = {
     "time": _time,
     "difference": _difference,
     "latency": _latency,
+    "course": _course,
     "flush": _flush,
     "victims": _victims,
     "throughput": _throughput,

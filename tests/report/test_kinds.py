@@ -131,7 +131,19 @@ def test_kinds_are_one_list_everywhere():
 def test_a_single_result_draws_what_it_has(tmp_path):
     single = compare_results([[made("v6.6")]])
     drawn = {kind for kind in KINDS if draw(kind, single)}
-    assert drawn == {"time", "latency", "flush", "victims", "throughput", "batch"}
+    assert drawn == {"time", "latency", "course", "flush", "victims", "throughput", "batch"}
+
+
+def test_marks_of_a_course_are_the_flushes_of_the_frame(comparison, figures):
+    ((_, figure),) = figures["course"]
+    (alloc, _free) = figure.axes
+    first = comparison.runs[0][0].flushes
+    first = first[(first["phase"] == "alloc") & (first["kind"] != "none")]
+    line = alloc.lines[0]
+    assert line.get_label() == "v6.6"
+    unit_ns = {"ns": 1, "us": 1e3, "ms": 1e6}[re.search(r"\((\w+)\)", alloc.get_ylabel())[1]]
+    took = (first["end_ns"] - first["start_ns"]) / unit_ns
+    assert sorted(line.get_ydata()) == pytest.approx(sorted(took))
 
 
 def test_an_unknown_kind_is_told_with_the_nearest(comparison):

@@ -17,6 +17,7 @@ from simulator.analysis.frames import ResultFrames, ResultTotals, name_of
 from simulator.errors import InputError, nearest
 from simulator.report.plots.batch import plot_batch
 from simulator.report.plots.change import plot_change
+from simulator.report.plots.course import plot_course
 from simulator.report.plots.cpus import plot_cpus
 from simulator.report.plots.difference import plot_difference
 from simulator.report.plots.tails import plot_tails
@@ -82,6 +83,14 @@ def _latency(comparison: Comparison) -> Drawn:
     yield from _if_any("latency", plot_tails(comparison))
 
 
+# One run for each kernel: of what else differs, the first.
+def _course(comparison: Comparison) -> Drawn:
+    for machine, runs in _by_machine(comparison).items():
+        found = [run for run in _first_of_kernel(runs) if isinstance(run, ResultFrames)]
+        if found:
+            yield from _if_any(f"course-{machine}", plot_course(found))
+
+
 # The middle one of the flushes for the reason that is most frequent.
 def _flush(comparison: Comparison) -> Drawn:
     for label, runs in zip(comparison.labels, comparison.runs, strict=True):
@@ -105,8 +114,7 @@ def _victims(comparison: Comparison) -> Drawn:
 # One run for each kernel: of what else differs, the first.
 def _throughput(comparison: Comparison) -> Drawn:
     for machine, runs in _by_machine(comparison).items():
-        of_kernel = {name_of(run.scenario.kernel): run for run in reversed(runs.values())}
-        yield f"throughput-{machine}", plot_throughput(list(of_kernel.values())[::-1])
+        yield f"throughput-{machine}", plot_throughput(_first_of_kernel(runs))
 
 
 def _batch(comparison: Comparison) -> Drawn:
@@ -144,6 +152,14 @@ def _by_machine(comparison: Comparison) -> dict[str, dict[str, ResultTotals]]:
     return found
 
 
+# Of each kernel its first run.
+def _first_of_kernel(runs: Mapping[str, ResultTotals]) -> list[ResultTotals]:
+    of_kernel: dict[str, ResultTotals] = {}
+    for run in runs.values():
+        of_kernel.setdefault(name_of(run.scenario.kernel), run)
+    return list(of_kernel.values())
+
+
 # Labels, of one machine without its name.
 def _without(labels: Iterable[str], machine: str) -> list[str]:
     return [label.removeprefix(f"{machine} ") for label in labels]
@@ -156,6 +172,7 @@ KINDS: Final[Mapping[str, Callable[[Comparison], Drawn]]] = {
     "time": _time,
     "difference": _difference,
     "latency": _latency,
+    "course": _course,
     "flush": _flush,
     "victims": _victims,
     "throughput": _throughput,
@@ -168,6 +185,7 @@ ABOUT: Final = {
     "time": "where the time goes",
     "difference": "where the change comes from",
     "latency": "how many folios and flushes took longer than that",
+    "course": "how long each flush took, over time (of results of run --out)",
     "flush": "the CPUs around one flush (of a result of run --out)",
     "victims": "what the other CPUs lost, by socket",
     "throughput": "work done over time",
