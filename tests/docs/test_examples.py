@@ -39,8 +39,8 @@ def sessions(page):
     """Yield each command of a page and the output that stands below it."""
     for block in blocks(page, "console"):
         for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
-            command, _, output = part.partition("\n")
-            yield command, output.strip("\n")
+            command = re.match(r"(?:.*\\\n)*.*", part)[0]
+            yield command.replace("\\\n", ""), part[len(command) :].strip("\n")
 
 
 def console_pages():
