@@ -9,9 +9,11 @@ list after another, and finds them cold once the passes in between have touched
 more than the last-level cache holds.  The functions here stand where the kernel
 touches that memory; they work on the folio at hand, whose head the CPU looked at last.
 
-Modelled: the reuse distance.  Every CPU counts the bytes that it touches; what it
-touched last is cached until the count has moved on by more than the last-level cache
-(``last_level_cache``), and what another CPU touched last is cold.  The heads of
+Modelled: the reuse distance.  Every last-level cache counts the bytes that the CPUs
+below it touch (``cache_cores`` of them, with their siblings); what one of them touched
+last is cached for all of them until the count has moved on by more than the cache holds
+(``last_level_cache``), and what a CPU below another one touched last is cold.  So tasks
+below one cache divide it, and meet there what they left each other.  The heads of
 folios lie at the beginnings of pages, for which one set of the cache in 64 has room,
 so that a head counts as a page.
 
@@ -38,7 +40,8 @@ What a CPU gave back while it was still cached it gets again, up to one batch of
 per-CPU list (63 pages): without batching, the next folio's head page.  With it, and
 whenever a folio is restored, pages come from the buddy allocator, cold.
 
-Not modelled: smaller caches; other CPUs on the same last-level cache; bandwidth, and
+Not modelled: smaller caches; what CPUs without a task touch; how the touches of two
+tasks alternate between two meetings, where one's count after the other's; bandwidth, and
 lines written back; TLB misses, but for the line of PTEs; a guest's second page walk; a
 list of pages of several nodes that is still cached when they are given back, which all
 go to the node of the last; buddies met on the way, and what other order-0 pages share
@@ -89,26 +92,40 @@ class LineRuns(dict[int, int]):
         return ns
 
 
+class LastLevelCache:
+    """What the CPUs below it have touched."""
+
+    __slots__ = ("touched_bytes",)
+
+    def __init__(self) -> None:
+        self.touched_bytes = 0
+
+
 class CpuCache:
     """
-    What one CPU has touched, and how far away the memory of each node is.
+    The last-level cache above one CPU, and how far away the memory of each node is.
 
     By node: ``far`` is whether it is another one, ``runs`` what cold lines of its
     memory cost, and ``rests`` those that go on from another line.
     """
 
     __slots__ = (
-        "far", "flag_at_copy", "folio", "free_at", "nr_cold_pages", "nr_free", "pmd", "read",
-        "rests", "runs", "took_pte_page", "touched_bytes",
+        "far", "flag_at_copy", "folio", "free_at", "llc", "nr_cold_pages", "nr_free", "pmd",
+        "read", "rests", "runs", "took_pte_page",
     )  # fmt: skip
 
     def __init__(
-        self, nid: int, nr_nodes: int, runs: Sequence[LineRuns], rests: Sequence[LineRuns]
+        self,
+        llc: LastLevelCache,
+        nid: int,
+        nr_nodes: int,
+        runs: Sequence[LineRuns],
+        rests: Sequence[LineRuns],
     ) -> None:
+        self.llc = llc
         self.far = [node != nid for node in range(nr_nodes)]
         self.runs = [runs[far] for far in self.far]
         self.rests = [rests[far] for far in self.far]
-        self.touched_bytes = 0
         #: The folio at hand, and the one whose head was read last.
         self.folio = self.read = NO_FOLIO
         #: Whether the folio that was copied last had its Optimized flag then; for the checker.
@@ -138,7 +155,11 @@ class Cache(KernelBase):
             ]
             for first in (True, False)
         )
-        k.caches = [CpuCache(nid, platform.nr_nodes, k.runs, rests) for nid in config.node_of]
+        llcs = [LastLevelCache() for _ in range(max(platform.cache_of) + 1)]
+        k.caches = [
+            CpuCache(llcs[nth], nid, platform.nr_nodes, k.runs, rests)
+            for nth, nid in zip(platform.cache_of, config.node_of, strict=True)
+        ]
         #: The cache of the CPU that runs.
         k.cache = k.caches[0]
         k.llc_bytes = platform.llc_bytes
@@ -159,56 +180,60 @@ class Cache(KernelBase):
     def head_ns(k, folio: Folio) -> int:
         """Follow a list to a folio: read its head, and have it at hand."""
         cache = k.cache
+        llc = cache.llc
         cache.folio = folio
-        touched = cache.touched_bytes
-        if folio.cache is cache:
+        touched = llc.touched_bytes
+        if folio.cache is llc:
             if touched - folio.head_at <= k.llc_bytes:
                 folio.head_at = touched
                 return 0
         else:
-            folio.cache = cache
+            folio.cache = llc
             folio.pages_at = NEVER
         folio.head_at = touched
         if folio.pte_mapped:
-            cache.touched_bytes = touched + BASE_PAGE_BYTES + LINE_BYTES
+            llc.touched_bytes = touched + BASE_PAGE_BYTES + LINE_BYTES
             return cache.runs[folio.nid][1] + k._pte_line_ns
-        cache.touched_bytes = touched + BASE_PAGE_BYTES
+        llc.touched_bytes = touched + BASE_PAGE_BYTES
         return cache.runs[folio.nid][1]
 
     def struct_pages_ns(k, folio: Folio, nr_pfns: int) -> int:
         """Write all struct pages of a folio, one after another."""
         cache = k.cache
-        touched = cache.touched_bytes
+        llc = cache.llc
+        touched = llc.touched_bytes
         ns = 0
-        if folio.cache is not cache or touched - folio.pages_at > k.llc_bytes:
-            head_is_cold = folio.cache is not cache or touched - folio.head_at > k.llc_bytes
+        if folio.cache is not llc or touched - folio.pages_at > k.llc_bytes:
+            head_is_cold = folio.cache is not llc or touched - folio.head_at > k.llc_bytes
             ns = (cache.runs if head_is_cold else cache.rests)[folio.nid][nr_pfns]
-            folio.cache = cache
+            folio.cache = llc
         folio.pages_at = folio.head_at = touched
-        cache.touched_bytes = touched + nr_pfns * LINE_BYTES
+        llc.touched_bytes = touched + nr_pfns * LINE_BYTES
         return ns
 
     def list_pages_ns(k, vmemmap_pages: VmemmapPages, nr: int) -> int:
         """Put ``nr`` vmemmap pages of the folio at hand on a list, by their struct pages."""
         cache = k.cache
+        llc = cache.llc
         nid = cache.folio.nid
         if not vmemmap_pages.nr_old:
-            vmemmap_pages.listed_at = cache.touched_bytes
+            vmemmap_pages.listed_at = llc.touched_bytes
             vmemmap_pages.nr_far = 0
         if cache.far[nid]:
             vmemmap_pages.nr_far += nr
         vmemmap_pages.nid = nid
         vmemmap_pages.nr_pages += nr
         vmemmap_pages.nr_old += nr
-        cache.touched_bytes += nr * LINE_BYTES
+        llc.touched_bytes += nr * LINE_BYTES
         return cache.runs[nid][nr]
 
     def unlist_pages_ns(k, vmemmap_pages: VmemmapPages) -> int:
         """Go through a list of vmemmap pages to give them back."""
         cache = k.cache
+        llc = cache.llc
         nr = vmemmap_pages.nr_pages
-        touched = cache.touched_bytes
-        cache.touched_bytes = touched + nr * LINE_BYTES
+        touched = llc.touched_bytes
+        llc.touched_bytes = touched + nr * LINE_BYTES
         distance = touched - vmemmap_pages.listed_at
         if distance <= k.llc_bytes:
             nid = vmemmap_pages.nid
@@ -225,10 +250,11 @@ class Cache(KernelBase):
     def new_pages_ns(k, nid: int, nr: int) -> int:
         """Take ``nr`` order-0 pages of a node: the newest free ones may be cached."""
         cache = k.cache
+        llc = cache.llc
         nr_cold = nr
         nr_free = cache.nr_free[nid]
         if nr_free:
-            if cache.touched_bytes - cache.free_at[nid] > k.llc_bytes:
+            if llc.touched_bytes - cache.free_at[nid] > k.llc_bytes:
                 cache.nr_free[nid] = 0
             else:
                 nr_cold = nr - nr_free if nr > nr_free else 0
@@ -236,24 +262,25 @@ class Cache(KernelBase):
         cache.nr_cold_pages = nr_cold
         if not nr_cold:
             return 0
-        cache.touched_bytes += nr_cold * LINE_BYTES
+        llc.touched_bytes += nr_cold * LINE_BYTES
         return cache.runs[nid][nr_cold]
 
     def copy_cached_page(k, to: int) -> None:
         """Copy a page that all folios share, and that is cached, to ``to`` new pages."""
-        k.cache.folio.pages_at = k.cache.touched_bytes
+        k.cache.folio.pages_at = k.cache.llc.touched_bytes
         k.copy_page(to, 0)
 
     def copy_page(k, to: int, _from: int) -> None:
         """Copy the page of vmemmap at an address to ``to`` pages on the folio's node."""
         cache = k.cache
+        llc = cache.llc
         folio = cache.folio
         cache.flag_at_copy = folio.hugetlb_vmemmap_optimized
-        touched = cache.touched_bytes
+        touched = llc.touched_bytes
         ns = 0
-        if folio.cache is not cache or touched - folio.pages_at > k.llc_bytes:
+        if folio.cache is not llc or touched - folio.pages_at > k.llc_bytes:
             ns = cache.rests[folio.nid][LINES_PER_PAGE]
-            folio.cache = cache
+            folio.cache = llc
         nr_cold = cache.nr_cold_pages
         if nr_cold:
             nr_cold = nr_cold if nr_cold < to else to  # min() is slower
@@ -266,4 +293,4 @@ class Cache(KernelBase):
         task.planned_ns += ns  # as Task.work(), without a call
         task.time_by["page_copy"] += ns
         folio.pages_at = folio.head_at = touched
-        cache.touched_bytes = touched + (to + 1) * BASE_PAGE_BYTES
+        llc.touched_bytes = touched + (to + 1) * BASE_PAGE_BYTES

@@ -137,6 +137,11 @@ class Topology(Strict):
     cores_per_socket: Fact[int] = Field(description="cores of one socket")
     threads_per_core: Fact[int] = Field(description="CPUs of one core: 1, or 2 with SMT")
     cpus: Fact[int] = Field(description="sockets x cores_per_socket x threads_per_core")
+    cache_cores: Fact[int] | None = Field(
+        default=None,
+        description="cores below one last-level cache, which no two sockets share; not stated:"
+        " those of a socket",
+    )
     numbering: Fact[Numbering] = Field(
         description="whether a core's second CPU comes after all first ones, or beside its first"
     )
@@ -152,10 +157,11 @@ class Topology(Strict):
         return self
 
     def _out_of_bounds(self) -> Iterator[str]:
-        for name in ("sockets", "nodes", "cores_per_socket", "threads_per_core", "cpus"):
-            value = getattr(self, name).value
-            if not 1 <= value <= 4096:
-                yield f"{name} is {value}, but must be 1 to 4096"
+        names = ("sockets", "nodes", "cores_per_socket", "threads_per_core", "cpus")
+        for name in (*names, "cache_cores"):
+            fact = getattr(self, name)
+            if fact is not None and not 1 <= fact.value <= 4096:
+                yield f"{name} is {fact.value}, but must be 1 to 4096"
 
     def _sums(self) -> Iterator[str]:
         product = self.sockets.value * self.cores_per_socket.value * self.threads_per_core.value
@@ -190,7 +196,7 @@ class Memory(Strict):
     """Memory that huge pages may come from, and what a CPU keeps of it."""
 
     node_memory: Size = Field(description="memory of one node; huge pages come from it")
-    last_level_cache: Size = Field(description="what one core can keep in the last-level cache")
+    last_level_cache: Size = Field(description="what one last-level cache holds")
     outstanding_lines: Count = Field(
         description="cache lines that a core fetches at once when it goes through memory in order"
     )

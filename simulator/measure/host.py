@@ -8,7 +8,7 @@ CPUs, sockets, NUMA nodes, memory and idle states from ``/proc`` and ``/sys``.
 Modelled: CPUs that are online, as so many sockets of so many cores of so many
 threads; a machine that is no such product is taken as one socket of cores.
 
-Not modelled: which CPUs share a cache; which sockets are two hops apart.
+Not modelled: caches of different sizes; which sockets are two hops apart.
 
 Sources: Documentation/ABI/stable/sysfs-devices-system-cpu and
 sysfs-devices-node; Documentation/admin-guide/pm/cpuidle.rst.
@@ -51,6 +51,7 @@ class Host:
     nodes: int
     node_kib: int
     cache_kib: int  # the largest cache of a CPU, 0 if unknown
+    cache_cpus: int  # CPUs that share it, 0 if unknown
     idle_states: tuple[IdleStateOf, ...]
     regular: bool  # sockets x cores x threads is the number of CPUs
 
@@ -93,6 +94,7 @@ def read_host(root: Path = Path("/")) -> Host:
     nodes = len(node_dirs) or 1
     if nodes % sockets and sockets % nodes:
         nodes = sockets
+    cache_kib, cache_cpus = _last_level_cache(cpu_dir / f"cpu{cpus[0]}/cache")
     return Host(
         release=_text(root / "proc/sys/kernel/osrelease").strip() or platform.release(),
         arch=platform.machine(),
@@ -109,7 +111,8 @@ def read_host(root: Path = Path("/")) -> Host:
         siblings_adjacent=len(siblings) > 1 and siblings[1] == siblings[0] + 1,
         nodes=nodes,
         node_kib=_memory_kib(root, node_dirs) or 1 << 20,
-        cache_kib=_cache_kib(cpu_dir / f"cpu{cpus[0]}/cache"),
+        cache_kib=cache_kib,
+        cache_cpus=cache_cpus,
         idle_states=_idle_states(cpu_dir / f"cpu{cpus[0]}/cpuidle"),
         regular=regular,
     )
@@ -142,9 +145,14 @@ def _memory_kib(root: Path, node_dirs: list[Path]) -> int:
     return int(match[1]) if match else 0
 
 
-def _cache_kib(folder: Path) -> int:
-    sizes = [_text(size).strip() for size in folder.glob("index[0-9]*/size")]
-    return max((int(s[:-1]) for s in sizes if re.fullmatch(r"[0-9]+K", s)), default=0)
+# How large the largest cache is, in KiB, and how many CPUs share it.
+def _last_level_cache(folder: Path) -> tuple[int, int]:
+    caches = [
+        (int(size[:-1]), len(cpu_list(_text(index / "shared_cpu_list"))))
+        for index in folder.glob("index[0-9]*")
+        if re.fullmatch(r"[0-9]+K", size := _text(index / "size").strip())
+    ]
+    return max(caches, default=(0, 0))
 
 
 def _idle_states(folder: Path) -> tuple[IdleStateOf, ...]:

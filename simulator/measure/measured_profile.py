@@ -271,6 +271,8 @@ def _topology(here: Here, date: str) -> Table:
     def fact(value: object, kind: str = kind, source: str = source) -> Table:
         return {"value": value, "kind": kind, "source": source, "date": date}
 
+    cores = min(host.cache_cpus // host.threads_per_core, host.cores_per_socket)
+    shared = "shared_cpu_list of the largest cache, /sys/devices/system/cpu/cpu*/cache"
     hops = [[int(a != b) for b in range(host.sockets)] for a in range(host.sockets)]
     return {
         "sockets": fact(host.sockets),
@@ -278,6 +280,7 @@ def _topology(here: Here, date: str) -> Table:
         "cores_per_socket": fact(host.cores_per_socket),
         "threads_per_core": fact(host.threads_per_core),
         "cpus": fact(len(host.cpus), "measured", "/sys/devices/system/cpu/online"),
+        **({"cache_cores": fact(cores, "measured", shared)} if cores else {}),
         "numbering": fact("siblings-adjacent" if host.siblings_adjacent else "siblings-last"),
         "socket_hops": fact(hops, "assumed", "assumed: one hop between any two sockets")
         if host.sockets > 2

@@ -74,7 +74,8 @@ def describe(machine: Machine) -> str:
 
 def _fields(model: BaseModel) -> Iterator[str]:
     for name in type(model).model_fields:
-        yield from _value(name, getattr(model, name))
+        if (value := getattr(model, name)) is not None:
+            yield from _value(name, value)
 
 
 def _described(model: BaseModel) -> Iterator[str]:

@@ -23,10 +23,16 @@ EVERYTHING, NOTHING = "1TiB", "64bytes"
 PAGE = "4KiB"
 
 
-def laptop(cache, **costs):
-    """Return a machine of one node whose last-level cache holds so much."""
+def laptop(cache, cores=4, **costs):
+    """Return a machine of one node; ``cores`` of its 4 are below one cache, which holds so much."""
     machine = constant(memory_near=160, memory_far=160, **costs)
-    return machine.with_values({"memory.last_level_cache": cache, "memory.outstanding_lines": 16})
+    return machine.with_values(
+        {
+            "memory.last_level_cache": cache,
+            "memory.outstanding_lines": 16,
+            "topology.cache_cores": cores,
+        }
+    )
 
 
 def spent(result, category, phase="alloc"):
@@ -158,7 +164,7 @@ def test_far_memory_takes_longer():
     assert spent(result, "huge_page_alloc") == (240 + 511 * 10) + (480 + 511 * 20)
 
 
-def probed(cache, probe):
+def probed(cache, probe, cores=4):
     """Run something on the kernel that holds four folios."""
     found = []
 
@@ -167,7 +173,7 @@ def probed(cache, probe):
             super().end_phase(end_ns)
             found.append(probe(k, k.h.hugepage_freelists[0]))
 
-    run(Probed, machine=laptop(cache), hvo=False, cpus=2, noise=STILL)
+    run(Probed, machine=laptop(cache, cores), hvo=False, cpus=2, noise=STILL)
     return found[0]
 
 
@@ -176,11 +182,42 @@ def head_ns(k, cpu, folio):
     return k.head_ns(folio)
 
 
-def test_a_head_that_another_cpu_touched_last_is_cold():
+@pytest.mark.parametrize(("cores", "taken"), [(1, [0, 160, 0, 160]), (4, [0, 0, 0, 0])])
+def test_a_head_that_a_cpu_below_another_cache_touched_last_is_cold(cores, taken):
     def probe(k, folios):
         return [head_ns(k, cpu, folios[0]) for cpu in (0, 0, 1, 1, 0)]
 
-    assert probed(EVERYTHING, probe)[1:] == [0, 160, 0, 160]
+    assert probed(EVERYTHING, probe, cores)[1:] == taken
+
+
+@pytest.mark.parametrize(("cores", "taken"), [(1, [0, 0]), (4, [0, 160])])
+def test_what_one_cpu_touches_drives_out_what_another_below_its_cache_has(cores, taken):
+    def probe(k, folios):
+        found = []
+        for nr_pages in (1, 3):
+            head_ns(k, 0, folios[0])
+            k.resumes(SimpleNamespace(cpu=SimpleNamespace(number=1)))
+            for _ in range(nr_pages):
+                k.struct_pages_ns(folios[1], 64)  # a page of struct pages
+            found.append(head_ns(k, 0, folios[0]))
+        return found
+
+    assert probed("8KiB", probe, cores) == taken
+
+
+def busy(cores, tasks, pages):
+    """Return what tasks of a boot spend on cold heads, 36 KiB of each folio being touched."""
+    machine = laptop("96KiB", cores)
+    result = run("v6.12", machine=machine, pages=pages, hvo=False, path="boot", allocators=tasks,
+                 cpus=4, placement="aligned", phases=("alloc",))  # fmt: skip
+    return spent(result, "bookkeeping")
+
+
+def test_tasks_below_one_cache_have_less_of_it_and_a_lone_one_has_all():
+    # Two folios a task fit into a cache of its own, but not those of four tasks into one.
+    assert busy(1, 1, 2) == busy(4, 1, 2) == 0
+    assert busy(1, 4, 8) == 0
+    assert busy(4, 4, 8) > 0
 
 
 def test_a_head_is_cached_until_more_than_the_cache_was_touched():
@@ -189,7 +226,7 @@ def test_a_head_is_cached_until_more_than_the_cache_was_touched():
         found = []
         for more in (8 << 20, (8 << 20) + 1):
             head_ns(k, 0, folios[0])
-            k.caches[0].touched_bytes += more
+            k.caches[0].llc.touched_bytes += more
             found.append(head_ns(k, 0, folios[0]))
         return found
 

@@ -400,6 +400,10 @@ SET_ERRORS = {
     " x2apic_cluster, x2apic_physical, kvm_hypercall",
     ("topology.cpus", "many"): "topology.cpus: must be a whole number, not 'many'",
     ("topology.cpus", 2.5): "topology.cpus: must be a whole number, not 2.5",
+    (
+        "topology.cache_cores",
+        0,
+    ): "set by the user: topology: cache_cores is 0, but must be 1 to 4096",
     ("topology.cpus", 9): "set by the user: topology: cpus is 9, but sockets x cores_per_socket"
     " x threads_per_core is 8",
 }

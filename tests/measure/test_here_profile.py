@@ -29,6 +29,7 @@ GUEST = Host(
     nodes=1,
     node_kib=8 << 20,
     cache_kib=32 << 10,
+    cache_cpus=0,
     idle_states=(),
     regular=True,
 )
@@ -132,3 +133,11 @@ def test_findings_that_leave_nothing_over_are_not_entered(found):
 def test_the_profile_can_be_simulated(tmp_path):
     machine = load(here(GUEST, invlpg=50, lost=5000, shootdown_1=9000), tmp_path)
     assert simulate(Scenario(machine=machine, pages=2)).summary["elapsed_ns"].min() > 0
+
+
+def test_the_cores_below_a_cache_are_stated_where_the_kernel_says_who_shares_it(tmp_path):
+    smt = dataclasses.replace(METAL, cpus=tuple(range(16)), threads_per_core=2, cache_cpus=4)
+    assert load(here(smt), tmp_path).topology.cache_cores.value == 2
+    unknown = load(here(METAL), tmp_path)
+    assert unknown.topology.cache_cores is None
+    assert "cache_cores" not in describe(unknown)

@@ -65,7 +65,11 @@ def test_a_machine_that_says_nothing_is_one_of_everything(tmp_path):
 def test_the_largest_cache_is_the_last_level(tmp_path):
     for nth, size in enumerate(("32K", "1024K", "32768K")):
         write(tmp_path, f"sys/devices/system/cpu/cpu0/cache/index{nth}/size", size)
-    assert read_host(tmp_path).cache_kib == 32 << 10
+    host = read_host(tmp_path)
+    assert (host.cache_kib, host.cache_cpus) == (32 << 10, 0)
+    for nth, cpus in enumerate(("0,8", "0,8", "0-7,8-15")):
+        write(tmp_path, f"sys/devices/system/cpu/cpu0/cache/index{nth}/shared_cpu_list", cpus)
+    assert read_host(tmp_path).cache_cpus == 16
 
 
 def test_idle_states_come_by_residency_without_the_disabled(tmp_path):

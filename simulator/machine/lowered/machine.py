@@ -72,6 +72,7 @@ class Platform:
     nr_nodes: int
     node_of: tuple[int, ...]
     socket_of: tuple[int, ...]
+    cache_of: tuple[int, ...]
     apic_id: tuple[int, ...]
     node_memory_bytes: int
     llc_bytes: int
@@ -157,6 +158,7 @@ def lower(machine: Machine, nr_cpus: int, noise: Noise, seed: int, replication: 
         nr_cpus=nr_cpus,
         nr_nodes=machine.nr_nodes,
         socket_of=tuple(place.socket for place in at),
+        cache_of=tuple(place.cache for place in at),
         node_of=tuple(place.node for place in at),
         apic_id=tuple(place.apic_id for place in at),
         node_memory_bytes=int(machine.memory.node_memory.exact_bytes),

@@ -3,9 +3,9 @@
 Where the CPUs are
 ------------------
 
-Numbers the CPUs of a machine and says for each its socket, NUMA node and APIC
-id, how far any two are apart, and which interrupt-controller writes reach a set
-of them.
+Numbers the CPUs of a machine and says for each its socket, NUMA node, APIC id
+and last-level cache, how far any two are apart, and which interrupt-controller writes
+reach a set of them.
 
 Modelled: Linux' two usual CPU numberings; APIC ids as bit fields of socket,
 core and thread, each wide enough for its count; shorthand, x2APIC cluster and
@@ -38,12 +38,13 @@ Writes = tuple[tuple[int, ...], ...]
 
 
 class Place(NamedTuple):
-    """Where one CPU is; `core` counts through the whole machine."""
+    """Where one CPU is; `core` and `cache`, the last level, count through the whole machine."""
 
     socket: int
     core: int
     node: int
     apic_id: int
+    cache: int
 
 
 def places(topology: Topology, nr_cpus: int) -> tuple[Place, ...]:
@@ -51,6 +52,8 @@ def places(topology: Topology, nr_cpus: int) -> tuple[Place, ...]:
     threads = topology.threads_per_core.value
     cores = topology.cores_per_socket.value
     all_cores = topology.sockets.value * cores
+    cache_cores = cores if topology.cache_cores is None else min(cores, topology.cache_cores.value)
+    caches = -(-cores // cache_cores)  # of a socket; the last may have fewer cores
     thread_bits, core_bits = (threads - 1).bit_length(), (cores - 1).bit_length()
     found = []
     for cpu in range(nr_cpus):
@@ -61,7 +64,8 @@ def places(topology: Topology, nr_cpus: int) -> tuple[Place, ...]:
         socket, core_in_socket = divmod(core, cores)
         apic_id = (socket << core_bits | core_in_socket) << thread_bits | thread
         node = core * topology.nodes.value // all_cores
-        found.append(Place(socket, core, node, apic_id))
+        cache = socket * caches + core_in_socket // cache_cores
+        found.append(Place(socket, core, node, apic_id, cache))
     return tuple(found)
 
 

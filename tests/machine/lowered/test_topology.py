@@ -45,6 +45,19 @@ def test_siblings_adjacent_numbering_pairs_neighbours():
     assert p.distance[0, 126] == Distance.HOP1
 
 
+def test_a_last_level_cache_is_above_cache_cores_cores_of_a_socket_and_their_siblings():
+    milan = platform("epyc-7r13-2s").cache_of  # siblings last: 96 cores, 6 CCX to a socket
+    assert [milan[cpu] for cpu in (0, 7, 8, 47, 48, 95)] == [0, 0, 1, 5, 6, 11]
+    assert milan[96:] == milan[:96]
+    guest = platform("epyc-7j13-vm252").cache_of  # siblings adjacent: 63 cores, 7 CCX of 8 and 7
+    assert [guest[cpu] for cpu in (0, 15, 16, 125, 126)] == [0, 0, 1, 7, 8]
+    assert [guest.count(n) for n in range(8)] == [16] * 7 + [14]
+    # More cores than a socket has, and none stated: those of the socket.
+    for name, cores in (("epyc-7r13-2s", 64), ("laptop-8", 4)):
+        p = platform(name, **{"topology.cache_cores": cores})
+        assert p.cache_of == p.socket_of
+
+
 def test_apic_ids_are_bit_fields_of_socket_core_and_thread():
     # 18 cores need 5 bits, 2 threads one: CPU 18 + 144 is socket 1, core 0, thread 1.
     p = platform("xeon-e7-8895-8s")
