@@ -48,6 +48,10 @@ class Plots:
         """How many folios and flushes took longer than that."""
         return self._one("latency")
 
+    def course(self) -> Figure:
+        """How long each flush took, over time, of the first machine."""
+        return self._one("course")
+
     def flush(self) -> Figure:
         """The CPUs around one flush of a result, of the middle of the most frequent ones."""
         return self._one("flush")
