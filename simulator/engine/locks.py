@@ -17,7 +17,7 @@ nodes of a qspinlock.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simulator.errors import KernelError
 
@@ -71,7 +71,9 @@ class SpinLock(_Lock):
 
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
         super().__init__(timeline, platform, name)
-        self._waiters: deque[tuple[Task, Any]] = deque()
+        self.category = name
+        #: And since when they spin.
+        self._waiters: deque[tuple[Task, int]] = deque()
         self._contended = False  # somebody waits, or its owner had to
         self._since_ns = 0
         self._asked_ns = -1  # when its owner began to spin, if it had to
@@ -89,9 +91,12 @@ class SpinLock(_Lock):
             task.holds |= self.bit
         # A lock that is free stays so to this task's time if nothing happens until then.
         if self.owner is not None or task.planned_ns >= task.clear_ns:
-            task.meet()
-            if self.owner is not None:
-                self._spin(task)
+            if self.owner is task:
+                raise _held_already(self, task)
+            if task.ask(self):
+                self._since_ns = task.met_ns
+                if self._irq_save_ns:
+                    task.work(self.name, self._irq_save_ns)
                 return
         self.owner = task
         now_ns = self._since_ns = task.met_ns = task.planned_ns
@@ -130,28 +135,15 @@ class SpinLock(_Lock):
             self._asked_ns = -1
         self._contended = bool(self._waiters)
         if self._waiters:
-            self.owner, granted = self._waiters.popleft()
-            granted.succeed(now_ns + self._hand_over_line(self.owner.cpu.number))
-            self._timeline.disturb()
+            self.owner, self._asked_ns = self._waiters.popleft()
+            self.owner.grant(now_ns + self._hand_over_line(self.owner.cpu.number))
 
-    def _spin(self, task: Task) -> None:
-        if self.owner is task:
-            raise _held_already(self, task)
+    def enqueue(self, task: Task) -> None:
+        """Let a task that has met spin for the lock: it asks in the order of its key."""
         if self._irqs_off:
             task.irqs_off()
-        asked_ns = task.met_ns
-        granted = self._timeline.promise()
-        # Requests come in the order of their keys, since every one has met.
-        self._waiters.append((task, granted))
+        self._waiters.append((task, task.met_ns))
         self._contended = True
-        task.waits_for = self
-        granted_ns = task.wait(granted)
-        task.waits_for = None
-        task.wait_until(granted_ns, self.name)
-        self._since_ns = task.met_ns
-        self._asked_ns = asked_ns
-        if self._irq_save_ns:
-            task.work(self.name, self._irq_save_ns)
 
     @property
     def preempt_off_max_ns(self) -> int:
@@ -181,8 +173,9 @@ class Mutex(_Lock):
 
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
         super().__init__(timeline, platform, name)
+        self.category = "sleep"
         self._wakeup_ns = platform.costs["mutex_wakeup"].ns()
-        self._waiters: deque[tuple[Task, Any]] = deque()
+        self._waiters: deque[Task] = deque()
 
     def lock(self) -> None:
         """mutex_lock(): take the mutex, or sleep until it is handed over."""
@@ -191,12 +184,13 @@ class Mutex(_Lock):
             if task.holds & self.unknown:
                 self.watcher.looks_at(self, task)
             task.holds |= self.bit
-        task.meet()
-        if self.owner is None:
+        if self.owner is task:
+            raise _held_already(self, task)
+        if task.ask(self):
+            task.cpu.wake(task.met_ns)
+        else:
             self.owner = task
             task.work("bookkeeping", self._line_ns(task))
-        else:
-            self._sleep(task)
 
     def unlock(self) -> None:
         """mutex_unlock(): wake the first waiter, if any."""
@@ -209,22 +203,15 @@ class Mutex(_Lock):
         if not self._waiters:
             self.owner = None
             return
-        self.owner, granted = self._waiters.popleft()
+        self.owner = self._waiters.popleft()
         # The wake-up includes the transfer of the line.
         self._hand_over_line(self.owner.cpu.number)
-        granted.succeed(task.now_ns)
-        self._timeline.disturb()
+        self.owner.grant(task.now_ns + self._wakeup_ns)
 
-    def _sleep(self, task: Task) -> None:
-        if self.owner is task:
-            raise _held_already(self, task)
-        granted = self._timeline.promise()
-        self._waiters.append((task, granted))
+    def enqueue(self, task: Task) -> None:
+        """Let a task that has met sleep until it gets the mutex."""
+        self._waiters.append(task)
         task.fall_asleep()
-        task.waits_for = self
-        granted_ns = task.wait(granted)
-        task.waits_for = None
-        task.sleep_until(granted_ns + self._wakeup_ns, "sleep")
 
 
 class RwSemaphore(_Lock):

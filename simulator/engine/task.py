@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from simulator.engine.calls import Call
     from simulator.engine.timeline import Timeline
 
-__all__ = ("ALWAYS", "ATOMIC", "Account", "Body", "Lock", "Place", "Task", "TaskCpu", "Watcher")
+__all__ = (
+    "ALWAYS", "ATOMIC", "Account", "Body", "Lock", "Place", "Queue", "Task", "TaskCpu", "Watcher",
+)  # fmt: skip
 
 #: How often a task that is abandoned may swallow what ends it.
 _MAX_THROWS = 100
@@ -89,6 +91,15 @@ class Lock(Protocol):
     def owner(self) -> Task | None: ...
 
 
+class Queue(Lock, Protocol):
+    """A lock that tasks wait for, one after another; that goes to ``category`` of ``time_by``."""
+
+    category: str
+
+    def enqueue(self, task: Task) -> None:
+        """Let a task wait that has met."""
+
+
 class Watcher(Protocol):
     """
     Who looks at locks that are taken with others held.
@@ -117,7 +128,7 @@ class Task:
     """A task on its CPU, with its clock and where its time went."""
 
     __slots__ = (
-        "_driver", "_meeting", "_pending", "_runner", "_start_ns", "_stolen_ns",
+        "_driver", "_granted", "_meeting", "_pending", "_runner", "_start_ns", "_stolen_ns",
         "_timeline", "broadcast_ns", "clear_ns", "cpu", "ended", "holds", "in_broadcast",
         "irqs_off_max_ns", "met_ns", "number", "off_since_ns", "places", "planned_ns",
         "preempt_off_max_ns", "time_by", "waits_for",
@@ -128,6 +139,7 @@ class Task:
         self._pending = timeline.pending
         self._runner: greenlet | None = None
         self._driver = getcurrent()
+        self._granted: Any = None
         self.cpu = cpu
         self.number = number
         self.time_by: dict[str, int] = defaultdict(int)
@@ -141,7 +153,7 @@ class Task:
         self.places: dict[Lock, Place] = {}
         self.in_broadcast = False  # in one that interrupts
         #: The lock that it waits for, if any.
-        self.waits_for: Lock | None = None
+        self.waits_for: Queue | None = None
         #: The time of the last meeting, whatever work was added since.
         self.met_ns = 0
         #: The task's time if no handler runs between its last meeting and then.
@@ -288,6 +300,32 @@ class Task:
                 if stolen_ns != self._stolen_ns:
                     self._take(stolen_ns - self._stolen_ns)
                 return
+
+    def ask(self, lock: Queue) -> bool:
+        """
+        Meet, and if a lock is taken then, wait for it.
+
+        Return whether it was, and is now this task's; if not, nobody has it.
+        """
+        self.meet()
+        if lock.owner is None:
+            return False
+        lock.enqueue(self)
+        self.wait_for(lock)
+        return True
+
+    def wait_for(self, lock: Queue) -> None:
+        """Wait until a lock is granted, in whose queue it is."""
+        self.waits_for = lock
+        self._granted = self._timeline.promise()
+        end_ns = self.wait(self._granted)
+        self.waits_for = None
+        self.wait_until(end_ns, lock.category)
+
+    def grant(self, end_ns: int) -> None:
+        """Let it have the lock that it waits for, at a time, or when a handler then has ended."""
+        self._granted.succeed(end_ns)
+        self._timeline.disturb()
 
     def wait_until(self, t_ns: int, category: str) -> None:
         """

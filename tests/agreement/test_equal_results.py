@@ -113,9 +113,11 @@ BROKEN = (
     ),
     (
         "together/tasks.py",
-        "if together.next_key > own_key:",
-        "if together.next_key > own_key - (300 << 14):",
+        "if next_key > own_key:",
+        "if next_key > own_key - (300 << 14):",
     ),
+    ("together/tasks.py", "if own_key != event_key:", "if own_key < event_key:"),
+    ("together/tasks.py", "if busy_until_ns > t_ns:", "if busy_until_ns > t_ns + 300:"),
 )
 
 

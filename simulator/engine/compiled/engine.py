@@ -32,7 +32,7 @@ from simulator.engine.compiled.tasks import FlatTask, OnlyTask
 from simulator.engine.compiled.together.queues import close_all
 from simulator.engine.compiled.together.replay import SharedCheckpoints
 from simulator.engine.compiled.together.tasks import InterruptedTask, Together
-from simulator.engine.compiled.turns import Turns
+from simulator.engine.compiled.turns import Nothing, Turns
 from simulator.engine.ending import ending
 from simulator.engine.task import Body, Task
 from simulator.errors import KernelError
@@ -129,9 +129,10 @@ class CompiledEngine:
             recorder = self.recorder
             flush = recorder.broadcast_starts()
             task.in_broadcast = True
-            end_ns = task.wait(task.together.broadcast(task, call, flush, mask))
+            task.together.broadcast(task, call, flush, mask)
+            task.wait(None)
             task.in_broadcast = False
-            task.ended_broadcast(call, end_ns)
+            task.ended_broadcast(call)
             recorder.broadcast_ended(flush, task.record)
             if flush in recorder.ipis.flushes:
                 self._log(flush, task)
@@ -149,7 +150,7 @@ class CompiledEngine:
         task = OnlyTask(self.timeline, cpu, 0, self._state, 0, calls)
         self._checkpoints = Checkpoints(self._machine, self._distance, self._n, calls)
         self._replayed.append((len(self.recorder.flushes), self._checkpoints))
-        self.timeline.ahead = None
+        self.timeline.ahead = Nothing()
         self.timeline.tasks = [task]
         self._begin(task, start_ns, body)
         with ending(self.timeline, [task]):

@@ -4,8 +4,10 @@ Tasks that take turns
 ---------------------
 
 The compiled engine needs no process and no event of SimPy: what is pending is a heap of
-keys with the tasks that go on then, in the order of :mod:`simulator.engine.timeline`, and
-tasks switch to each other directly.  A task that is next itself does not switch at all.
+keys with the tasks whose turn it is then, in the order of :mod:`simulator.engine.timeline`,
+and tasks switch to each other directly.  A task that is next itself does not switch at all;
+nor does one that would only find that it has to wait on: whoever gives way asks in its
+place whether it goes on (:data:`Goes`).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from heapq import heappop, heappush
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -23,36 +25,35 @@ from simulator.engine.task import Task
 from simulator.engine.timeline import Timeline
 from simulator.errors import InputError
 
-__all__ = ("Turn", "TurnTask", "Turns")
+__all__ = ("Ahead", "Goes", "Nothing", "TurnTask", "Turns", "goes")
 
 _END: Final = (MAX_NS + 1) << KEY_BITS
 
+#: Whether a task goes on when it is its turn, at a key; if not, it has another turn, or waits.
+Goes = Callable[[Any, int], bool]
 
-class _Ahead(Protocol):
-    # What else happens, up to a key.
+
+def goes(task: TurnTask, event_key: int) -> bool:  # noqa: ARG001 - as others
+    """Go on, whatever has happened."""
+    return True
+
+
+class Ahead(Protocol):
+    """What else happens: something next at a key, and what comes before another one."""
 
     next_key: int
 
-    def advance(self, until_key: int) -> None: ...
+    def advance(self, until_key: int) -> None:
+        """Let happen what comes before a key, or some of it."""
 
 
-class Turn:
-    """What a task waits for."""
+class Nothing:
+    """Nothing else happens."""
 
-    __slots__ = ("_turns", "task")
+    next_key = NEVER
 
-    def __init__(self, turns: Turns, task: TurnTask) -> None:
-        self._turns = turns
-        self.task = task
-
-    def succeed(self, value: object) -> None:
-        """Let the task go on now, with a value."""
-        self._turns.push(int(self._turns.now), self, value)
-
-    def send(self, event_key: int, value: object) -> None:
-        """Let the task go on at a key, or now if that is past, with a value."""
-        self._turns.disturb()
-        self._turns.push(max(event_key, int(self._turns.now)), self, value)
+    def advance(self, until_key: int) -> None:
+        """There is nothing."""
 
 
 class Turns(Timeline):
@@ -62,54 +63,52 @@ class Turns(Timeline):
 
     def __init__(self) -> None:
         super().__init__()
-        self._heap: list[tuple[int, int, Turn, object]] = []
+        # The last is never taken: there always is a first.
+        self._heap: list[tuple[int, int, Any, Any]] = [(NEVER, 0, None, None)]
         self._nr = 0
-        self.ahead: _Ahead | None = None
+        self.ahead: Ahead = Nothing()
 
     @property
     def pending(self) -> Sequence[tuple[int | float, int, Any, Any]]:
-        """The pending turns, a heap by key."""
+        """The pending turns, a heap by key; one that never comes is always there."""
         return self._heap
 
-    def push(self, event_key: int, turn: Turn, value: object) -> None:
-        """Let a task go on at a key; of equal ones, the first that was pushed is first."""
-        self._nr += 1
-        heappush(self._heap, (event_key, self._nr, turn, value))
-
-    def at(self, event_key: int) -> Turn:
-        """Return a turn of the running task at a key."""
+    def push(self, event_key: int, task: TurnTask, goes_on: Goes = goes) -> None:
+        """Give a task a turn at a key; of equal ones, the first that was pushed is first."""
         if event_key >= _END:
             raise InputError(TOO_LONG)
-        turn: Turn = self.current.turn
         self._nr += 1
-        heappush(self._heap, (event_key, self._nr, turn, None))  # as push(), without a call
-        return turn
+        heappush(self._heap, (event_key, self._nr, task, goes_on))
 
-    def promise(self) -> Turn:
-        """Return a turn of the running task that somebody else gives it."""
-        return Turn(self, self.current)
+    def at(self, event_key: int) -> None:
+        """Give the running task a turn at a key."""
+        self.push(event_key, self.current)
 
     def begin(self, task: TurnTask, body: Callable[[], object]) -> None:
         """Let a task begin, after those that have begun before."""
         task.prepare(body)
-        self.push(int(self.now), task.turn, None)
+        self.push(int(self.now), task)
 
-    def take(self) -> tuple[TurnTask, object] | None:
-        """Take the next turn: the task, and its value; None if there is none left."""
+    def take(self) -> TurnTask | None:
+        """Take turns up to that of a task that goes on; None if there is none left."""
         heap, ahead = self._heap, self.ahead
-        if ahead is not None:
-            while ahead.next_key < (first := heap[0][0] if heap else NEVER):
-                ahead.advance(first)
-        if not heap:
-            return None
-        self._now, _, turn, value = heappop(heap)
-        return turn.task, value
+        while True:
+            event_key = heap[0][0]
+            if ahead.next_key < event_key:
+                ahead.advance(event_key)
+            elif event_key == NEVER:
+                return None
+            else:
+                task: TurnTask
+                _, _, task, goes_on = heappop(heap)
+                self._now = event_key
+                if goes_on(task, event_key):
+                    return task
 
     def run(self, until: object = None) -> None:  # noqa: ARG002 - as SimPy's
         """Let tasks go on until nothing is left to happen."""
-        while (turn := self.take()) is not None:
-            task, value = turn
-            ended = task.runner.switch(value)
+        while (task := self.take()) is not None:
+            ended = task.switch()
             # Raised by kernel code, this would be no error to greenlet, but a way to end well.
             if isinstance(ended, GreenletExit):
                 raise ended
@@ -118,39 +117,38 @@ class Turns(Timeline):
 class TurnTask(Task):
     """A task that switches to the next one where it waits."""
 
-    __slots__ = ("_turns", "turn")
+    __slots__ = ("_turns", "switch")
 
     def __init__(self, turns: Turns, cpu: Any, number: int) -> None:
         super().__init__(turns, cpu, number)
         self._turns = turns
-        self.turn = Turn(turns, self)
-
-    @property
-    def runner(self) -> greenlet:
-        """Its greenlet, until it is abandoned."""
-        return cast("greenlet", self._runner)
+        self.switch: Callable[[], object]  #: to its greenlet
 
     def prepare(self, body: Callable[[], object]) -> None:
         """Make the greenlet of a body."""
 
-        def begin(_: object) -> object:
+        def begin() -> object:
             self._turns.resumes(self)
             return body()
 
         runner = self._runner = greenlet(begin)
         # As a function that is called: with the caller's numpy.errstate, for one.
         runner.gr_context = copy_context()
+        self.switch = runner.switch
         self._driver = getcurrent()
 
     def wait(self, event: Any) -> Any:  # noqa: ARG002 - as any task; its turn is pending
-        """Let others go on until it is the turn of this one; return its value."""
+        """Let others go on until it is the turn of this one."""
         self.clear_ns = 0
-        turn = None if self._runner is None else self._turns.take()
-        if turn is None:
-            value = self._driver.switch()
-        elif turn[0] is self:
-            return turn[1]
-        else:
-            value = turn[0].runner.switch(turn[1])
-        self._turns.resumes(self)
-        return value
+        turns = self._turns
+        task = None if self._runner is None else turns.take()
+        if task is not self:
+            if task is None:
+                self._driver.switch()
+            else:
+                task.switch()
+            turns.current = self
+            for watcher in turns.watchers:
+                watcher(self)
+        first, next_key = turns.pending[0][0], turns.ahead.next_key
+        self.clear_ns = int(first if first < next_key else next_key) >> KEY_BITS

@@ -8,6 +8,9 @@ broadcasts, and the interrupts of their CPUs, is left to
 :mod:`simulator.engine.compiled.together.stages`.  Before kernel code goes on at a time,
 everything in there that comes earlier has happened (:meth:`Together.advance`); a
 task has its next turn when its broadcast has ended.
+
+A task that asks for a lock which is taken has one turn, when it has the lock: whether the
+lock is free is looked at in its place, at the key of its request.
 """
 
 from __future__ import annotations
@@ -22,8 +25,9 @@ from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.tasks import FlatTask
 from simulator.engine.compiled.together.replay import SharedCheckpoints
 from simulator.engine.compiled.together.stages import BEYOND_MAX, advance, begin, irqs_on
-from simulator.engine.compiled.turns import Turn, Turns
+from simulator.engine.compiled.turns import Goes, Turns
 from simulator.engine.keys import KEY_BITS, TOO_LONG, Order
+from simulator.engine.task import Queue
 from simulator.errors import InputError
 
 __all__ = ("InterruptedTask", "Together")
@@ -44,9 +48,9 @@ class InterruptedCpu:
         together.words[self._words + TASK.idle_from_ns] = -1
 
     @property
-    def stolen_word(self) -> int:
-        """Where the flat state has ``stolen_ns``."""
-        return self._words + TASK.stolen_ns
+    def places(self) -> tuple[int, int]:
+        """Where the flat state has ``stolen_ns`` and ``busy_until_ns``."""
+        return self._words + TASK.stolen_ns, self._line + CPU.busy_until_ns
 
     @property
     def stolen_ns(self) -> int:
@@ -111,45 +115,126 @@ class InterruptedCpu:
 class InterruptedTask(FlatTask):
     """A task whose CPU takes interrupts in compiled code."""
 
-    __slots__ = ("_stolen_word", "slot", "together")
+    __slots__ = ("_busy_word", "_stolen_word", "_wanted", "slot", "together")
 
     def __init__(self, together: Together, cpu: InterruptedCpu, number: int) -> None:
         super().__init__(together.timeline, cpu, number, together.state, cpu.slot, together.calls)
         self.together = together
         self.slot = cpu.slot
-        self._stolen_word = cpu.stolen_word
+        self._stolen_word, self._busy_word = cpu.places
+        self._wanted: Queue | None = None  # the lock that it asks for when it has met
 
-    def ready(self) -> bool:
-        """Meet without an event, if only compiled code has something to do before."""
-        together, pending = self.together, self._pending
+    def _meet(self) -> None:
+        if own_key := self._unless_ready():
+            self._wait_to(own_key, InterruptedTask._meets)
+
+    def _unless_ready(self) -> int:
+        # Meet, if only compiled code has something to do before, and return 0; or the own key.
+        together, pending, words = self.together, self._pending, self.words
         while True:
-            stolen_ns = together.words[self._stolen_word] - self._stolen_ns
+            stolen_ns = words[self._stolen_word] - self._stolen_ns
             t_ns = self.planned_ns + stolen_ns
             own_key = t_ns << KEY_BITS | self._meeting
-            if pending and pending[0][0] <= own_key:
-                return False
-            if together.next_key > own_key:
+            first = pending[0][0]
+            if first <= own_key:
+                return own_key
+            next_key = together.next_key
+            if next_key > own_key:
                 break
             together.advance(own_key)
-        first = pending[0][0] if pending else NEVER
-        self.clear_ns = int(min(first, together.next_key)) >> KEY_BITS
+        self.clear_ns = int(first if first < next_key else next_key) >> KEY_BITS
+        self.met_ns = t_ns
+        if stolen_ns:
+            self.planned_ns = t_ns
+            self._take(stolen_ns)
+        return 0
+
+    def _wait_to(self, own_key: int, goes_on: Goes) -> None:
+        self._turns.push(own_key, self, goes_on)
+        self.wait(None)
+
+    def ask(self, lock: Queue) -> bool:
+        """Ask for a lock as :meth:`Task.ask` does, and wait once only."""
+        own_key = 0
+        if self.planned_ns < self.clear_ns:
+            self.met_ns = self.planned_ns
+        else:
+            own_key = self._unless_ready()
+        if own_key:
+            self._wanted = lock
+            self._wait_to(own_key, InterruptedTask._asks)
+        elif lock.owner is not None:
+            lock.enqueue(self)
+            self.wait_for(lock)
+        # Nobody has it now, or this task.
+        return lock.owner is not None
+
+    def wait_for(self, lock: Queue) -> None:
+        """Wait until a lock is granted, in whose queue it is."""
+        self.waits_for = lock
+        self.wait(None)
+
+    def grant(self, end_ns: int) -> None:
+        """Let it have the lock that it waits for, at a time, or when a handler then has ended."""
+        self._turns.push(end_ns << KEY_BITS | self._meeting, self, InterruptedTask._has)
+        self._turns.disturb()
+
+    # --- whether it goes on when it is its turn (Goes) ----------------------------------
+
+    def _meets(self, event_key: int) -> bool:
+        return self._is_on_time(event_key, InterruptedTask._meets)
+
+    def _asks(self, event_key: int) -> bool:
+        # If somebody has the lock that it asks for, it waits on without having gone on.
+        lock = self._wanted
+        if lock is None or not self._is_on_time(event_key, InterruptedTask._asks):
+            return False
+        if lock.owner is None:
+            return True
+        lock.enqueue(self)
+        self.waits_for = lock
+        return False
+
+    def _is_on_time(self, event_key: int, goes_on: Goes) -> bool:
+        # A handler that came in the middle of work has moved the meeting.
+        stolen_ns = self.words[self._stolen_word] - self._stolen_ns
+        t_ns = self.planned_ns + stolen_ns
+        own_key = t_ns << KEY_BITS | self._meeting
+        if own_key != event_key:
+            self._turns.push(own_key, self, goes_on)
+            return False
         self.met_ns = t_ns
         if stolen_ns:
             self.planned_ns = t_ns
             self._take(stolen_ns)
         return True
 
+    def _has(self, event_key: int) -> bool:
+        # It has the lock that it waited for, unless a handler runs.
+        t_ns = event_key >> KEY_BITS
+        busy_until_ns = self.words[self._busy_word]
+        if busy_until_ns > t_ns:
+            self._turns.push(busy_until_ns << KEY_BITS | self._meeting, self, InterruptedTask._has)
+            return False
+        if self.waits_for is not None:
+            self.time_by[self.waits_for.category] += t_ns - self.met_ns
+            self.waits_for = None
+        self.met_ns = self.planned_ns = t_ns
+        self._stolen_ns = self.words[self._stolen_word]
+        return True
+
     def clear_to(self, event_key: int) -> bool:
         """Whether no turn is pending at or before a key, once compiled code is there."""
         together, pending = self.together, self._pending
-        while not pending or pending[0][0] > event_key:
+        while pending[0][0] > event_key:
             if together.next_key > event_key:
                 return True
             together.advance(event_key)
         return False
 
-    def ended_broadcast(self, call: Call, end_ns: int) -> None:
+    def ended_broadcast(self, call: Call) -> None:
         """Go on after a broadcast, with TLB misses spread over what is done then."""
+        end_ns = self.end_ns
         self.ran_broadcast(call, self.met_ns, self.waits_from_ns, end_ns)
         self.met_ns = end_ns
         self.planned_ns = end_ns + call.refill_ns
@@ -183,11 +268,12 @@ class Together:
         self._distance = distance
         self.nr_cpus = int(machine[M.nr_cpus])
         self.checkpoints = SharedCheckpoints(machine, state, distance, self.calls)
-        self._ends: dict[int, Turn] = {}  # by slot: the end of its task's broadcast
+        self._tasks: dict[int, InterruptedTask] = {}  # by slot
 
     def task(self, number: int, cpu: int, slot: int) -> InterruptedTask:
         """Return a task for a slot, on a CPU."""
-        return InterruptedTask(self, InterruptedCpu(self, cpu, slot), number)
+        task = self._tasks[slot] = InterruptedTask(self, InterruptedCpu(self, cpu, slot), number)
+        return task
 
     def advance(self, until_key: int) -> None:
         """Let compiled code do what comes before a key, or until a broadcast ends."""
@@ -196,14 +282,15 @@ class Together:
         if slot == BEYOND_MAX:
             raise InputError(TOO_LONG)
         if slot >= 0:
-            words = self.words[S.tasks] + TASK.words * slot
-            end_ns, cpu = self.words[words + TASK.end_ns], self.words[words + TASK.cpu]
-            self._ends.pop(slot).send(end_ns << KEY_BITS | Order.MEETING | cpu, end_ns)
+            task = self._tasks[slot]
+            end_key = task.end_ns << KEY_BITS | Order.MEETING | task.cpu.number
+            self.timeline.push(max(end_key, int(self.timeline.now)), task)
+            self.timeline.disturb()
 
     def broadcast(
         self, task: InterruptedTask, call: Call, flush: int, mask: Collection[int] | None = None
-    ) -> Turn:
-        """Begin a broadcast, of all of them the number ``flush``; returns its end."""
+    ) -> None:
+        """Begin a broadcast, of all of them the number ``flush``; it ends with a turn."""
         if flush >= self.checkpoints.due:
             self.checkpoints.keep(flush)
         if call is not task.call:
@@ -211,8 +298,6 @@ class Together:
         task.take_mask(mask, self.nr_cpus)
         begin(self._machine, self.state, self._distance, task.slot, flush, task.met_ns)
         self.next_key = self.words[S.next_key]
-        end = self._ends[task.slot] = task.turn
-        return end
 
     def irqs_on(self, slot: int, now_ns: int) -> None:
         """Turn interrupts on, on the CPU of a slot; one has waited."""
