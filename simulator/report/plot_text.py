@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 from typing import Final
 
+from simulator.analysis.batch import batch_price
 from simulator.analysis.compare import METRICS, Comparison
 from simulator.analysis.course import flush_course
-from simulator.analysis.frames import ResultFrames, nr_cpus, of_phase, records, row_of_phase
+from simulator.analysis.frames import ResultFrames, nr_cpus, of_phase, records
 from simulator.analysis.histogram import Histogram
 from simulator.report.metric_words import SHORT_TITLES
 from simulator.report.text import (
@@ -238,16 +239,17 @@ def _batch(comparison: Comparison) -> Iterator[str]:
     for phase in _phases(comparison):
         cells = []
         for label, runs in zip(comparison.labels, comparison.runs, strict=True):
-            if phase not in set(map(str, runs[0].summary["phase"])):
+            price = batch_price(runs, phase)
+            if price is None:
                 continue
-            rows = [row_of_phase(run.summary, phase) for run in runs]
-            flushes = sum(row["flushes"] for row in rows)
-            each = f"{sum(row['pages'] for row in rows) / flushes:.1f}" if flushes else "-"
-            worst = (
-                max(row[name] for row in rows) for name in ("ptl_held_max_ns", "irqs_off_max_ns")
-            )
-            held = max(row["peak_held_pages"] for row in rows)
-            cells.append((label, each, *map(format_ns, worst), format_count(held)))
+            shared = price.folios_per_flush
+            cells.append(
+                (
+                    label, "-" if shared is None else f"{shared:.1f}",
+                    format_ns(price.ptl_held_ns), format_ns(price.irqs_off_ns),
+                    format_count(price.held_pages),
+                )
+            )  # fmt: skip
         header = (
             "",
             "folios per\nbroadcast",

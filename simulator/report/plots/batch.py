@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.analysis.frames import row_of_phase
+from simulator.analysis.batch import batch_price
 from simulator.report.plots.style import (
     add_caption,
     first_of,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ("plot_batch",)
 
 _MOST = 8
-_STALLS = (("ptl_held_max_ns", "page_table_lock"), ("irqs_off_max_ns", "interrupts off"))
+_STALLS = (("ptl_held_ns", "page_table_lock"), ("irqs_off_ns", "interrupts off"))
 
 
 def plot_batch(comparison: Comparison, phase: str = "alloc") -> Figure | None:
@@ -39,28 +39,24 @@ def plot_batch(comparison: Comparison, phase: str = "alloc") -> Figure | None:
 
     None where there was no broadcast.  Of many scenarios, the first eight.
     """
-    points = {}
     both = list(zip(comparison.labels, comparison.runs, strict=True))
     shown, others = first_of(both, _MOST)
-    for label, runs in shown:
-        if phase not in set(map(str, runs[0].summary["phase"])):
-            continue
-        rows = [row_of_phase(run.summary, phase) for run in runs]
-        flushes = sum(row["flushes"] for row in rows)
-        if flushes:
-            worst = {name: max(row[name] for row in rows) for name, _ in _STALLS}
-            held = max(row["peak_held_pages"] for row in rows)
-            points[label] = (sum(row["pages"] for row in rows) / flushes, worst, held)
+    prices = {label: batch_price(runs, phase) for label, runs in shown}
+    points = {
+        label: (price.folios_per_flush, price)
+        for label, price in prices.items()
+        if price is not None and price.folios_per_flush is not None
+    }
     if not points:
         return None
     styles = marks(list(points))
     figure = new_figure(9.6, 4.2, f"The price of a batch, {phase}")
     axes = figure.subplots(1, 3, sharex=True, squeeze=False)[0]
-    log_if_wide(axes[0], "x", [x for x, *_ in points.values()])
+    log_if_wide(axes[0], "x", [x for x, _ in points.values()])
     for ax, (name, title) in zip(axes, _STALLS, strict=False):
-        values = {label: float(worst[name]) for label, (_, worst, _held) in points.items()}
+        values = {label: float(getattr(price, name)) for label, (_, price) in points.items()}
         unit, unit_ns = time_unit(max(values.values()))
-        for label, (x, *_rest) in points.items():
+        for label, (x, _price) in points.items():
             style = styles[label]
             ax.plot(
                 [x], [values[label] / unit_ns], style.marker, color=style.color, markersize=7,
@@ -70,13 +66,13 @@ def plot_batch(comparison: Comparison, phase: str = "alloc") -> Figure | None:
             ax.set_ylim(bottom=0)
         ax.set_title(f"{title}, longest", fontsize=9)
         ax.set_ylabel(unit)
-    for label, (x, _worst, held) in points.items():
+    for label, (x, price) in points.items():
         style = styles[label]
         axes[2].plot(
-            [x], [held], style.marker, color=style.color, markersize=7, markerfacecolor="none",
-            markeredgewidth=1.6,
+            [x], [price.held_pages], style.marker, color=style.color, markersize=7,
+            markerfacecolor="none", markeredgewidth=1.6,
         )  # fmt: skip
-    if not log_if_wide(axes[2], "y", [float(held) for *_, held in points.values()]):
+    if not log_if_wide(axes[2], "y", [float(price.held_pages) for _, price in points.values()]):
         axes[2].set_ylim(bottom=0)
     axes[2].set_title("pages held, peak", fontsize=9)
     axes[2].set_ylabel("base pages")
