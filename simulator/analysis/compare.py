@@ -101,6 +101,17 @@ class Comparison(Shown):
     runs: tuple[tuple[ResultTotals, ...], ...]
 
     @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases of all scenarios, in the order in which they ran."""
+        return tuple(map(str, self.frame["phase"].cat.categories))
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Each scenario that is no baseline, with its own one, by their labels."""
+        both = zip(self.labels, self.baselines, strict=True)
+        return tuple((label, base) for label, base in both if label != base)
+
+    @property
     def unsafe(self) -> bool:
         """Whether any of the scenarios broke an invariant."""
         return any(safety.unsafe for safety in self.safety.values())

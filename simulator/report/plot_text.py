@@ -43,15 +43,6 @@ def plot_text(kind: str, comparison: Comparison) -> str:
     return "\n\n".join(TEXT_KINDS[kind](comparison))
 
 
-def _phases(comparison: Comparison) -> list[str]:
-    return [str(phase) for phase in comparison.frame["phase"].cat.categories]
-
-
-def _pairs(comparison: Comparison) -> list[tuple[str, str]]:
-    both = zip(comparison.labels, comparison.baselines, strict=True)
-    return [(label, base) for label, base in both if label != base]
-
-
 def _titled(title: str, *lines: str) -> str:
     return "\n".join([underlined(f"{title} (simulated)"), *lines])
 
@@ -65,8 +56,8 @@ def _change(comparison: Comparison) -> Iterator[str]:
         share = 0.0 if ratio <= 0 else 0.5 + math.log10(ratio) / reach / 2
         return round(min(1.0, max(0.0, share)) * (_SCALE - 1))
 
-    for label, base in _pairs(comparison):
-        for phase in _phases(comparison):
+    for label, base in comparison.pairs:
+        for phase in comparison.phases:
             rows = []
             found = of_phase(frame[frame["scenario"] == label], phase).to_dict("records")
             for row in sorted(found, key=lambda r: METRICS.index(r["metric"])):
@@ -90,7 +81,7 @@ def _change(comparison: Comparison) -> Iterator[str]:
 
 def _scaling(comparison: Comparison) -> Iterator[str]:
     frame = comparison.frame[comparison.frame["metric"] == "elapsed_s"]
-    for phase in _phases(comparison):
+    for phase in comparison.phases:
         by_label = {str(r["scenario"]): r for r in of_phase(frame, phase).to_dict("records")}
         rows = []
         for label, runs in zip(comparison.labels, comparison.runs, strict=True):
@@ -106,7 +97,7 @@ def _scaling(comparison: Comparison) -> Iterator[str]:
 
 def _time(comparison: Comparison) -> Iterator[str]:
     for label, runs in zip(comparison.labels, comparison.runs, strict=True):
-        for phase in _phases(comparison):
+        for phase in comparison.phases:
             table = of_phase(runs[0].time_by, phase)
             sums = table.groupby("category", observed=True)["ns"].sum().sort_values()[::-1]
             total = float(sums.sum())
@@ -123,8 +114,8 @@ def _difference(comparison: Comparison) -> Iterator[str]:
     table = comparison.time_by
     longest = float(table["diff_ns"].abs().max()) if len(table) else 0.0
     half = _BAR // 2
-    for label, base in _pairs(comparison):
-        for phase in _phases(comparison):
+    for label, base in comparison.pairs:
+        for phase in comparison.phases:
             of = of_phase(table[(table["scenario"] == label) & (table["baseline"] == base)], phase)
             cells = []
             for row in records(of[of["diff_ns"].abs() > 0.003 * longest]):
@@ -140,7 +131,7 @@ def _difference(comparison: Comparison) -> Iterator[str]:
 
 def _latency(comparison: Comparison) -> Iterator[str]:
     for what in ("folio", "flush"):
-        for phase in _phases(comparison):
+        for phase in comparison.phases:
             cells = []
             for label, runs in zip(comparison.labels, comparison.runs, strict=True):
                 parts = (Histogram.of_frame(run.latency, phase, what) for run in runs)
@@ -160,7 +151,7 @@ def _course(comparison: Comparison) -> Iterator[str]:
         run = runs[0]
         if not isinstance(run, ResultFrames):
             continue
-        for phase in _phases(comparison):
+        for phase in comparison.phases:
             course = flush_course(run, phase)
             if not len(course):
                 continue
@@ -195,7 +186,7 @@ def _flush(comparison: Comparison) -> Iterator[str]:
 
 def _victims(comparison: Comparison) -> Iterator[str]:
     for label, runs in zip(comparison.labels, comparison.runs, strict=True):
-        for phase in _phases(comparison):
+        for phase in comparison.phases:
             table = of_phase(runs[0].cpus, phase)
             table = table[table["role"] == "target"]
             most = float(table["lost_ns"].max()) if len(table) else 0.0
@@ -216,7 +207,7 @@ def _victims(comparison: Comparison) -> Iterator[str]:
 
 def _throughput(comparison: Comparison) -> Iterator[str]:
     for label, runs in zip(comparison.labels, comparison.runs, strict=True):
-        for phase in _phases(comparison):
+        for phase in comparison.phases:
             table = of_phase(runs[0].throughput, phase)
             step = max(1, -(-len(table) // _MOST_WINDOWS))
             rates = []
@@ -236,7 +227,7 @@ def _throughput(comparison: Comparison) -> Iterator[str]:
 
 
 def _batch(comparison: Comparison) -> Iterator[str]:
-    for phase in _phases(comparison):
+    for phase in comparison.phases:
         cells = []
         for label, runs in zip(comparison.labels, comparison.runs, strict=True):
             price = batch_price(runs, phase)

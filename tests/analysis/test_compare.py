@@ -170,7 +170,8 @@ def test_frame_has_a_row_per_phase_metric_and_scenario(run):
     results = [[run(2.0, phases, kernel=k)] for k in ("v6.6", "v6.6+6", "v6.7")]
     comparison = compare_results(results)
     assert len(comparison.frame) == 3 * 3 * len(METRICS)
-    assert list(comparison.frame["phase"].cat.categories) == list(phases)
+    assert comparison.phases == phases
+    assert comparison.pairs == (("v6.6+6", "v6.6"), ("v6.7", "v6.6"))
     assert not comparison.frame.duplicated(["phase", "metric", "scenario"]).any()
 
 

@@ -63,13 +63,12 @@ class Material:
     def pairs(self) -> list[tuple[str, str]]:
         """Each scenario with its baseline; of a single scenario, that with itself."""
         c = self.comparison
-        found = [(a, b) for a, b in zip(c.labels, c.baselines, strict=True) if a != b]
-        return found or [(label, label) for label in c.labels]
+        return list(c.pairs) or [(label, label) for label in c.labels]
 
     @property
-    def phases(self) -> list[str]:
+    def phases(self) -> tuple[str, ...]:
         """The phases of all scenarios."""
-        return [str(phase) for phase in self.comparison.frame["phase"].cat.categories]
+        return self.comparison.phases
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str, str], dict[str, Any]]:

@@ -39,13 +39,12 @@ def plot_change(comparison: Comparison) -> Figure | None:
 
     None where nothing is compared.  Of many scenarios, the first eight.
     """
-    both = zip(comparison.labels, comparison.baselines, strict=True)
-    pairs, others = first_of([label for label, base in both if label != base], _MOST_PAIRS)
+    pairs, others = first_of([label for label, _ in comparison.pairs], _MOST_PAIRS)
     if not pairs:
         return None
     frame = comparison.frame[comparison.frame["scenario"].isin(pairs)]
     frame = frame[frame["ratio"].notna()]
-    phases = [str(p) for p in frame["phase"].cat.categories if (frame["phase"] == p).any()]
+    phases = [p for p in comparison.phases if (frame["phase"] == p).any()]
     metrics = [m for m in METRICS if (frame["metric"] == m).any()]
     styles = marks(pairs)
     height = 2.0 + 0.12 * len(metrics) * (1.4 + len(pairs))

@@ -38,8 +38,7 @@ def plot_difference(comparison: Comparison) -> Figure | None:
         return None
     both = dict.fromkeys(zip(table["scenario"], table["baseline"], strict=True))
     pairs, others = first_of(list(both), _MOST_PAIRS)
-    phases = [str(p) for p in comparison.frame["phase"].cat.categories]
-    phases = [phase for phase in phases if (table["phase"] == phase).any()]
+    phases = [phase for phase in comparison.phases if (table["phase"] == phase).any()]
     longest = float(table["diff_ns"].abs().max())
     unit, unit_ns = time_unit(longest)
     table = table[table["diff_ns"].abs() > _SMALL * longest]

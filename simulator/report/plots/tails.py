@@ -42,7 +42,7 @@ def plot_tails(comparison: Comparison) -> Figure | None:
 
     None where no latency was recorded.  Of many scenarios, the first eight.
     """
-    phases = [str(phase) for phase in comparison.frame["phase"].cat.categories]
+    phases = comparison.phases
     labels, others = first_of(comparison.labels, _MOST)
     found = {}
     for label, runs in zip(labels, comparison.runs, strict=False):

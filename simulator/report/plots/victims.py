@@ -50,7 +50,7 @@ def plot_victims(comparison: Comparison, machine: str) -> Figure | None:
         if name_of(runs[0].scenario.machine) == machine
     ]
     chosen, others = first_of(there, _MOST)
-    phases = [str(phase) for phase in comparison.frame["phase"].cat.categories]
+    phases = comparison.phases
     strips = {(label, phase): _strips(runs, phase) for label, runs in chosen for phase in phases}
     lost = np.concatenate([s[np.isfinite(s)] for s in strips.values() if s.size] or [np.zeros(1)])
     if lost.max(initial=0) <= 0:
