@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 __all__ = (
     "MAIL_WIDTH",
-    "TIME_UNITS",
     "bar",
     "command_line",
     "format_count",
@@ -40,7 +39,7 @@ MAIL_WIDTH = 72
 
 _MISSING = "-"
 _SHORTEST_COLUMN = 8
-TIME_UNITS = (("ns", 1), ("us", 10**3), ("ms", 10**6), ("s", 10**9))
+_TIME_UNITS = (("ns", 1), ("us", 10**3), ("ms", 10**6), ("s", 10**9))
 _COUNT_UNITS = (("k", 10**3), ("M", 10**6), ("G", 10**9), ("T", 10**12))
 
 
@@ -59,7 +58,7 @@ def format_ns(ns: float | None, digits: int = 3) -> str:
         return "-" + format_ns(-ns, digits)
     if ns < 1000 and float(ns).is_integer():
         return f"{int(ns)} ns"
-    for (unit, size), (_, next_size) in itertools.pairwise(TIME_UNITS):
+    for (unit, size), (_, next_size) in itertools.pairwise(_TIME_UNITS):
         # Rounding may carry into the next unit: 999.9996 us are 1.00 ms.
         if float(f"{ns / size:.{digits}g}") * size < next_size:
             return f"{_significant(ns / size, digits)} {unit}"
@@ -68,12 +67,12 @@ def format_ns(ns: float | None, digits: int = 3) -> str:
 
 def unit_of_ns(ns: float) -> tuple[str, int]:
     """
-    Return the unit that suits a time, and its size in nanoseconds.
+    Return the unit that suits a time, or an axis up to it, and its size in nanoseconds.
 
-    >>> unit_of_ns(999), unit_of_ns(2500)
-    (('ns', 1), ('us', 1000))
+    >>> unit_of_ns(999), unit_of_ns(2500), unit_of_ns(0)
+    (('ns', 1), ('us', 1000), ('ns', 1))
     """
-    return next((pair for pair in reversed(TIME_UNITS) if ns >= pair[1]), TIME_UNITS[0])
+    return next((pair for pair in reversed(_TIME_UNITS) if ns >= pair[1]), _TIME_UNITS[0])
 
 
 def format_ns_range(low_ns: float, high_ns: float) -> str:

@@ -19,8 +19,8 @@ from simulator.report.plots.style import (
     marks,
     new_figure,
     replications_text,
-    time_unit,
 )
+from simulator.report.text import unit_of_ns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +55,7 @@ def plot_batch(comparison: Comparison, phase: str = "alloc") -> Figure | None:
     log_if_wide(axes[0], "x", [x for x, _ in points.values()])
     for ax, (name, title) in zip(axes, _STALLS, strict=False):
         values = {label: float(getattr(price, name)) for label, (_, price) in points.items()}
-        unit, unit_ns = time_unit(max(values.values()))
+        unit, unit_ns = unit_of_ns(max(values.values()))
         for label, (x, _price) in points.items():
             style = styles[label]
             ax.plot(

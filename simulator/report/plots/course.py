@@ -23,8 +23,8 @@ from simulator.report.plots.style import (
     marks,
     new_figure,
     one_machine,
-    time_unit,
 )
+from simulator.report.text import unit_of_ns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,9 +55,9 @@ def plot_course(results: Sequence[ResultFrames]) -> Figure | None:
     if not courses:
         return None
     is_thinned = any(len(courses[key]) < len(whole[key]) for key in courses)
-    unit, unit_ns = time_unit(max(float(c["at_ns"].max()) for c in courses.values()))
+    unit, unit_ns = unit_of_ns(max(float(c["at_ns"].max()) for c in courses.values()))
     took = [float(t) for c in courses.values() for t in (c["took_ns"].min(), c["took_ns"].max())]
-    took_unit, took_unit_ns = time_unit(max(took))
+    took_unit, took_unit_ns = unit_of_ns(max(took))
     figure = new_figure(2.2 + 3.8 * len(phases), 4.0, "Flushes over time")
     axes = figure.subplots(1, len(phases), sharex=True, sharey=True, squeeze=False)[0]
     is_log = log_if_wide(axes[0], "y", [t / took_unit_ns for t in took], factor=5.0)

@@ -28,8 +28,8 @@ from simulator.report.plots.style import (
     marks,
     new_figure,
     replications_text,
-    time_unit,
 )
+from simulator.report.text import unit_of_ns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ def plot_cpus(comparison: Comparison) -> Figure | None:
     styles = marks([p.line for p in points])
     ends = [ns for p in points for ns in (p.mean_ns, p.low_ns, p.high_ns) if ns > 0]
     measured = _measured([runs[0] for runs in comparison.runs])
-    unit, unit_ns = time_unit(max(ends))
+    unit, unit_ns = unit_of_ns(max(ends))
     figure = new_figure(
         2.4 + 3.4 * len(phases), 1.8 + 2.5 * len(machines), "Elapsed time against CPUs"
     )

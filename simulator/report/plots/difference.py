@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.report.plots.style import GREY, add_caption, first_of, new_figure, time_unit
-from simulator.report.text import format_ns
+from simulator.report.plots.style import GREY, add_caption, first_of, new_figure
+from simulator.report.text import format_ns, unit_of_ns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def plot_difference(comparison: Comparison) -> Figure | None:
     pairs, others = first_of(list(both), _MOST_PAIRS)
     phases = [phase for phase in comparison.phases if (table["phase"] == phase).any()]
     longest = float(table["diff_ns"].abs().max())
-    unit, unit_ns = time_unit(longest)
+    unit, unit_ns = unit_of_ns(longest)
     table = table[table["diff_ns"].abs() > _SMALL * longest]
     bars = {
         (label, phase): table[

@@ -27,9 +27,8 @@ from simulator.report.plots.style import (
     marks,
     new_figure,
     one_machine,
-    time_unit,
 )
-from simulator.report.text import format_ns
+from simulator.report.text import format_ns, unit_of_ns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +65,7 @@ def plot_elapsed(
     scale = [*results, *beside]
     times = [ns for r in scale for ns in r.summary["elapsed_ns"]]
     measured = [t.elapsed_ns for r in scale for t in measured_for(r, published).values()]
-    unit, unit_ns = time_unit(max(times))
+    unit, unit_ns = unit_of_ns(max(times))
     bars = len(kernels) * len(phases) * len(settings)
     figure = new_figure(max(6.0, 2.2 + 0.42 * bars), 4.2, "Elapsed time by kernel")
     axes = figure.subplots(1, len(settings), sharey=True, squeeze=False)[0]
@@ -123,7 +122,7 @@ def plot_scaling(results: Sequence[ResultTotals], *, beside: Sequence[ResultTota
     phases = all_phases(results)
     styles = line_styles([_line_name(r, results) for r in results])
     times = [ns for r in [*results, *beside] for ns in r.summary["elapsed_ns"]]
-    unit, unit_ns = time_unit(max(times))
+    unit, unit_ns = unit_of_ns(max(times))
     counts = sorted({nr_cpus(r) for r in results})
     figure = new_figure(2.2 + 3.6 * len(phases), 4.0, "Elapsed time against the number of CPUs")
     axes = figure.subplots(1, len(phases), sharey=True, squeeze=False)[0]

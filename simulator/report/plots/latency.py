@@ -24,8 +24,8 @@ from simulator.report.plots.style import (
     log_if_wide,
     new_figure,
     one_machine,
-    time_unit,
 )
+from simulator.report.text import unit_of_ns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -112,7 +112,7 @@ def plot_latency(results: Sequence[ResultTotals], what: str = "folio") -> Figure
 # The unit that suits the middle of the axis, unless numbers at its end would be very long.
 def _unit(ends_ns: Sequence[float]) -> tuple[str, int]:
     if not ends_ns:
-        return time_unit(0)
+        return unit_of_ns(0)
     longest_ns = max(ends_ns)
-    unit, unit_ns = time_unit(math.sqrt(max(1.0, longest_ns) * max(1.0, min(ends_ns))))
-    return (unit, unit_ns) if longest_ns < _LONGEST * unit_ns else time_unit(longest_ns)
+    unit, unit_ns = unit_of_ns(math.sqrt(max(1.0, longest_ns) * max(1.0, min(ends_ns))))
+    return (unit, unit_ns) if longest_ns < _LONGEST * unit_ns else unit_of_ns(longest_ns)

@@ -26,7 +26,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from simulator.analysis.frames import ResultTotals, name_of, nr_cpus, phases_of
 from simulator.analysis.safety import UNSAFE, safety_of
 from simulator.report.header import machine_title, set_text, version_text
-from simulator.report.text import TIME_UNITS, format_count
+from simulator.report.text import format_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,6 @@ __all__ = (
     "marks",
     "label_lines",
     "replications_text",
-    "time_unit",
     "write_caption",
 )
 
@@ -258,17 +257,6 @@ def label_lines(
             name, (right, height), (6, 0), xycoords="axes fraction", textcoords="offset points",
             va="center", fontsize=8, color=color, annotation_clip=False,
         )  # fmt: skip
-
-
-def time_unit(longest_ns: float) -> tuple[str, int]:
-    """
-    Return the unit in which an axis up to this time is read best, and its nanoseconds.
-
-    >>> time_unit(73_340_000), time_unit(0)
-    (('ms', 1000000), ('ns', 1))
-    """
-    fitting = [pair for pair in TIME_UNITS if longest_ns >= pair[1]]
-    return fitting[-1] if fitting else TIME_UNITS[0]
 
 
 def log_if_wide(ax: Axes, axis: str, values: Iterable[float], factor: float = 20.0) -> bool:

@@ -22,8 +22,8 @@ from simulator.report.plots.style import (
     marks,
     new_figure,
     replications_text,
-    time_unit,
 )
+from simulator.report.text import unit_of_ns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +60,7 @@ def plot_tails(comparison: Comparison) -> Figure | None:
     grid = figure.subplots(len(kinds), len(phases), sharey=True, sharex="row", squeeze=False)
     for axes, what in zip(grid, kinds, strict=True):
         of_kind = [h for key, h in found.items() if key[2] == what]
-        unit, unit_ns = time_unit(max(float(h.high[-1]) for h in of_kind))
+        unit, unit_ns = unit_of_ns(max(float(h.high[-1]) for h in of_kind))
         ends = [float(h.low[0]) for h in of_kind] + [float(h.high[-1]) for h in of_kind]
         log_if_wide(axes[0], "x", [max(end, 1.0) / unit_ns for end in ends], factor=8.0)
         for ax, phase in zip(axes, phases, strict=True):

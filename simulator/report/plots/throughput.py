@@ -23,8 +23,8 @@ from simulator.report.plots.style import (
     log_if_wide,
     new_figure,
     one_machine,
-    time_unit,
 )
+from simulator.report.text import unit_of_ns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def plot_throughput(results: Sequence[ResultTotals]) -> Figure:
     }
     lines = {key: line for key, line in lines.items() if len(line[1])}
     ends = [float(edges[-1]) for edges, *_ in lines.values()]
-    unit, unit_ns = time_unit(max(ends, default=0))
+    unit, unit_ns = unit_of_ns(max(ends, default=0))
     figure = new_figure(2.2 + 3.8 * len(phases), 6.0, "Throughput over time")
     totals, rates = figure.subplots(2, len(phases), sharex=True, sharey="row", squeeze=False)
     # A line that rises steadily is one only on a linear axis.

@@ -20,9 +20,8 @@ from simulator.report.plots.style import (
     all_phases,
     new_figure,
     one_machine,
-    time_unit,
 )
-from simulator.report.text import format_ns, format_share
+from simulator.report.text import format_ns, format_share, unit_of_ns
 from simulator.trace.words import own_words
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def plot_time_by(results: Sequence[ResultTotals], names: Sequence[str] | None = 
     ]
     parts = _merge_small([spent for *_, spent in bars])
     longest = max(sum(spent.values()) for spent in parts)
-    unit, unit_ns = time_unit(longest)
+    unit, unit_ns = unit_of_ns(longest)
     figure = new_figure(10.0, 2.0 + 0.28 * len(bars), "Where the time goes")
     times, shares = figure.subplots(1, 2, sharey=True)
     at = _positions([group for group, *_ in bars])

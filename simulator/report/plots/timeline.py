@@ -19,8 +19,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from simulator.analysis.frames import ResultFrames, name_of
-from simulator.report.plots.style import GREY, add_caption, new_figure, time_unit
-from simulator.report.text import format_count, format_ns
+from simulator.report.plots.style import GREY, add_caption, new_figure
+from simulator.report.text import format_count, format_ns, unit_of_ns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ def plot_flush_timeline(result: ResultFrames, flush: int, ipis: pd.DataFrame) ->
         raise ValueError(f"no IPIs of flush {flush} were given")
     row = rows.iloc[0]
     start_ns, end_ns = int(row["start_ns"]), int(row["end_ns"])
-    unit, unit_ns = time_unit(end_ns - start_ns)
+    unit, unit_ns = unit_of_ns(end_ns - start_ns)
     columns = {
         name: (targets[name].to_numpy(np.float64) - start_ns) / unit_ns
         for name in ("enqueue_ns", "send_ns", "arrive_ns", "start_ns", "end_ns", "ack_ns")

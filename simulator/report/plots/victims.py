@@ -20,8 +20,8 @@ from simulator.report.plots.style import (
     first_of,
     new_figure,
     replications_text,
-    time_unit,
 )
+from simulator.report.text import unit_of_ns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +55,7 @@ def plot_victims(comparison: Comparison, machine: str) -> Figure | None:
     lost = np.concatenate([s[np.isfinite(s)] for s in strips.values() if s.size] or [np.zeros(1)])
     if lost.max(initial=0) <= 0:
         return None
-    unit, unit_ns = time_unit(float(lost.max()))
+    unit, unit_ns = unit_of_ns(float(lost.max()))
     least = float(lost[lost > 0].min())
     wide = lost.max() > _WIDE * least
     top = float(lost.max()) / unit_ns

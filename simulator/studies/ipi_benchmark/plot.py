@@ -13,7 +13,8 @@ from simulator.analysis.benchmarks import call_times
 from simulator.analysis.frames import ResultFrames, name_of, nr_cpus
 from simulator.published.benchmarks import PublishedFigure
 from simulator.report.header import machine_title, version_text
-from simulator.report.plots.style import new_figure, time_unit, write_caption
+from simulator.report.plots.style import new_figure, write_caption
+from simulator.report.text import unit_of_ns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +41,7 @@ def plot_broadcasts(
     times = {case: call_times(result)[line] for case, result in runs.items()}
     of = {f.case: f for f in published if f.figure == line}
     longest_ns = max([t.mean_ns for t in times.values()] + [f.ns for f in of.values()])
-    unit, unit_ns = time_unit(longest_ns)
+    unit, unit_ns = unit_of_ns(longest_ns)
     first = next(iter(runs.values()))
     figure = new_figure(8.0, 1.9 + 0.55 * len(times), "Where the time of a broadcast goes")
     ax = figure.subplots()

@@ -21,8 +21,8 @@ from simulator.report.plots.style import (
     log_if_wide,
     marks,
     new_figure,
-    time_unit,
 )
+from simulator.report.text import unit_of_ns
 from simulator.studies.memory_pressure.numbers import BatchPrice, FillOutcome, outcome_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def plot_pressure(
     outcomes = {where: [outcome_of(r) for r in runs] for where, runs in swept.items()}
     single = [outcome_of(r) for r in one_fails]
     every = [o for found in (*outcomes.values(), single) for o in found]
-    unit, unit_ns = time_unit(max(o.elapsed_ns for o in every))
+    unit, unit_ns = unit_of_ns(max(o.elapsed_ns for o in every))
     runs = [*(r for found in swept.values() for r in found), *one_fails]
 
     def drawn(title: str, label: str, show: Show, scale: Callable[[Axes], object]) -> Figure:

@@ -19,8 +19,8 @@ from simulator.report.plots.style import (
     line_styles,
     log_if_wide,
     new_figure,
-    time_unit,
 )
+from simulator.report.text import unit_of_ns
 from simulator.studies.noise.numbers import NoiseCase
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def plot_noise(
     axes = figure.subplots(2, 2, sharey="row", squeeze=False)
     every = [*presets, *swept]
     styles = line_styles(every[0].kernels)
-    unit, unit_ns = time_unit(max(of.mean for case in every for of in case.elapsed_ns))
+    unit, unit_ns = unit_of_ns(max(of.mean for case in every for of in case.elapsed_ns))
     flush_ns = [h.tail(q) or 0 for case in every for h in case.flushes for q in _DASHES]
-    flush_unit, flush_unit_ns = time_unit(max(flush_ns))
+    flush_unit, flush_unit_ns = unit_of_ns(max(flush_ns))
     times = [of.mean / unit_ns for case in every for of in case.elapsed_ns]
     log_if_wide(axes[0][0], "y", times, 5.0)
     log_if_wide(axes[1][0], "y", [ns / flush_unit_ns for ns in flush_ns], 5.0)
