@@ -15,11 +15,12 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulator.analysis.frames import of_phase
+from simulator.analysis.frames import ResultTotals, of_phase
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +72,12 @@ class Histogram:
         rows = of_phase(latency, phase)
         rows = rows[rows["what"] == what]
         return cls.of_buckets(rows["low_ns"], rows["high_ns"], rows["count"])
+
+    @classmethod
+    def of_runs(cls, runs: Iterable[ResultTotals], phase: str, what: str) -> Histogram:
+        """Return the histogram of all values of some runs, such as replications of a scenario."""
+        parts = (cls.of_frame(run.latency, phase, what) for run in runs)
+        return reduce(cls.merge, parts, cls.of_buckets([], [], []))
 
     @property
     def total(self) -> int:

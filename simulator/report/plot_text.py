@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from functools import reduce
 from typing import Final
 
 from simulator.analysis.batch import batch_price
@@ -134,8 +133,7 @@ def _latency(comparison: Comparison) -> Iterator[str]:
         for phase in comparison.phases:
             cells = []
             for label, runs in zip(comparison.labels, comparison.runs, strict=True):
-                parts = (Histogram.of_frame(run.latency, phase, what) for run in runs)
-                whole = reduce(Histogram.merge, parts)
+                whole = Histogram.of_runs(runs, phase, what)
                 if whole.total:
                     points = [format_ns(whole.tail(q)) for q in (0.5, 0.9, 0.99)]
                     cells.append((label, *points, format_ns(whole.largest())))

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,6 +56,19 @@ def test_merge_equals_the_histogram_of_both_samples(a, b):
     assert merged.high.tolist() == both.high.tolist()
     assert merged.count.tolist() == both.count.tolist()
     assert merged.total == len(a) + len(b)
+
+
+@given(st.lists(samples, max_size=3))
+def test_histogram_of_runs_is_that_of_all_their_values(of_runs):
+    def latency(sample):
+        h = histogram_of(sample)
+        columns = {"low_ns": h.low, "high_ns": h.high, "count": h.count}
+        return pd.DataFrame(columns).assign(phase="alloc", what="flush")
+
+    runs = [SimpleNamespace(latency=latency(sample)) for sample in of_runs]
+    whole = Histogram.of_runs(runs, "alloc", "flush")
+    assert whole.count.tolist() == histogram_of(itertools.chain(*of_runs)).count.tolist()
+    assert Histogram.of_runs(runs, "free", "flush").total == 0
 
 
 @given(samples)

@@ -13,8 +13,6 @@ largest; buckets know neither, and quantiles to within a bucket.
 
 from __future__ import annotations
 
-from functools import reduce
-
 from simulator.analysis.histogram import Histogram
 from simulator.report.formats.material import Material, fact_lines
 from simulator.report.histogram_text import histogram_text
@@ -34,8 +32,7 @@ def render(material: Material) -> str:
         blocks.append(underlined(f"{label}{mark} (simulated)"))
         for phase in material.phases:
             for what in LATENCIES:
-                parts = [Histogram.of_frame(run.latency, phase, what) for run in runs]
-                whole = reduce(Histogram.merge, parts)
+                whole = Histogram.of_runs(runs, phase, what)
                 if whole.total:
                     blocks.append(
                         f"{histogram_text(f'{phase}_{what}', whole)}\n{_statistics(whole)}"

@@ -9,7 +9,6 @@ ones, which a mean hides.
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,8 +47,7 @@ def plot_tails(comparison: Comparison) -> Figure | None:
     for label, runs in zip(labels, comparison.runs, strict=False):
         for phase in phases:
             for what in _WHAT:
-                parts = (Histogram.of_frame(run.latency, phase, what) for run in runs)
-                whole = reduce(Histogram.merge, parts)
+                whole = Histogram.of_runs(runs, phase, what)
                 if whole.total:
                     found[label, phase, what] = whole
     kinds = [what for what in _WHAT if any(key[2] == what for key in found)]

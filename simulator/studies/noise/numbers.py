@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 from simulator.analysis.frames import ResultTotals, name_of, row_of_phase
@@ -67,11 +66,6 @@ def noise_case(
     speed_up = paired_ratio(times[0], times[1])
     if speed_up is None:
         raise ValueError(f"a phase {phase} without time has no speed-up")
-    empty = Histogram.of_buckets([], [], [])
-    merged = [
-        reduce(Histogram.merge, (Histogram.of_frame(r.latency, phase, "flush") for r in rs), empty)
-        for rs in (before, after)
-    ]
     return NoiseCase(
         label=label,
         key=key,
@@ -79,7 +73,10 @@ def noise_case(
         kernels=(name_of(before[0].scenario.kernel), name_of(after[0].scenario.kernel)),
         elapsed_ns=(mean_interval(times[0]), mean_interval(times[1])),
         speed_up=speed_up,
-        flushes=(merged[0], merged[1]),
+        flushes=(
+            Histogram.of_runs(before, phase, "flush"),
+            Histogram.of_runs(after, phase, "flush"),
+        ),
         unsafe=any_unsafe([*before, *after]),
     )
 
