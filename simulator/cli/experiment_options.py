@@ -113,12 +113,20 @@ def asked_of(args: Namespace, least: int = 1) -> Asked:
     from simulator.experiment.breakeven import checked_range
     from simulator.experiment.precision import Wanted
     from simulator.experiment.sweeps import Options
+    from simulator.experiment.uncertainty import check_draws
+    from simulator.experiment.workers import check_jobs
 
     crossing = None if args.break_even is None else _field_and_bounds(args.break_even)
     if crossing is not None:
         if len(what.points) < 2:
             raise InputError("break-even: needs two scenarios, such as --kernel v6.6,v6.7")
-        checked_range(what.points[0].given, *crossing)
+        for i, point in enumerate(what.points):
+            if point.baseline != i:
+                checked_range(what.points[point.baseline].given, point.given, *crossing)
+    if args.uncertainty is not None:
+        check_draws(args.uncertainty)
+    if args.jobs is not None:
+        check_jobs(args.jobs)
     metrics = tuple(args.metric or ("elapsed_s",))
     return Asked(
         what,

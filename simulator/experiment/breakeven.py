@@ -25,7 +25,7 @@ from simulator.errors import InputError, nearest
 from simulator.experiment.axes import with_values
 from simulator.experiment.runner import Runner
 from simulator.machine.override import leaves
-from simulator.machine.values import Time
+from simulator.machine.values import Fact, Time
 from simulator.scenario import Scenario
 
 __all__ = ("BreakEven", "Step", "break_even", "checked_range", "numeric_range")
@@ -33,7 +33,6 @@ __all__ = ("BreakEven", "Step", "break_even", "checked_range", "numeric_range")
 _GRID = 7
 # How near the place is known, of a number that is not whole.
 _TOLERANCE = 0.01
-_WHOLE = ("pages", "allocators", "cpus", "free_pages")
 
 
 @dataclass(frozen=True)
@@ -93,18 +92,35 @@ def numeric_range(given: Mapping[str, Any], field: str) -> tuple[float, float, b
 
 
 def checked_range(
-    given: Mapping[str, Any], field: str, bounds: tuple[float, float] | None
+    base: Mapping[str, Any],
+    changed: Mapping[str, Any],
+    field: str,
+    bounds: tuple[float, float] | None,
 ) -> tuple[float, float, bool]:
-    """Return the range as :func:`numeric_range`, or as given; InputError for an empty one."""
+    """
+    Return the range as :func:`numeric_range` of `base`, or as given.
+
+    InputError for an empty one, and for a value in it that one of the two cannot have.
+    """
     if bounds is None:
-        low, high, whole = numeric_range(given, field)
+        low, high, whole = numeric_range(base, field)
     else:
-        (low, high), whole = bounds, field in _WHOLE
+        (low, high), whole = bounds, _is_whole(base, field)
+        for end in bounds:
+            if whole and end % 1 != 0:
+                raise InputError(f"break-even: {field} must be a whole number, not {end:g}")
     if not low < high:
         raise InputError(f"break-even: {field} has nothing between {low:g} and {high:g}")
-    for end in (low, high):
-        with_values(given, {field: int(end) if whole else end})
+    for value in _grid(low, high, whole):
+        for given in (base, changed):
+            with_values(given, {field: int(value) if whole else value})
     return low, high, whole
+
+
+# A name without a dot is that of a field or a tunable, which all count something.
+def _is_whole(given: Mapping[str, Any], field: str) -> bool:
+    leaf = leaves(with_values(given, {}).machine_model).get(field)
+    return "." not in field or (isinstance(leaf, Fact) and isinstance(leaf.value, int))
 
 
 def break_even(
@@ -116,7 +132,7 @@ def break_even(
     bounds: tuple[float, float] | None = None,
 ) -> list[BreakEven]:
     """Return, for each phase, where the elapsed times of two scenarios cross as a field varies."""
-    low, high, whole = checked_range(base, field, bounds)
+    low, high, whole = checked_range(base, changed, field, bounds)
     tried: dict[float, list[Step]] = {}
 
     def at(value: float) -> list[Step]:

@@ -50,9 +50,9 @@ class Wanted:
 
     def __post_init__(self) -> None:
         check_replications(self.replications)
-        if self.precision is not None and not 0 < self.precision < 1:
+        if self.precision is not None and not _is_share(self.precision):
             raise InputError(
-                f"precision: must be above 0 and below 1, such as 0.02, not {self.precision}"
+                f"precision: must be above 0 and below 1, such as 0.02, not {self.precision!r}"
             )
         try:
             check_replications(self.cap)
@@ -80,6 +80,11 @@ class Wanted:
             default=n,
         )
         return n if needed <= n else min(self.cap, max(n + 1, min(needed, 2 * n)))
+
+
+# Of what a user typed, which may be no number.
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < 1
 
 
 def _ends(rows: Sequence[Mapping[Hashable, Any]]) -> list[tuple[float, float]]:

@@ -31,7 +31,7 @@ from simulator.experiment.precision import Wanted
 from simulator.experiment.runner import Runner
 from simulator.experiment.store import Store
 from simulator.experiment.travel import self_contained
-from simulator.experiment.uncertainty import Drawn, rank
+from simulator.experiment.uncertainty import Drawn, check_draws, rank
 from simulator.scenario import Scenario
 from simulator.shown import Shown
 
@@ -299,6 +299,7 @@ def run_plan(
     if uncertainty is not None:
         if wanted.precision is not None:
             raise InputError("uncertainty: is a number of draws; leave out the precision")
+        check_draws(uncertainty)
         wanted = replace(wanted, replications=uncertainty)
     with opened_runner(options, what.points, notices, progress) as runner:
         if uncertainty is not None:

@@ -45,7 +45,7 @@ from simulator.scenario import Scenario
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ("Drawn", "Factor", "factors_of", "rank", "sampled", "tornado_values")
+__all__ = ("Drawn", "Factor", "check_draws", "factors_of", "rank", "sampled", "tornado_values")
 
 _KINDS = ("assumed", "measured", "derived")
 _OUTSTANDING = "memory.outstanding_lines"
@@ -107,6 +107,14 @@ def factors_of(machine: Machine) -> tuple[Factor, ...]:
     return tuple(Factor(name, values) for name, values in groups.items())
 
 
+def check_draws(number: int) -> None:
+    """Raise InputError unless there can be so many draws, 2 to 10000."""
+    try:
+        Between(_FEWEST, _MOST)(number)
+    except InputError as error:
+        raise InputError(f"uncertainty: {error}") from None
+
+
 def sampled(machine: Machine, number: int, seed: int) -> pd.DataFrame:
     """
     Return draws of all uncertain values: a row each, a column for each dotted name.
@@ -117,10 +125,7 @@ def sampled(machine: Machine, number: int, seed: int) -> pd.DataFrame:
     import pandas as pd
     from scipy.stats import qmc
 
-    try:
-        Between(_FEWEST, _MOST)(number)
-    except InputError as error:
-        raise InputError(f"uncertainty: {error}") from None
+    check_draws(number)
     factors = factors_of(machine)
     if not factors:
         raise InputError(f"uncertainty: {machine.name} has no value with a range")

@@ -85,6 +85,15 @@ WRONG = [
         "break-even: cpus has nothing between 9 and 2",
     ),
     (("compare", "--kernel", "v6.6,v6.7", "--break-even", "cpu"), "did you mean 'cpus'"),
+    (
+        ("compare", *LAPTOP, "--kernel", "v7.3,v6.12", "--break-even", "tlbi_ipi=0..1"),
+        "set: v6.12 has no tunable 'tlbi_ipi'",
+    ),
+    (("sweep", "--precision", "2%"), "precision: must be above 0 and below 1, such as 0.02"),
+    (("sweep", "--uncertainty", "many"), "uncertainty: must be a whole number, not 'many'"),
+    # What would not run is not planned.
+    (("sweep", "--plan", "--uncertainty", "1"), "uncertainty: must be 2 to 10000, not 1"),
+    (("sweep", "--plan", "--jobs", "many"), "jobs: must be a whole number, not 'many'"),
     (("compare", "--cpus", "2", "--cpus", "4", "--replications", "1.5"), "not 1.5"),
     # What does not go together.
     (("run", *LAPTOP, "--page-size", "1G", "--pages", "33"), "do not fit the memory of laptop-8"),

@@ -88,6 +88,7 @@ def test_precision_adds_replications_until_the_interval_is_narrow_enough():
     ("options", "message"),
     [
         ({"precision": 2}, "precision: must be above 0"),
+        ({"precision": "2%"}, "precision: must be above 0 and below 1, such as 0.02, not '2%'"),
         ({"precision": math.nan}, "precision: must be above 0"),
         ({"metrics": ("elapsed",)}, "did you mean 'elapsed_s'"),
         ({"replications": 0}, "replications: must be 1"),

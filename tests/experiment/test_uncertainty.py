@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -194,11 +196,41 @@ def test_break_even_is_where_the_sign_changes():
 
 
 @pytest.mark.parametrize(
+    ("field", "of"),
+    [
+        ("static_key_sites", {"machine": "laptop-8", "kernel": "v6.7", "cpus": 2}),
+        (
+            "mechanisms.invlpgb.count_max",
+            {"machine": "epyc-9755-2s", "kernel": "v6.15", "cpus": 2},
+        ),
+    ],
+)
+def test_what_counts_something_is_varied_in_whole_numbers(field, of):
+    given = {**BASE, **of}
+    with Runner() as runner:
+        found = break_even(given, given, field, runner, 1, (1, 4))
+    assert [step.value for step in found[0].steps] == [1, 2, 3, 4]
+
+
+def test_a_value_that_the_other_kernel_cannot_have_comes_out_before_anything_is_simulated():
+    def executed(*_):
+        raise AssertionError("wrong input was simulated")
+
+    pair = ({**BASE, "kernel": "v7.3"}, {**BASE, "kernel": "v6.12"})
+    with Runner(progress=executed) as runner, pytest.raises(InputError, match="no tunable"):
+        break_even(*pair, "tlbi_ipi", runner, 1, (0, 1))
+
+
+@pytest.mark.parametrize(
     ("field", "bounds", "message"),
     [
         ("kernel", None, "'kernel' is none of cpus"),
         ("costs.injct", None, "did you mean 'costs.inject'"),
         ("cpus", (4, 4), "nothing between 4 and 4"),
+        ("cpus", (2, math.inf), "cpus must be a whole number, not inf"),
+        ("cpus", (1.5, 4), r"cpus must be a whole number, not 1\.5"),
+        ("static_key_sites", (0, 1.5), r"static_key_sites must be a whole number, not 1\.5"),
+        ("tlbi_ipi", (0, 1), "v6.6 has no tunable 'tlbi_ipi'"),
     ],
 )
 def test_break_even_of_what_is_no_number_is_refused(field, bounds, message):
