@@ -85,7 +85,11 @@ def _blamed(error: BaseException) -> str | None:
 
 def _write(status: int, text: str) -> int:
     try:
-        sys.stdout.write(text)
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError as error:
+            # The name of a user's file, for which this output has no letters: as on stderr.
+            sys.stdout.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read has seen enough. Python flushes once more at exit: let it go nowhere.

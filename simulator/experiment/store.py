@@ -115,7 +115,9 @@ class Store:
         """
         found: list[str] = []
         for (kind, name), content in _inputs(scenarios).items():
-            digest = hashlib.sha256(f"{kind} {name}".encode()).hexdigest()[:24]
+            # The name of a file may be no text.
+            of_name = f"{kind} {name}".encode(errors="surrogateescape")
+            digest = hashlib.sha256(of_name).hexdigest()[:24]
             path = self.folder / "inputs" / f"{kind}-{digest}.json"
             text = json.dumps({"name": name, "content": content}, sort_keys=True, indent=0)
             try:

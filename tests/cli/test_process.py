@@ -86,6 +86,18 @@ def test_a_full_disk_is_one_line():
     assert done.stderr == "tlbsim: standard output: No space left on device\n"
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8:strict"])
+def test_a_name_that_the_output_has_no_letters_for_is_escaped(tmp_path, encoding):
+    # A byte that is no UTF-8 on its own, as on a disk of another system.
+    patch = os.fsdecode(bytes(tmp_path) + b"/p\xe4tch.py")
+    done = subprocess.run(
+        [*TLBSIM, "new", "patch", patch],
+        capture_output=True, check=False, env={**os.environ, "PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"/p\\udce4tch.py: v7.3, with split_folios() to change" in done.stdout
+
+
 # --- the public face ----------------------------------------------------------------------
 
 
