@@ -16,6 +16,7 @@ from simulator.cli.experiment_options import (
     asked_of,
     found_of,
     listing,
+    refuse_simulation,
     shown,
 )
 from simulator.cli.format_option import check_format, formatted
@@ -60,6 +61,8 @@ def configure(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print; what was finished counts, even if interrupted."""
     check_format(args)
+    if args.saved:
+        refuse_simulation(args)
     # A trace is a file, what was saved a folder.
     if any(path.is_file() for path in args.saved):
         return compare_traces(args)

@@ -21,6 +21,9 @@ def compare_traces(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print."""
     if len(args.saved) < 2:
         raise InputError(f"compare: {args.saved[0]} alone; name a second result or trace")
+    for name in ("out", "format", "all", "strict"):
+        if getattr(args, name):
+            raise InputError(f"{name}: of a comparison of results alone, without a trace")
     if args.plot is not None:
         check("plot", args.plot, PNG)
     from simulator.analysis.distributions import side_by_side

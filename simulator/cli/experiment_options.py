@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from simulator.cli.axis_options import add_axis_options, plan_of
 from simulator.cli.format_option import add_format_option, formatted
 from simulator.cli.output import NO_CHECK, STRICT, complain, is_watched, json_text, progress_bar
+from simulator.cli.parser import Parser
 from simulator.cli.process import FAILED, INTERRUPTED
 from simulator.errors import InputError
 from simulator.inputs import number
@@ -27,7 +28,15 @@ if TYPE_CHECKING:
     from simulator.experiment.precision import Wanted
     from simulator.experiment.sweeps import Options, Sweep
 
-__all__ = ("Asked", "add_experiment_options", "asked_of", "found_of", "listing", "shown")
+__all__ = (
+    "Asked",
+    "add_experiment_options",
+    "asked_of",
+    "found_of",
+    "listing",
+    "refuse_simulation",
+    "shown",
+)
 
 
 def add_experiment_options(parser: ArgumentParser) -> None:
@@ -39,6 +48,23 @@ def add_experiment_options(parser: ArgumentParser) -> None:
     )  # fmt: skip
     add_format_option(parser)
     parser.add_argument("--strict", action="store_true", help=STRICT)
+    _add_simulation_options(parser)
+
+
+def refuse_simulation(args: Namespace) -> None:
+    """Raise InputError for an option that says what to simulate, beside results that are saved."""
+    alone = Parser(add_help=False)
+    _add_simulation_options(alone)
+    for name, default in vars(alone.parse([])).items():
+        if getattr(args, name) != default:
+            option = name.replace("_", "-")
+            raise InputError(
+                f"{option}: says what to simulate, and {args.saved[0]} is there already;"
+                " leave it out"
+            )
+
+
+def _add_simulation_options(parser: ArgumentParser) -> None:
     parser.add_argument("--no-check", action="store_true", help=NO_CHECK)
     add_axis_options(parser)
     group = parser.add_argument_group("experiment")

@@ -55,6 +55,17 @@ def test_trace_alone_is_nothing_to_compare(tlbsim):
     assert "name a second" in done.err
 
 
+@pytest.mark.parametrize(
+    "options", [("--out", "x"), ("--format", "lkp"), ("--all",), ("--strict",)]
+)
+def test_what_is_not_done_with_a_trace_is_refused(tlbsim, options):
+    done = tlbsim("compare", REAL, REAL, *options)
+    assert (done.status, done.out) == (2, "")
+    assert (
+        done.err == f"tlbsim: {options[0][2:]}: of a comparison of results alone, without a trace\n"
+    )
+
+
 def test_distance_of_histograms_is_that_of_their_values():
     rng = np.random.default_rng(1)
     one, other = rng.integers(0, 50, 300), rng.integers(10, 60, 200)

@@ -91,6 +91,11 @@ WRONG = [
     ),
     (("sweep", "--precision", "2%"), "precision: must be above 0 and below 1, such as 0.02"),
     (("sweep", "--uncertainty", "many"), "uncertainty: must be a whole number, not 'many'"),
+    # Of what is saved nothing is simulated.
+    (("compare", "a", "b", "--kernel", "v6.6"), "kernel: says what to simulate, and a is there"),
+    (("compare", "a", "b", "--set", "costs.send=9"), "set: says what to simulate, and a is there"),
+    (("compare", "a", "b", "--max-replications", "9"), "max-replications: says what to simulate"),
+    (("compare", "a", "b", "--no-check"), "no-check: says what to simulate, and a is there"),
     # What would not run is not planned.
     (("sweep", "--plan", "--uncertainty", "1"), "uncertainty: must be 2 to 10000, not 1"),
     (("sweep", "--plan", "--jobs", "many"), "jobs: must be a whole number, not 'many'"),
