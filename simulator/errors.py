@@ -18,6 +18,7 @@ __all__ = (
     "InputError",
     "KernelError",
     "all_wrong",
+    "first_line",
     "nearest",
     "number_text",
     "one_line",
@@ -76,6 +77,19 @@ def one_line(text: str) -> str:
     text = _WORD.sub(lambda word: _shortened(word[0], _LONGEST_WORD), text)
     text = _shortened(text, _LONGEST_LINE)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def first_line(error: BaseException) -> str:
+    r"""
+    Return the first line of what an error says; that of a user's own class may say nothing.
+
+    >>> first_line(ValueError("one\ntwo")), first_line(KeyError())
+    ('one', '')
+    """
+    try:
+        return next(iter(str(error).splitlines()), "")
+    except Exception as other:  # noqa: BLE001 - code of the user's
+        return f"({type(other).__name__} in its __str__())"
 
 
 def number_text(value: float) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import IO
 
-from simulator.errors import InputError
+from simulator.errors import InputError, first_line
 
 __all__ = (
     "LIMIT_BYTES",
@@ -131,12 +131,11 @@ def what_was_raised(error: BaseException, path: Path) -> str:
     """
     frames = [f for f in extract_tb(error.__traceback__) if f.filename == str(path)]
     line = frames[-1].lineno if frames else None
-    text = str(error)
+    text = first_line(error)
     if isinstance(error, SyntaxError) and error.filename == str(path):
         line, text = error.lineno, error.msg
-    first = next(iter(text.splitlines()), "")
     where = "" if line is None else f", line {line}"
-    return f"{where}: {type(error).__name__}" + (f": {first}" if first else "")
+    return f"{where}: {type(error).__name__}" + (f": {text}" if text else "")
 
 
 # Opening a pipe waits for its other end unless told not to.

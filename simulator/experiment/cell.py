@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simulator.errors import first_line
 from simulator.experiment.code import code_key
 from simulator.provenance import provenance
 from simulator.run import ALL_CHECKS, simulate
@@ -199,7 +200,7 @@ def _column(plain: Mapping[str, Any]) -> Values:
 
 # One line, the same wherever it was raised: no line numbers of ours, no addresses.
 def _in_one_line(error: Exception) -> str:
-    text = next(iter(str(error).splitlines()), "")
+    text = first_line(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

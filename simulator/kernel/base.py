@@ -255,6 +255,10 @@ class KernelBase:
 
     def folio_ends(k, folio: Folio, ready_ns: int, status: str) -> None:
         """Write the record of a folio."""
+        if folio.phase < 0:
+            raise KernelError(
+                f"the folio of PFN {folio.pfn} is {status} a second time (is it in a list twice?)"
+            )
         recorder = k.recorder
         recorder.folios.add(
             (

@@ -15,7 +15,7 @@ import linecache
 from contextlib import AbstractContextManager
 from traceback import walk_tb
 
-from simulator.errors import InputError, KernelError
+from simulator.errors import InputError, KernelError, first_line
 
 __all__ = ("MARK", "blame", "of_kernel", "raised_on_purpose")
 
@@ -69,7 +69,7 @@ def blame(error: BaseException) -> str | None:
 
 
 def _what(error: BaseException) -> str:
-    text = next(iter(str(error).splitlines()), "")
+    text = first_line(error)
     if isinstance(error, InputError | KernelError):
         return text.removeprefix("kernel: ")
     return type(error).__name__ + (f": {text}" if text else "")

@@ -119,6 +119,10 @@ def test_a_patch_of_another_version_inherits_its_functions(tmp_path):
         ("import json\njson.loads('{')\n", r"bad\.py, line 2: JSONDecodeError: "),
         ("raise KeyError\n", r"bad\.py, line 1: KeyError$"),
         ("raise SystemExit(0)\n", r"bad\.py, line 1: SystemExit: 0$"),
+        (
+            "class Mute(Exception):\n    def __str__(self): return 1\nraise Mute\n",
+            r"bad\.py, line 3: Mute: \(TypeError in its __str__\(\)\)$",
+        ),
         ("raise ValueError('two\\nlines')\n", r"bad\.py, line 1: ValueError: two$"),
     ],
 )

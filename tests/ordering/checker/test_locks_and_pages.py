@@ -246,9 +246,19 @@ class Twice(V6_7):
         k.hugetlb_lock.lock_irq()
 
 
+class Listed(V6_7):
+    """Has a folio in a list twice."""
+
+    name = "v6.7+listed"
+
+    def prep_and_add_allocated_folios(k, h, folio_list):
+        super().prep_and_add_allocated_folios(h, [*folio_list, folio_list[0]])
+
+
 @pytest.mark.parametrize(
     ("kernel", "message"),
     [
+        (Listed, r"the folio of PFN \d+ is optimized a second time \(is it in a list twice\?\)"),
         (
             FlushesLocked,
             r"irqs-off-flush: batch_remap: a flush with interrupts off would deadlock;"
