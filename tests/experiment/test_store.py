@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
@@ -132,6 +133,14 @@ def test_a_changed_kernel_file_is_named_and_its_cells_alone_are_anew(tmp_path, c
     again = sweep(BASE, axes, replications=1, store=tmp_path / "s")
     assert len(done) == 3
     assert again.notices[0].startswith("store: kernel own (own.py) has changed")
+
+
+def test_a_kernel_file_whose_name_is_no_text_is_kept_as_any_other(tmp_path, counted, own_kernel):
+    done, _ = counted
+    odd = own_kernel.rename(os.fsdecode(bytes(tmp_path) + b"/p\xe4tch.py"))
+    for _ in range(2):
+        sweep(BASE, {"kernel": ["v6.7", str(odd)]}, replications=1, store=tmp_path / "s")
+    assert len(done) == 2
 
 
 def test_a_changed_profile_is_named_with_what_changed(tmp_path):
