@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
@@ -78,6 +78,13 @@ class Histogram:
         """Return the histogram of all values of some runs, such as replications of a scenario."""
         parts = (cls.of_frame(run.latency, phase, what) for run in runs)
         return reduce(cls.merge, parts, cls.of_buckets([], [], []))
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[Mapping[str, int]]) -> Histogram:
+        """Return the histogram of such rows as mappings; needs no pandas."""
+        buckets = [(row["low_ns"], row["high_ns"], row["count"]) for row in rows]
+        low, high, count = zip(*buckets, strict=True) if buckets else ((), (), ())
+        return cls.of_buckets(low, high, count)
 
     @property
     def total(self) -> int:

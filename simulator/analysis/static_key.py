@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from simulator.analysis.frames import ResultTotals, fields_of, name_of, records
+from simulator.analysis.frames import ResultTotals, fields_of, name_of, rows_of
 
 __all__ = ("WORTH_NAMING", "StaticKeyShare", "static_key_shares")
 
@@ -39,12 +39,14 @@ def static_key_shares(results: Iterable[ResultTotals]) -> list[StaticKeyShare]:
         s = result.scenario
         patching_ns: dict[str, int] = {}
         all_ns: dict[str, int] = {}
-        for row in records(result.time_by):
+        for row in rows_of(result, "time_by"):
             phase, ns = str(row["phase"]), int(row["ns"])
             all_ns[phase] = all_ns.get(phase, 0) + ns
             if row["category"] == "static_key":
                 patching_ns[phase] = patching_ns.get(phase, 0) + ns
-        broadcasts = {str(r["phase"]): int(r["other_broadcasts"]) for r in records(result.summary)}
+        broadcasts = {
+            str(r["phase"]): int(r["other_broadcasts"]) for r in rows_of(result, "summary")
+        }
         for phase, ns in patching_ns.items():
             share = ns / all_ns[phase]
             key = name_of(fields_of(s)["kernel"]), phase

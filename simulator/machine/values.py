@@ -49,7 +49,9 @@ _MEAN_TOLERANCE = 0.02
 class Strict(BaseModel):
     """Frozen, strict, no unknown keys, no NaN."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, defer_build=True
+    )
 
 
 class Sourced(Strict):

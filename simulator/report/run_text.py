@@ -8,10 +8,11 @@ What ``tlbsim run`` prints, as text for a mail and as JSON for a program.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from simulator.analysis.frames import ResultFrames, of_phase, phases_of, row_of_phase, rows_of
+from simulator.analysis.frames import ResultFrames, rows_of
 from simulator.analysis.histogram import Histogram
 from simulator.analysis.safety import safety_of
 from simulator.report.header import header_lines
@@ -28,10 +29,10 @@ from simulator.report.text import (
 )
 from simulator.trace.words import COUNTS, own_words
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 __all__ = ("run_report", "summary_json")
+
+_Row = dict[str, Any]
+_Rows = list[_Row]
 
 _PHASES_ABREAST = 3
 _TOP_CATEGORIES = 8
@@ -72,15 +73,18 @@ _SUMMARY_ROWS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
 
 def run_report(result: ResultFrames) -> str:
     """Return the report of one run as plain text, at most 72 columns wide."""
-    phases = phases_of(result)
-    blocks = ["\n".join(header_lines(result))]
-    blocks += [
-        _summary_table(result, phases[first : first + _PHASES_ABREAST])
-        for first in range(0, len(phases), _PHASES_ABREAST)
+    summary = {row["phase"]: row for row in rows_of(result, "summary")}
+    counts = {row["phase"]: row for row in rows_of(result, "counts")}
+    phases = list(summary)
+    abreast = [
+        phases[first : first + _PHASES_ABREAST] for first in range(0, len(phases), _PHASES_ABREAST)
     ]
+    time_by, latency = rows_of(result, "time_by"), rows_of(result, "latency")
+    blocks = ["\n".join(header_lines(result))]
+    blocks += [_summary_table(summary, counts, some) for some in abreast]
     for phase in phases:
-        blocks.append(_where_time_goes(result.time_by, phase))
-        blocks.append(_latency_table(result.latency, phase))
+        blocks.append(_where_time_goes(_of(time_by, phase), phase))
+        blocks.append(_latency_table(_of(latency, phase), phase))
     blocks.append(
         wrapped(
             "All times are simulated. What another CPU lost is the time in handlers, "
@@ -91,22 +95,27 @@ def run_report(result: ResultFrames) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _summary_table(result: ResultFrames, phases: Sequence[str]) -> str:
-    columns = [row_of_phase(result.summary, phase) for phase in phases]
+def _of(rows: _Rows, phase: str) -> _Rows:
+    return [row for row in rows if row["phase"] == phase]
+
+
+def _summary_table(
+    summary: Mapping[str, _Row], counts: Mapping[str, _Row], phases: Sequence[str]
+) -> str:
     rows = [
-        (label, *(show(values[column]) for values in columns))
+        (label, *(show(summary[phase][column]) for phase in phases))
         for label, column, show in _SUMMARY_ROWS
     ]
-    counted = [row_of_phase(result.counts, phase) for phase in phases]
-    own = own_words(COUNTS, set(map(str, result.counts.columns)) - {"phase"})
-    rows += [(name, *(format_count(row[name]) for row in counted)) for name in own]
+    own = own_words(COUNTS, {name for phase in phases for name in counts[phase]} - {"phase"})
+    rows += [(name, *(format_count(counts[phase][name]) for phase in phases)) for name in own]
     return format_table(rows, ("simulated", *phases))
 
 
-def _where_time_goes(time_by: pd.DataFrame, phase: str) -> str:
-    rows = of_phase(time_by, phase)
-    sums = rows.groupby("category", observed=True)["ns"].sum()
-    shares = sorted(((int(ns), str(name)) for name, ns in sums.items() if ns), reverse=True)
+def _where_time_goes(time_by: _Rows, phase: str) -> str:
+    sums: Counter[str] = Counter()
+    for row in time_by:
+        sums[row["category"]] += row["ns"]
+    shares = sorted(((ns, name) for name, ns in sums.items() if ns), reverse=True)
     total = sum(ns for ns, _ in shares)
     shown = shares[:_TOP_CATEGORIES]
     rest = shares[_TOP_CATEGORIES:]
@@ -119,16 +128,16 @@ def _where_time_goes(time_by: pd.DataFrame, phase: str) -> str:
     lines = [
         (*row, f"|{bar(ns / total, width)}|") for row, (ns, _) in zip(cells, shown, strict=True)
     ]
-    tasks = rows["task"].nunique()
+    tasks = len({row["task"] for row in time_by})
     of_tasks = f", all {tasks} tasks together" if tasks > 1 else ""
     title = underlined(f"{phase}: where the time goes{of_tasks} (simulated)")
     return f"{title}\n{format_table(lines, align='lrrl')}"
 
 
-def _latency_table(latency: pd.DataFrame, phase: str) -> str:
+def _latency_table(latency: _Rows, phase: str) -> str:
     rows = []
     for what, label in _LATENCIES.items():
-        h = Histogram.of_frame(latency, phase, what)
+        h = Histogram.of_rows(row for row in latency if row["what"] == what)
         if h.total:
             quantiles = [format_ns(h.tail(q)) for q in (0.5, 0.9, 0.99)]
             rows.append((label, format_count(h.total), *quantiles, format_ns(h.largest())))

@@ -93,7 +93,10 @@ class LoweredCosts(EveryCost[InstanceOf[LoweredCost], InstanceOf[LoweredCost]]):
 
 def lower_costs(costs: Costs) -> LoweredCosts:
     """Return the costs of a profile as integers."""
-    return LoweredCosts(**{name: lower_cost(name, cost) for name, cost in costs})
+    # Checked by their names, which are those of the profile.
+    return LoweredCosts.model_construct(
+        None, **{name: lower_cost(name, cost) for name, cost in costs}
+    )
 
 
 def half_up(value: Fraction) -> int:
