@@ -55,6 +55,7 @@ bench: $(VENV)/.runtime
 
 ## wheel: build it into dist/, install it into an empty environment and run it from an empty folder
 wheel: $(VENV)/.dev
+	$(VENV)/bin/python -m simulator.engine.compiled.build
 	$(VENV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	rm -rf out/wheel && $(PYTHON) -m venv out/wheel/venv && mkdir out/wheel/empty
 	out/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check dist/tlbsim-*.whl

@@ -23,7 +23,8 @@ from simulator.engine.compiled.flat.call_words import call_words
 from simulator.engine.compiled.flat.machine import flatten
 from simulator.engine.compiled.flat.state import CALL, CPU, TASK, S, new_state
 from simulator.engine.compiled.flat.words import Int8s, Int64s
-from simulator.engine.compiled.jit import HAS_NUMBA, compiled
+from simulator.engine.compiled.jit import entry
+from simulator.engine.compiled.machine_code import bound, is_compiled
 from simulator.trace.contract import IPI_COLUMNS
 from simulator.trace.ipis import IpiLog
 from simulator.trace.recorder import Recorder
@@ -31,6 +32,9 @@ from simulator.trace.tables import NR_BUCKETS, Histogram, bucket_of
 from simulator.trace.words import REASONS, Words
 
 __all__ = ("Bare", "Compiled", "Events", "OneCall")
+
+
+_NOT_COMPILED = "neither numba nor compiled code is installed"
 
 
 class _Engine:
@@ -65,7 +69,7 @@ class Compiled(_Engine):
     engine = CompiledEngine
 
     def missing(self) -> str:
-        return "" if HAS_NUMBA else "numba is not installed"
+        return _NOT_COMPILED * (not is_compiled(broadcast_alone))
 
 
 class Events(_Engine):
@@ -87,11 +91,12 @@ class Bare:
     max_tasks = 1
 
     def missing(self) -> str:
-        return "" if HAS_NUMBA else "numba is not installed"
+        return _NOT_COMPILED * (not is_compiled(broadcast_alone))
 
     def prepare(self, work: Work, *, checked: bool) -> Prepared:
         del checked  # times of release stay where they are
         machine, state, distance, me = _flat(work)
+        broadcast = bound(broadcast_alone, machine, state, distance)
         refill_ns = work.call.refill_ns
         latencies = [0] * work.flushes
 
@@ -99,7 +104,7 @@ class Bare:
             end_ns = 0
             for nth in range(work.flushes):
                 start_ns = end_ns + THINK_NS
-                end_ns = broadcast_alone(machine, state, distance, nth, start_ns)
+                end_ns = broadcast(nth, start_ns)
                 latencies[nth] = end_ns - start_ns
                 end_ns += refill_ns
 
@@ -108,16 +113,11 @@ class Bare:
         )
 
 
-@compiled
-def _loop(
-    m: Int64s,
-    s: Int64s,
-    distance: Int8s,
-    think_ns: int,
-    refill_ns: int,
-    latency_ns: Int64s,
+@entry
+def loop(
+    m: Int64s, s: Int64s, distance: Int8s, latency_ns: Int64s, think_ns: int, refill_ns: int
 ) -> None:
-    # All broadcasts of one task.
+    """Carry out all broadcasts of one task."""
     end_ns = 0
     for nth in range(len(latency_ns)):
         start_ns = end_ns + think_ns
@@ -134,15 +134,15 @@ class OneCall:
     max_tasks = 1
 
     def missing(self) -> str:
-        return "" if HAS_NUMBA else "numba is not installed"
+        return _NOT_COMPILED * (not is_compiled(broadcast_alone))
 
     def prepare(self, work: Work, *, checked: bool) -> Prepared:
         del checked
         machine, state, distance, me = _flat(work)
         latency_ns = np.zeros(work.flushes, dtype=np.int64)
-        times = (THINK_NS, work.call.refill_ns)
+        all_of_them = bound(loop, machine, state, distance, latency_ns)
         return Prepared(
-            lambda: _loop(machine, state, distance, *times, latency_ns),
+            lambda: all_of_them(THINK_NS, work.call.refill_ns),
             lambda: _in_state(state, latency_ns, work, me),
         )
 

@@ -5,9 +5,9 @@ The compiled engine: the same answers, far faster
 
 The events engine (:mod:`simulator.engine.events`) is the definition: read it first.  Here
 tasks take turns without SimPy, and kernel code does not notice; no other CPU is a
-process and no interrupt an event.  What CPUs answer is computed by functions that numba
-compiles (:mod:`~simulator.engine.compiled.jit`), integer for integer as the events engine
-has it.  Without numba the same functions run interpreted.
+process and no interrupt an event.  What CPUs answer is computed by functions that numba and
+LLVM compile (:mod:`~simulator.engine.compiled.machine_code`), integer for integer as the events
+engine has it.  Without them the same functions run interpreted.
 
 Two arrays.  Compiled code sees two flat arrays of int64, everywhere called ``m`` and ``s``,
 and the distances of all pairs of CPUs::
@@ -70,7 +70,10 @@ The rooms::
     rules/        what every interrupt obeys: draws, order of sending, answers, acknowledgements
     alone/        a phase of one task, and its replay
     together/     a phase of several: queues, stages, and their replay
-    jit.py        compilation; cache.py: where compiled code is kept
+    jit.py        says what is compiled, and is called from Python
+    machine_code.py   gives it out: from disk, or made of bitcode by LLVM
+    bitcode.py    numba makes bitcode of Python
+    cache.py      where both are kept; build.py: bitcode ahead of time, for a wheel
 
 A *replay* (``r.ipis()``) starts from a checkpoint of ``s`` and runs the same functions again up
 to the broadcasts that are asked for.

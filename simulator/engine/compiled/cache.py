@@ -3,14 +3,12 @@
 Where compiled code is kept
 ---------------------------
 
-numba takes a cached function for current as long as the one file that defines it is
-unchanged, whatever it takes in from others: constants, and functions that are
-inlined or linked.  So each module's compiled code lies in a folder that is named
-after the contents of every file of this package that the module imports, directly or
-not, and after what compiled it: numba, LLVM and the CPU.
+In one file for each module that has entries, named after the contents of every file of this
+package that the module imports, directly or not: constants, and functions that are inlined
+or linked, are compiled in.
 
-The folder is in the package, if that can be written to, or in the user's cache;
-if neither can be, nothing is kept.
+The file is in the package, if that can be written to, or in the user's cache; if neither
+can be, nothing is kept.  A wheel brings bitcode along (:mod:`simulator.engine.compiled.build`).
 """
 
 from __future__ import annotations
@@ -18,20 +16,23 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import llvmlite.binding
-import numba
+__all__ = ("BUILT", "Kept", "sources")
 
-__all__ = ("folder_for", "sources")
-
+#: What was built ahead; never written to when something is run.
+BUILT = Path(__file__).parent / "built"
 _PACKAGE = Path(__file__).parents[2]
+# What says how code is compiled, and how it is called.
+_HOW = ("bitcode.py", "machine_code.py")
 _DIGITS = 16
+_CHECKSUM_BYTES = 32
 # Imports for type checkers alone are not followed: nothing of them is compiled in.
 _TYPES_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t].*\n|\n)*", re.MULTILINE)
 _IMPORT = re.compile(
@@ -77,18 +78,6 @@ def sources(file: Path) -> list[Path]:
     return sorted(found)
 
 
-@cache
-def _compiler() -> str:
-    settings = vars(numba.config)
-    features = settings["CPU_FEATURES"]
-    if features is None:
-        features = llvmlite.binding.get_host_cpu_features().flatten()
-    cpu = settings["CPU_NAME"] or llvmlite.binding.get_host_cpu_name()
-    return _digest(
-        part.encode() for part in (numba.__version__, llvmlite.__version__, cpu, features)
-    )
-
-
 def _digest(parts: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
     for part in parts:
@@ -97,7 +86,7 @@ def _digest(parts: Iterable[bytes]) -> str:
 
 
 def _parents() -> Iterator[tuple[Path, int]]:
-    # Where folders may lie, and for how many seconds those of other sources are kept there.
+    # Where files may lie, and for how many seconds those of other sources are kept there.
     yield Path(__file__).parent / "__pycache__", 0
     try:
         home = str(Path.home())
@@ -111,39 +100,67 @@ def _parents() -> Iterator[tuple[Path, int]]:
             return
 
 
-def _is_writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-        os.utime(folder.parent)  # it is in use
-    except OSError:
-        return False
-    return True
+def _remove_unused(folder: Path, name: str, digest: str, after_s: int) -> None:
+    for file in folder.glob(f"{name}-{'[0-9a-f]' * _DIGITS}.*"):
+        with suppress(OSError):  # another process has removed it
+            if digest not in file.name and file.stat().st_mtime <= time.time() - after_s:
+                file.unlink()
 
 
-def _remove_unused(parent: Path, name: str, keep: Path, after_s: int) -> None:
-    for folder in parent.glob(f"{name}-{'[0-9a-f]' * _DIGITS}"):
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a module, by kind: the last part of a file's name."""
+
+    name: str
+    digest: str | None  # of its sources; None: they cannot be read, and nothing is kept
+
+    @classmethod
+    def of(cls, file: str) -> Kept:
+        """Return what is kept of the module in a source file."""
+        path = Path(file).resolve()
         try:
-            if folder != keep and folder.stat().st_mtime <= time.time() - after_s:
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue  # another process has removed it
+            files = [*sources(path), *(Path(__file__).with_name(name) for name in _HOW)]
+            digest = _digest(_read(source)[0] for source in files)
+        except (OSError, UnicodeDecodeError):
+            digest = None
+        return cls(f"{path.parent.name}.{path.stem}", digest)
 
-
-@cache
-def folder_for(file: str) -> str | None:
-    """Return the folder for the compiled functions of a source file; None: there is none."""
-    path = Path(file).resolve()
-    try:
-        of_sources = _digest(_read(source)[0] for source in sources(path))
-    except (OSError, UnicodeDecodeError):
+    def read(self, kind: str) -> bytes | None:
+        """Return what was kept; None for nothing, or what was cut short."""
+        for folder, kept_s in ((BUILT, 0), *_parents()):
+            with suppress(OSError):
+                file = folder / self.file(kind)
+                kept = file.read_bytes()
+                if kept_s:
+                    os.utime(file)  # it is in use
+                checksum, content = kept[:_CHECKSUM_BYTES], kept[_CHECKSUM_BYTES:]
+                if self.digest is not None and hashlib.sha256(content).digest() == checksum:
+                    return content
         return None
-    name = f"{path.parent.name}.{path.stem}"
-    for parent, kept_s in _parents():
-        folder = parent / f"{name}-{of_sources}"
-        is_new = not folder.exists()
-        if _is_writable(folder / _compiler()):
-            if is_new:
-                _remove_unused(parent, name, folder, kept_s)
-            return str(folder / _compiler())
-    return None
+
+    def write(self, kind: str, content: bytes) -> None:
+        """Keep it in the first place that can be written to, if there is one."""
+        if self.digest is None:
+            return
+        for folder, kept_s in _parents():
+            with suppress(OSError):
+                self.write_to(folder, kind, content)
+                _remove_unused(folder, self.name, self.digest, kept_s)
+                return
+
+    def write_to(self, folder: Path, kind: str, content: bytes) -> None:
+        """Write it to a folder, whole or not at all; OSError if it cannot be."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{self.name}-", delete=False) as new:
+            try:
+                new.write(hashlib.sha256(content).digest() + content)
+                new.close()
+                Path(new.name).chmod(0o644)
+                Path(new.name).replace(folder / self.file(kind))
+            except BaseException:
+                Path(new.name).unlink()
+                raise
+
+    def file(self, kind: str) -> str:
+        """Return the name of a file."""
+        return f"{self.name}-{self.digest}.{kind}"

@@ -12,7 +12,7 @@ computed by compiled code, integer for integer as
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from simulator.engine.compiled.flat.seen import ipi_rows
 from simulator.engine.compiled.flat.state import CPU, EXECUTED, TASK, S, lines_in, new_state
 from simulator.engine.compiled.flat.words import Int64s
 from simulator.engine.compiled.jit import wrapping
+from simulator.engine.compiled.machine_code import bound
 from simulator.engine.compiled.tasks import FlatTask, OnlyTask
 from simulator.engine.compiled.together.queues import close_all
 from simulator.engine.compiled.together.replay import SharedCheckpoints
@@ -70,6 +71,7 @@ class CompiledEngine:
         self._replayed: list[tuple[int, Checkpoints | SharedCheckpoints]] = []
         self._state = new_state(self._n, 1)
         self._lines = lines_in(self._state, self._n)
+        self._broadcast_alone: Callable[[int, int], int]  # in a phase of one task
 
     def _allot(self) -> None:
         # Room for the tasks of a phase; the CPUs remain as they are.
@@ -111,7 +113,7 @@ class CompiledEngine:
                 tasks = [self._run_alone(start_ns, bodies)]
             else:
                 tasks = self._run_together(start_ns, bodies)
-            close_all(self._machine, self._state)
+            bound(close_all, self._machine, self._state)()
         self._report()
         return tasks
 
@@ -150,6 +152,7 @@ class CompiledEngine:
         task = OnlyTask(self.timeline, cpu, 0, self._state, 0, calls)
         self._checkpoints = Checkpoints(self._machine, self._distance, self._n, calls)
         self._replayed.append((len(self.recorder.flushes), self._checkpoints))
+        self._broadcast_alone = bound(broadcast_alone, self._machine, self._state, self._distance)
         self.timeline.ahead = Nothing()
         self.timeline.tasks = [task]
         self._begin(task, start_ns, body)
@@ -166,7 +169,7 @@ class CompiledEngine:
         if call is not task.call:
             task.tell(call)
         start_ns = task.met_ns
-        end_ns = broadcast_alone(self._machine, self._state, self._distance, flush, start_ns)
+        end_ns = self._broadcast_alone(flush, start_ns)
         task.ran_broadcast(call, start_ns, task.waits_from_ns, end_ns)
         task.met_ns = end_ns
         # The TLB misses come afterwards, spread over what the CPU does then.

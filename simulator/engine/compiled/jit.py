@@ -1,93 +1,62 @@
 # SPDX-License-Identifier: MIT
 """
-Compilation, where it is possible
----------------------------------
+What is compiled
+----------------
 
-:func:`compiled` is numba's ``njit`` with a cache on disk
-(:mod:`simulator.engine.compiled.cache`); without numba the same functions run
-interpreted, slowly, with the same answers.
+Decorators that say so, and leave functions as they are: Python runs them interpreted,
+slowly, with the same answers.  What numba makes of them
+(:mod:`simulator.engine.compiled.bitcode`) is kept on disk and loaded without it
+(:mod:`simulator.engine.compiled.machine_code`).
 """
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
-__all__ = ("HAS_NUMBA", "compiled", "inlined", "wrapping")
+__all__ = ("MARKED", "Marked", "compiled", "entry", "inlined", "wrapping")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-try:
-    import numba
-except ImportError:
-    HAS_NUMBA = False
-else:
-    HAS_NUMBA = not vars(numba.config)["DISABLE_JIT"]
 
-if not HAS_NUMBA:
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A function that is to be compiled: into its callers, or for Python to call."""
 
-    def compiled(function: F) -> F:
-        """Return the function as it is."""
-        return function
+    function: Callable[..., Any]
+    inlined: bool = False
+    entered: bool = False
 
-    def inlined(function: F) -> F:
-        """Return the function as it is."""
-        return function
 
-    def wrapping() -> AbstractContextManager[Any]:
-        """Let unsigned products wrap silently, as they do when compiled."""
-        return np.errstate(over="ignore")
+#: Every such function, as modules define them.
+MARKED: Final[list[Marked]] = []
 
-else:
-    from simulator.engine.compiled.cache import folder_for
 
-    def _njit(function: F, inline: str) -> F:
-        folder = folder_for(function.__code__.co_filename)
-        # Arrays are never kept or made here: without reference counts, which are atomic
-        # operations, the code is three times as fast.
-        options: dict[str, Any] = {"inline": inline, "nogil": True, "_nrt": False}
-        made = numba.njit(error_model="numpy", **options)(function)
-        if folder is not None:
-            settings = vars(numba.config)
-            before, settings["CACHE_DIR"] = settings["CACHE_DIR"], folder
-            try:
-                made.enable_caching()
-            finally:
-                settings["CACHE_DIR"] = before
-            _forgive(made)
-        compiled: F = made
-        return compiled
+def compiled(function: F) -> F:
+    """Return the function, which other compiled functions call."""
+    MARKED.append(Marked(function))
+    return function
 
-    def _forgive(made: Any) -> None:
-        # A cache that cannot be read or written is none: a full disk, a folder that is not there
-        # any more, a file that was cut short.
-        cache = made._cache  # noqa: SLF001 - numba has no door to it
-        load, save = cache.load_overload, cache.save_overload
 
-        def load_overload(*args: Any) -> Any:
-            try:
-                return load(*args)
-            except (OSError, EOFError, ValueError, LookupError, pickle.UnpicklingError):
-                return None
+def inlined(function: F) -> F:
+    """Return the function, which is compiled into its callers."""
+    MARKED.append(Marked(function, inlined=True))
+    return function
 
-        def save_overload(*args: Any) -> None:
-            with suppress(OSError, EOFError, ValueError, LookupError, pickle.UnpicklingError):
-                save(*args)
 
-        cache.load_overload, cache.save_overload = load_overload, save_overload
+def entry(function: F) -> F:
+    """
+    Return the function, which Python calls as :func:`.machine_code.bound` gives it.
 
-    def compiled(function: F) -> F:
-        """Return the function, compiled at its first call."""
-        return _njit(function, "never")
+    It has arrays first, then whole numbers, and returns a whole number or nothing.
+    """
+    MARKED.append(Marked(function, entered=True))
+    return function
 
-    def inlined(function: F) -> F:
-        """Return the function, compiled into its callers."""
-        return _njit(function, "always")
 
-    def wrapping() -> AbstractContextManager[Any]:
-        """Do nothing: compiled products wrap."""
-        return nullcontext()
+def wrapping() -> np.errstate:
+    """Let unsigned products wrap silently where functions are interpreted, as when compiled."""
+    return np.errstate(over="ignore")

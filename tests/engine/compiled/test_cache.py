@@ -17,6 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import simulator
@@ -24,6 +25,8 @@ import simulator
 pytest.importorskip("numba")
 
 from simulator.engine.compiled import cache
+from simulator.engine.compiled.alone.broadcast import broadcast_alone
+from simulator.engine.compiled.machine_code import bound, is_compiled
 
 PACKAGE = Path(simulator.__file__).parent
 COMPILED = PACKAGE / "engine" / "compiled"
@@ -40,7 +43,7 @@ def package(tmp_path):
     """Return a package whose only function multiplies by a constant of another module."""
     package = tmp_path / "simulator"
     (package / "engine" / "compiled").mkdir(parents=True)
-    for name in ("cache.py", "jit.py"):
+    for name in ("bitcode.py", "cache.py", "jit.py", "machine_code.py"):
         shutil.copy(COMPILED / name, package / "engine" / "compiled")
     for name in ("__init__", "engine.__init__", "engine.compiled.__init__", "constants.__init__"):
         write(package, name)
@@ -52,20 +55,29 @@ def package(tmp_path):
         "from simulator.constants import (",
         "    near,",
         ")",
-        "from simulator.engine.compiled.jit import compiled",
+        "from simulator.engine.compiled.jit import entry",
         "",
-        "@compiled",
+        "@entry",
         "def times(x: int) -> int:",
         "    return x * near.TIMES",
     )
     return package
 
 
-def multiplied(package, env=None, before=""):
+def multiplied(package, env=None, before="", *, without_numba=False):
     """Return what ``times(7)`` is in a new process, which must have nothing else to say."""
-    code = f"{before}\nfrom simulator.engine.compiled.rules import times\nprint(times(7))"
+    code = [
+        before,
+        "import sys",
+        "from simulator.engine.compiled.machine_code import bound, is_compiled",
+        "from simulator.engine.compiled.rules import times",
+        "assert is_compiled(times)",
+        "product = bound(times)(7)",
+        f"assert {without_numba} <= ('numba' not in sys.modules)",
+        "print(product)",
+    ]
     done = subprocess.run(
-        [sys.executable, "-P", "-W", "error", "-c", code],
+        [sys.executable, "-P", "-W", "error", "-c", "\n".join(code)],
         env={**os.environ, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
         if env is None
         else env,
@@ -79,20 +91,23 @@ def multiplied(package, env=None, before=""):
 
 
 def kept(folder):
-    return {file: file.stat().st_mtime_ns for file in folder.rglob("*.nbc")}
+    return {file: file.stat().st_mtime_ns for file in folder.rglob("*.rules-*") if file.is_file()}
 
 
 def test_a_constant_that_another_module_imports_from_a_third_is_seen_to_change(package):
     assert multiplied(package) == 21
     before = kept(package)
-    assert len(before) == 1
-    assert multiplied(package) == 21
+    assert sorted(file.suffix for file in before) == [".bc", ".o"]
+    assert multiplied(package, without_numba=True) == 21
     assert kept(package) == before  # compiled once
+    # Another CPU needs no numba either.
+    next(file for file in before if file.suffix == ".o").unlink()
+    assert multiplied(package, without_numba=True) == 21
     write(package, "constants.far", "FACTOR = 5")
     assert multiplied(package) == 35
     # What is out of date is not kept.
-    assert len(kept(package)) == 1
-    assert kept(package) != before
+    assert len(kept(package)) == 2
+    assert not kept(package).keys() & before.keys()
 
 
 def test_where_nothing_can_be_written_nothing_is_kept(package):
@@ -111,10 +126,38 @@ def test_a_package_that_cannot_be_written_to_is_kept_in_the_users_cache(package)
     home = package.parent / "home"
     env = {"PYTHONPATH": str(package.parent), "PATH": os.environ["PATH"], "HOME": str(home)}
     assert multiplied(package, env) == 21
-    (file,) = kept(home / ".cache" / "tlbsim")
-    # One that was cut short is compiled again.
-    file.write_bytes(file.read_bytes()[:100])
-    assert multiplied(package, env) == 21
+    files = kept(home / ".cache" / "tlbsim")
+    assert len(files) == 2
+    # What was cut short, or changed, is compiled again.
+    for damaged in (lambda kept: kept[:100], lambda kept: kept[:-1] + bytes([kept[-1] ^ 1])):
+        for file in files:
+            file.write_bytes(damaged(file.read_bytes()))
+        assert multiplied(package, env) == 21
+
+
+def test_what_was_built_ahead_is_found_without_numba_and_left_alone(package):
+    assert multiplied(package) == 21
+    compiled = package / "engine" / "compiled"
+    (bitcode,) = (compiled / "__pycache__").glob("*.bc")
+    (compiled / "built").mkdir()
+    built = bitcode.rename(compiled / "built" / bitcode.name)
+    for file in (compiled / "__pycache__").glob("*.o"):
+        file.unlink()
+    before = kept(compiled / "built")
+    assert multiplied(package, without_numba=True) == 21
+    assert kept(compiled / "built") == before
+    # It is of other sources now.
+    write(package, "constants.far", "FACTOR = 5")
+    assert multiplied(package) == 35
+    assert built.exists()
+
+
+def test_compilation_is_switched_off_as_numba_s_is(monkeypatch):
+    assert is_compiled(broadcast_alone)
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    assert not is_compiled(broadcast_alone)
+    numbers = np.arange(3)
+    assert bound(sum, numbers)(4) == 7
 
 
 @pytest.mark.parametrize("relative", ["", "cache", "../cache"])

@@ -18,7 +18,7 @@ from simulator.engine.compiled.flat.machine import COSTS, M
 from simulator.engine.compiled.flat.places import index, line_of, part, words_of
 from simulator.engine.compiled.flat.state import CALL, CPU, EXECUTED, FOUND, TASK, S
 from simulator.engine.compiled.flat.words import Int8s, Int64s
-from simulator.engine.compiled.jit import compiled
+from simulator.engine.compiled.jit import compiled, entry
 from simulator.engine.compiled.rules.answers import answer, count, off_draws, polls, settle
 from simulator.engine.compiled.rules.records import begin_record
 from simulator.engine.compiled.rules.sending import draw_all, write_order
@@ -135,7 +135,7 @@ def _wait(m: Int64s, s: Int64s, distance: Int8s, me: int, nth: int, now_ns: int)
     return t_ns
 
 
-@compiled
+@entry
 def broadcast_alone(m: Int64s, s: Int64s, distance: Int8s, flush: int, start_ns: int) -> int:
     """
     Carry out a broadcast of the only task, whose slot is 0; returns its end.

@@ -20,6 +20,7 @@ from simulator.engine.compiled.flat.seen import ipi_rows
 from simulator.engine.compiled.flat.state import CALL, CPU, TASK, S, lines_in, new_state
 from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import wrapping
+from simulator.engine.compiled.machine_code import bound
 from simulator.trace.recorder import Recorder
 
 __all__ = ("Checkpoints",)
@@ -69,11 +70,13 @@ class Checkpoints:
         )
         first = [checkpoint.flush for checkpoint in self._kept]
         state, at_flush = new_state(self._n, 1), -1
+        broadcast = bound(broadcast_alone, self._machine, state, self._distance)
         calls = int(state[S.calls])
         for flush in sorted(wanted):
             checkpoint = self._kept[bisect_right(first, flush) - 1]
             if not checkpoint.flush <= at_flush <= flush:
                 state, at_flush = self._state(checkpoint), checkpoint.flush
+                broadcast = bound(broadcast_alone, self._machine, state, self._distance)
             while at_flush <= flush:
                 if at_flush in recorder.mechanism_of:
                     at_flush += 1
@@ -83,7 +86,7 @@ class Checkpoints:
                 state[calls : calls + CALL.words] = words
                 start_ns = int(starts_ns[at_flush])
                 with wrapping():
-                    broadcast_alone(self._machine, state, self._distance, at_flush, start_ns)
+                    broadcast(at_flush, start_ns)
                 at_flush += 1
             yield ipi_rows(state, self._n, 0, checkpoint.cpu, flush)
 

@@ -36,7 +36,7 @@ from simulator.engine.compiled.flat.machine import COSTS, M
 from simulator.engine.compiled.flat.places import event_key, index, line_of, part, words_of
 from simulator.engine.compiled.flat.state import CALL, CPU, EXECUTED, HANDLER, TASK, S
 from simulator.engine.compiled.flat.words import Int8s, Int64s
-from simulator.engine.compiled.jit import compiled, inlined
+from simulator.engine.compiled.jit import compiled, entry, inlined
 from simulator.engine.compiled.rules.answers import (
     answer,
     close_handler,
@@ -279,7 +279,7 @@ def drain(m: Int64s, s: Int64s, cpu: int, drain_ns: int, state: int) -> None:
         _released(s, line, index(slot * m[M.nr_cpus] + cpu), slot, contended_ns)
 
 
-@compiled
+@entry
 def close_all(m: Int64s, s: Int64s) -> None:
     """Finish the handlers of all lazy CPUs: a phase has ended."""
     for cpu in range(m[M.nr_cpus]):

@@ -35,6 +35,7 @@ from simulator.engine.compiled.flat.state import (
 )
 from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import wrapping
+from simulator.engine.compiled.machine_code import bound
 from simulator.engine.compiled.together.stages import advance, begin
 from simulator.engine.keys import KEY_BITS, Order
 from simulator.trace.recorder import Recorder
@@ -94,6 +95,7 @@ class SharedCheckpoints:
     ) -> Iterator[Int64s]:
         m, distance = self._machine, self._distance
         s = self._restored(checkpoint)
+        advance_to, begin_at = (bound(one, m, s, distance) for one in (advance, begin))
         n = int(m[M.nr_cpus])
         slot_of = {cpu: slot for slot, cpu in enumerate(self._cpus(s))}
         table = recorder.flushes
@@ -114,7 +116,7 @@ class SharedCheckpoints:
                 until_key = (start_ns << KEY_BITS | Order.MEETING | cpu) + 1
             else:
                 cpu, until_key = -1, NEVER
-            slot = advance(m, s, distance, until_key)
+            slot = advance_to(until_key)
             if slot >= 0:
                 ended = under_way.pop(slot)
                 if ended in wanted:
@@ -128,7 +130,7 @@ class SharedCheckpoints:
             s[call : call + CALL.words] = self._calls.recorded(reason, kind, pages)
             words = int(s[S.tasks]) + TASK.words * slot
             s[words + TASK.target_polls] = ipis == 0 and saved == targets - 1
-            begin(m, s, distance, slot, flush, start_ns)
+            begin_at(slot, flush, start_ns)
             under_way[slot] = flush
             flush += 1
 

@@ -39,7 +39,7 @@ from simulator.engine.compiled.flat.state import (
     S,
 )
 from simulator.engine.compiled.flat.words import Int8s, Int64s
-from simulator.engine.compiled.jit import compiled, inlined
+from simulator.engine.compiled.jit import compiled, entry, inlined
 from simulator.engine.compiled.rules.acks import IN_WORK, acks
 from simulator.engine.compiled.rules.answers import answer, depth, off_draw, polls, settle
 from simulator.engine.compiled.rules.records import begin_record
@@ -398,7 +398,7 @@ def _done(m: Int64s, s: Int64s, slot: int, now_ns: int) -> None:
 # --- called by Python -------------------------------------------------------------------------
 
 
-@compiled
+@entry
 def begin(m: Int64s, s: Int64s, distance: Int8s, slot: int, flush: int, start_ns: int) -> None:
     """Begin a broadcast of a call (``CALLS``)."""
     words = words_of(s, slot)
@@ -411,14 +411,14 @@ def begin(m: Int64s, s: Int64s, distance: Int8s, slot: int, flush: int, start_ns
     _find_next(s)
 
 
-@compiled
+@entry
 def irqs_on(m: Int64s, s: Int64s, slot: int, now_ns: int) -> None:
     """Turn interrupts on for a task that is in no broadcast; an interrupt has waited for it."""
     _irqs_on(m, s, slot, now_ns)
     _find_next(s)
 
 
-@compiled
+@entry
 def advance(m: Int64s, s: Int64s, distance: Int8s, until_key: int) -> int:
     """
     Let happen what comes before a key.

@@ -22,6 +22,7 @@ from simulator.engine.compiled.flat.call_words import Calls
 from simulator.engine.compiled.flat.machine import M
 from simulator.engine.compiled.flat.state import CPU, DID, HANDLER, NEVER, TASK, S
 from simulator.engine.compiled.flat.words import Int8s, Int64s
+from simulator.engine.compiled.machine_code import bound
 from simulator.engine.compiled.tasks import FlatTask
 from simulator.engine.compiled.together.replay import SharedCheckpoints
 from simulator.engine.compiled.together.stages import BEYOND_MAX, advance, begin, irqs_on
@@ -264,8 +265,10 @@ class Together:
         self.state = state
         self.words = state.data  # plain integers, faster
         self.next_key = NEVER
-        self._machine = machine
-        self._distance = distance
+        self._advance, self._begin = (
+            bound(one, machine, state, distance) for one in (advance, begin)
+        )
+        self._irqs_on = bound(irqs_on, machine, state)
         self.nr_cpus = int(machine[M.nr_cpus])
         self.checkpoints = SharedCheckpoints(machine, state, distance, self.calls)
         self._tasks: dict[int, InterruptedTask] = {}  # by slot
@@ -277,7 +280,7 @@ class Together:
 
     def advance(self, until_key: int) -> None:
         """Let compiled code do what comes before a key, or until a broadcast ends."""
-        slot = advance(self._machine, self.state, self._distance, min(until_key, NEVER))
+        slot = self._advance(min(until_key, NEVER))
         self.next_key = self.words[S.next_key]
         if slot == BEYOND_MAX:
             raise InputError(TOO_LONG)
@@ -296,11 +299,11 @@ class Together:
         if call is not task.call:
             task.tell(call)
         task.take_mask(mask, self.nr_cpus)
-        begin(self._machine, self.state, self._distance, task.slot, flush, task.met_ns)
+        self._begin(task.slot, flush, task.met_ns)
         self.next_key = self.words[S.next_key]
 
     def irqs_on(self, slot: int, now_ns: int) -> None:
         """Turn interrupts on, on the CPU of a slot; one has waited."""
-        irqs_on(self._machine, self.state, slot, now_ns)
+        self._irqs_on(slot, now_ns)
         self.timeline.disturb()
         self.next_key = self.words[S.next_key]
