@@ -35,8 +35,9 @@ from simulator.engine.compiled.together.replay import SharedCheckpoints
 from simulator.engine.compiled.together.tasks import InterruptedTask, Together
 from simulator.engine.compiled.turns import Nothing, Turns
 from simulator.engine.ending import ending
+from simulator.engine.keys import MAX_NS, TOO_LONG
 from simulator.engine.task import Body, Task
-from simulator.errors import KernelError
+from simulator.errors import InputError, KernelError
 from simulator.trace.contract import CPU_COLUMNS
 from simulator.trace.ipis import IpiLog
 from simulator.trace.tables import NR_BUCKETS
@@ -123,6 +124,8 @@ class CompiledEngine:
         if task.cpu.irqs_off:
             raise KernelError(f"{call.reason}: a broadcast with interrupts off would deadlock")
         task.meet()
+        if task.met_ns > MAX_NS:  # which 64 bits may not hold
+            raise InputError(TOO_LONG)
         if isinstance(task, OnlyTask):
             if mask is not None:
                 raise RuntimeError("a mask in a phase that was to have none")
