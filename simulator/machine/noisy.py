@@ -13,7 +13,9 @@ What the governor takes an idle time for, which decides the C-state: a draw for 
 time.  Idle time whose mean when an interrupt comes is the one that the noise states.  Where one
 spell to a frame cannot take up so much of the time, several classes of it are laid over
 each other, the long sections of the noise apart (:func:`irqs_off_layers`): the CPU has
-interrupts off while any of them has, so that spells that touch make one.
+interrupts off while any of them has, so that spells that touch make one.  A vCPU that is
+preempted for more of the time has several such competitors (:func:`preempted_layers`), and
+does not run while any of them does.
 
 Not modelled: an idle time of more than two frames; that the frame, which is
 never shorter than the longest spell, cuts long spells more than short ones.
@@ -42,6 +44,7 @@ __all__ = (
     "idle_mix",
     "irqs_off_layers",
     "irqs_off_spells",
+    "preempted_layers",
     "preempted_spells",
     "shootdown_ns",
 )
@@ -92,16 +95,12 @@ class NoisySpells:
 
 def check_noise(machine: Machine, noise: Noise) -> None:
     """Raise InputError if a machine cannot have a noise."""
-    off, preempted = irqs_off_spells(machine, noise), preempted_spells(machine, noise)
-    if off.share > _MOST_SHARE:
-        raise InputError(
-            f"noise: {off.what} is {off.share:.4g} of time, but at most {_MOST_SHARE:g} can be"
-        )
-    if preempted is not None and preempted.share > preempted.most_share:
-        raise InputError(
-            f"noise: {preempted.what} is {preempted.share:.4g}, but spells of the length that they"
-            f" have on {machine.name} reach at most {preempted.most_share:.3g}"
-        )
+    for spells in (irqs_off_spells(machine, noise), preempted_spells(machine, noise)):
+        if spells is not None and spells.share > _MOST_SHARE:
+            raise InputError(
+                f"noise: {spells.what} is {spells.share:.4g} of time, but at most"
+                f" {_MOST_SHARE:g} can be"
+            )
 
 
 def idle_frame(machine: Machine, noise: Noise) -> Fraction:
@@ -164,6 +163,21 @@ def preempted_spells(machine: Machine, noise: Noise) -> NoisySpells | None:
     )
 
 
+def preempted_layers(machine: Machine, noise: Noise) -> list[NoisySpells]:
+    """
+    Return the classes of spells in which a vCPU does not run; none on bare metal.
+
+    One competitor for its CPU, if that can take up so much; else several, independent.
+    """
+    one = preempted_spells(machine, noise)
+    if one is None:
+        return []
+    if one.share <= one.most_share:
+        return [one]
+    layers = _laid_over(one, log1p(-one.share))
+    return [replace(layer, name=f"preempted {nth}") for nth, layer in enumerate(layers)]
+
+
 def irqs_off_spells(machine: Machine, noise: Noise) -> NoisySpells:
     """Return when a CPU has interrupts off: sections, and handlers of background shootdowns."""
     spells = machine.spells.irqs_off
@@ -217,12 +231,16 @@ def irqs_off_layers(machine: Machine, noise: Noise) -> list[NoisySpells]:
             mean_ns=Fraction(mean(points)),
             points=points,
         )
-        # What is not covered by one is not covered by all: the shares of time left multiply.
         left = log1p(-whole.share) * sum(rate * mean(lengths) for rate, lengths in group) / taken
-        nr = ceil(left / log1p(-one.most_share * _FULL))
-        layer = replace(one, share=-expm1(left / nr))
-        found += [layer] * nr
+        found += _laid_over(one, left)
     return [replace(layer, name=f"irqs_off {nth}") for nth, layer in enumerate(found)]
+
+
+# Classes of spells that together leave exp(left) of the time.
+def _laid_over(one: NoisySpells, left: float) -> list[NoisySpells]:
+    # What is not covered by one is not covered by all: the shares of time left multiply.
+    nr = ceil(left / log1p(-one.most_share * _FULL))
+    return [replace(one, share=-expm1(left / nr))] * nr
 
 
 # What there is of sections, of longer ones and of handlers: how many to a nanosecond of time, and

@@ -15,7 +15,13 @@ from collections.abc import Iterator
 
 from simulator.machine import Machine, Noise
 from simulator.machine.noise import NOISE_KEYS
-from simulator.machine.noisy import idle_mix, irqs_off_spells, preempted_spells
+from simulator.machine.noisy import (
+    idle_mix,
+    irqs_off_layers,
+    irqs_off_spells,
+    preempted_layers,
+    preempted_spells,
+)
 
 __all__ = ("describe_noise",)
 
@@ -44,12 +50,24 @@ def _met(noise: Noise, machine: Machine) -> Iterator[str]:
         exit_ns = float(state.exit_latency.exact_ns)
         yield _row(f"idle in {state.name}", noise.idle_share * share, "to leave it", exit_ns)
     left -= noise.idle_share
-    for spells, name, wait in (
-        (preempted_spells(machine, noise), "preempted", "until it runs"),
-        (irqs_off_spells(machine, noise), "with interrupts off", "until they are on"),
+    for spells, layers, name, wait in (
+        (
+            preempted_spells(machine, noise),
+            preempted_layers(machine, noise),
+            "preempted",
+            "until it runs",
+        ),
+        (
+            irqs_off_spells(machine, noise),
+            irqs_off_layers(machine, noise),
+            "with interrupts off",
+            "until they are on",
+        ),
     ):
         if spells is not None:
-            yield _row(name, left * spells.share, wait, spells.residual_ns)
+            # Spells of several classes touch, and make longer ones.
+            more = " or longer" if len(layers) > 1 else ""
+            yield _row(name, left * spells.share, wait + more, spells.residual_ns)
             left -= left * spells.share
     yield _row("running", left, "", 0)
 

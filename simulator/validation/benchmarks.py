@@ -11,7 +11,8 @@ Modelled: the kernel modules :mod:`simulator.kernel.modules.ipi_benchmark`,
 the latter with interrupts on v6.12 and with INVLPGB on v6.15; what a thread does between
 two flushes is what the published loop of one thread leaves.  A system call that was timed with its
 flush: what it takes alone is given, as published; what other CPUs add to it is
-simulated; so is what HVO adds on arm64 (:mod:`simulator.validation.pauses`).
+simulated; so is what HVO adds on arm64 (:mod:`simulator.validation.pauses`), and what more
+tasks save at boot (:mod:`simulator.validation.parallel_boot`).
 
 Not modelled: what else the other CPUs did.  They are taken to run, or, in
 ipi_benchmark, to answer as if they did: the host of a vCPU that halts polls for
@@ -43,6 +44,7 @@ from simulator.published.benchmarks import (
 from simulator.run import simulate_module
 from simulator.scenario import Scenario
 from simulator.trace.result import Result
+from simulator.validation.parallel_boot import boot_ns
 from simulator.validation.pauses import hvo_adds_ns
 
 __all__ = (
@@ -139,6 +141,7 @@ def check_benchmarks(
         *_tlb_flush2(simulated, found, ntimes, seed),
         *_isolated_cpus(simulated, found, seed),
         *_hvo_pause(step, found, ntimes, seed),
+        *_parallel_boot(step, found, ntimes, seed),
     )
 
 
@@ -155,13 +158,16 @@ def ipi_scenarios(machine: Machine, seed: int) -> dict[str, Scenario]:
 
 def pages_of(figure: PublishedFigure) -> int:
     """
-    Return how many pages the flush of a system call has, as its case says.
+    Return how many pages the flush of a system call has, or a boot, as its case says.
 
     >>> from simulator.published.benchmarks import published_figures
     >>> [pages_of(f) for f in published_figures("madvise", "epyc-zen4-vm2")]
     [1, 1, 8, 8]
     """
-    return next(int(word) for word in figure.case.split() if word.isdigit())
+    found = next((int(word) for word in figure.case.split() if word.isdigit()), 0)
+    if not found:
+        raise InputError(f"{figure.where}: case: {figure.case!r} has no number of pages")
+    return found
 
 
 _Run = Callable[[Scenario, Module], dict[str, CallTimes]]
@@ -339,6 +345,32 @@ def _hvo_pause(
             if step is not None:
                 step()
             yield BenchmarkCheck(f, machine, before[f.case, f.figure] + added_ns)
+
+
+def _parallel_boot(
+    step: Callable[[], object] | None,
+    figures: Sequence[PublishedFigure],
+    ntimes: int,
+    seed: int,
+) -> Iterator[BenchmarkCheck]:
+    for machine, all_mine in _by_machine(_of(figures, "parallel_boot")):
+        for _case, group in groupby(all_mine, key=lambda f: f.case):
+            mine = list(group)
+            given = next((f for f in mine if f.role == "given"), None)
+            if given is None:
+                raise InputError(f"{mine[0].where}: no row of {mine[0].case!r} has the role given")
+            times_ns = []
+            for f in mine:
+                tasks = _cpus(machine, f, int(f.figure))
+                try:
+                    times_ns.append(boot_ns(machine, pages_of(f), tasks, ntimes, seed))
+                except InputError as error:
+                    raise InputError(f"{f.where}: {error}") from None
+                if step is not None:
+                    step()
+            scale = given.ns / times_ns[mine.index(given)]
+            for f, ns in zip(mine, times_ns, strict=True):
+                yield BenchmarkCheck(f, machine, None if f is given else scale * ns)
 
 
 # How often a call was made that was counted on every isolated CPU.

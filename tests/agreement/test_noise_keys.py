@@ -45,6 +45,19 @@ def test_engines_agree_under_every_key(machine, key):
         assert not same
 
 
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_engines_agree_on_vcpus_with_several_competitors(share):
+    noise = {"preset": "busy", "preempted_share": share}
+    for more in ({}, {"irqs_off_share": 0.1}, {"idle_share": 0.5}):
+        fields = {
+            "machine": "epyc-7j13-vm252", "cpus": 6, "pages": 12, "placement": "pmds=4",
+            "noise": noise | more,
+        }  # fmt: skip
+        assert differences(fields) == []
+        boot = fields | {"path": "boot", "allocators": 3, "phases": ("alloc",)}
+        assert differences(boot) == []
+
+
 @st.composite
 def noises(draw):
     noise = {"preset": draw(st.sampled_from(sim.noises()))}

@@ -34,6 +34,7 @@ from simulator.machine.noisy import (
     idle_mix,
     irqs_off_layers,
     irqs_off_spells,
+    preempted_layers,
     preempted_spells,
     shootdown_ns,
 )
@@ -311,12 +312,16 @@ def test_a_tail_of_nothing_and_a_rate_of_nothing_change_nothing():
             {"irqs_off_share": 0.96},
             "noise: irqs_off_share is 0.96 of time, but at most 0.95 can be",
         ),
+        (
+            {"preempted_share": 0.96},
+            "noise: preempted_share is 0.96 of time, but at most 0.95 can be",
+        ),
     ],
 )
 def test_what_a_machine_cannot_have_is_one_line(values, message):
     noise = load_noise({"preset": "quiet", **values})
     with pytest.raises(InputError) as caught:
-        check_noise(METAL, noise)
+        check_noise(VM if "preempted_share" in values else METAL, noise)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
@@ -328,12 +333,27 @@ def test_every_machine_can_have_every_preset(machine):
 
 
 @pytest.mark.parametrize("name", noises())
-def test_the_largest_share_is_the_one_that_the_tables_reach(name):
+def test_the_largest_share_of_one_class_is_the_one_that_its_table_reaches(name):
     noise = load_noise(name)
-    spells = preempted_spells(VM, noise)
-    lower(VM, 2, noise.with_values({"preempted_share": 0.999 * spells.most_share}), 1, 0)
-    with pytest.raises(InputError, match="reach at most"):
-        lower(VM, 2, noise.with_values({"preempted_share": 1.001 * spells.most_share}), 1, 0)
+    most = preempted_spells(VM, noise).most_share
+    for factor, nr in ((0.999, 1), (1.001, 2)):
+        more = noise.with_values({"preempted_share": factor * most})
+        assert len(preempted_layers(VM, more)) == nr
+        assert len(lower(VM, 2, more, 1, 0).spells.more_preempted) == nr - 1
+
+
+@pytest.mark.parametrize(("share", "competitors"), [(0.3, 1), (0.5, 2), (0.7, 2), (0.9, 4)])
+def test_a_vcpu_is_preempted_for_the_share_by_as_many_competitors_as_it_takes(share, competitors):
+    noise = STILL.with_values({"preempted_share": share})
+    assert len(preempted_layers(VM, noise)) == competitors
+    check_noise(VM, noise)
+    spells = lower(VM, 16, noise, 1, 0).spells
+    # Every 60 ms: many slices.
+    off = [
+        [spells.preempted_until(cpu, t) > t for cpu in range(16)]
+        for t in range(0, 18_000_000_000, 60_000_000)
+    ]
+    assert near(np.array(off).mean(axis=1), share)
 
 
 def off_now(noise, nr_cpus, times_ns):

@@ -59,6 +59,8 @@ def test_shipped_machines_are_the_published_ones_their_like_and_one_to_play_with
         "grace-144c",
         "laptop-8",
         "server-2021",
+        "server-2024-2n",
+        "server-2024-4n",
         "sg2042-64c",
         "xeon-6980p-2s",
         "xeon-8375c-2s",

@@ -41,7 +41,7 @@ from simulator.machine.noisy import (
     idle_frame,
     idle_guesses,
     irqs_off_layers,
-    preempted_spells,
+    preempted_layers,
 )
 from simulator.machine.schema import IdleState, IpiMode
 
@@ -204,12 +204,13 @@ def _spells(machine: Machine, nr_cpus: int, noise: Noise, key: int) -> Spells:
             spells.what,
         )
 
-    preempted = preempted_spells(machine, noise)
+    preempted = [timed(layer) for layer in preempted_layers(machine, noise)]
     first, *more = irqs_off_layers(machine, noise)
     idle_frame_ns = half_up(idle_frame(machine, noise))
     return Spells(
-        preempted=None if preempted is None else timed(preempted),
+        preempted=preempted[0] if preempted else None,
         irqs_off=timed(first),
         more_off=tuple(map(timed, more)),
+        more_preempted=tuple(preempted[1:]),
         idle=spell_table("idle", noise.idle_share, idle_frame_ns, 0, None, nr_cpus, key),
     )

@@ -107,32 +107,27 @@ class Spells:
     """
     The spells of one simulation; a class that the machine has not is None.
 
-    ``more_off`` are further classes of spells with interrupts off, over the first one.
+    ``more_off`` are further classes of spells with interrupts off, over the first one;
+    ``more_preempted`` further ones in which the host does not run a vCPU.
     """
 
     preempted: SpellTable | None
     irqs_off: SpellTable
     idle: SpellTable
     more_off: tuple[SpellTable, ...] = ()
+    more_preempted: tuple[SpellTable, ...] = ()
 
     def preempted_until(self, cpu: int, t_ns: int) -> int:
         """Return the end of the preemption of `cpu` that covers `t_ns`, or `t_ns` itself."""
-        spell = self.preempted.around(cpu, t_ns) if self.preempted is not None else None
-        return t_ns if spell is None else spell[1]
+        return (
+            t_ns
+            if self.preempted is None
+            else _until(self.preempted, self.more_preempted, cpu, t_ns)
+        )
 
     def irqs_off_until(self, cpu: int, t_ns: int) -> int:
         """Return when `cpu` turns interrupts on again, or `t_ns` itself if they are on."""
-        spell = self.irqs_off.around(cpu, t_ns)
-        if not self.more_off:
-            return t_ns if spell is None else spell[1]
-        before_ns = -1
-        while before_ns != t_ns:
-            before_ns = t_ns
-            for table in (self.irqs_off, *self.more_off):
-                spell = table.around(cpu, t_ns)
-                if spell is not None:
-                    t_ns = spell[1]
-        return t_ns
+        return _until(self.irqs_off, self.more_off, cpu, t_ns)
 
     def idle_for(self, cpu: int, t_ns: int) -> int:
         """
@@ -168,6 +163,21 @@ class Spells:
         """
         idle_ns = self.idle_for(cpu, t_ns)
         return -1 if idle_ns < 0 else max(0, t_ns - idle_ns)
+
+
+# When none of several classes of spells covers a time any more.
+def _until(first: SpellTable, more: tuple[SpellTable, ...], cpu: int, t_ns: int) -> int:
+    spell = first.around(cpu, t_ns)
+    if not more:
+        return t_ns if spell is None else spell[1]
+    before_ns = -1
+    while before_ns != t_ns:
+        before_ns = t_ns
+        for table in (first, *more):
+            spell = table.around(cpu, t_ns)
+            if spell is not None:
+                t_ns = spell[1]
+    return t_ns
 
 
 def spell_table(

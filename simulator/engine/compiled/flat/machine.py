@@ -102,7 +102,10 @@ class MachineWords(NamedTuple):
     next_in_cluster: int  # offset of the next CPU of the same cluster by CPU; -1: none
     nr_more_off: int  # further classes of spells with interrupts off:
     more_off: int  # offset of rows of SPELL,
-    more_phases: int  # and of their phases, for each class by CPU
+    more_off_phases: int  # and of their phases, for each class by CPU
+    nr_more_preempted: int  # and the same of preempted vCPUs
+    more_preempted: int
+    more_preempted_phases: int
     start_key: int  # the purposes of a spell's start ...
     length_key: int  # ... and length; keys are the bits of unsigned numbers
     # What every interrupt needs lies here itself: its place is a constant of the compiled code.
@@ -183,6 +186,8 @@ class FlatSpells(Spells, Protocol):
     def irqs_off(self) -> SpellTable: ...
     @property
     def more_off(self) -> Sequence[SpellTable]: ...
+    @property
+    def more_preempted(self) -> Sequence[SpellTable]: ...
 
 
 class FlatPlatform(Platform, Protocol):
@@ -225,6 +230,12 @@ def flatten(platform: FlatPlatform) -> Int64s:
         numbers = [spell.frame_ns, spell.mean_fp, table(spell.length)]
         return [*numbers, _signed(spell.key), _signed(spell.threshold)]
 
+    def rows(spells: Sequence[SpellTable]) -> int:
+        return array.add([word for spell in spells for word in words(spell)])
+
+    def phases_of(spells: Sequence[SpellTable]) -> int:
+        return array.add([ns for spell in spells for ns in spell.phase_ns])
+
     costs: list[int] = []
     keys: list[int] = []
     for name in COSTS._fields:
@@ -241,7 +252,7 @@ def flatten(platform: FlatPlatform) -> Int64s:
         else:
             spells += words(spell)
             phases += spell.phase_ns
-    more_off = platform.spells.more_off
+    more_off, more_preempted = platform.spells.more_off, platform.spells.more_preempted
     states: list[int] = []
     for state in platform.idle_states:
         states += [state.exit_ns, state.residency_ns, int(state.polling)]
@@ -263,8 +274,11 @@ def flatten(platform: FlatPlatform) -> Int64s:
             M.guess_key: _signed(platform.guess_key),
             M.phases: array.add(phases),
             M.nr_more_off: len(more_off),
-            M.more_off: array.add([word for spell in more_off for word in words(spell)]),
-            M.more_phases: array.add([ns for spell in more_off for ns in spell.phase_ns]),
+            M.more_off: rows(more_off),
+            M.more_off_phases: phases_of(more_off),
+            M.nr_more_preempted: len(more_preempted),
+            M.more_preempted: rows(more_preempted),
+            M.more_preempted_phases: phases_of(more_preempted),
             M.apic: array.add(platform.apic_id),
             M.next_in_cluster: array.add(_next_in_cluster(platform.apic_id)),
             M.start_key: _signed(purpose_of("spell start")),

@@ -155,18 +155,36 @@ def _ends(m: Int64s, row: int, phase_ns: int, cpu: int, t_ns: int) -> int:
 
 
 @compiled
-def _off_until(m: Int64s, cpu: int, t_ns: int) -> int:
-    # When none of several classes of spells has interrupts off any more.
+def _until(
+    m: Int64s, spells: int, nr_more: int, more: int, phases: int, cpu: int, t_ns: int
+) -> int:
+    # When neither a class of SPELLS nor any of further ones covers a time any more.
     n = m[M.nr_cpus]
-    first, first_phase = M.spells + SPELLS.irqs_off * SPELL.words, m[M.phases] + SPELLS.irqs_off * n
+    first, first_phase = M.spells + spells * SPELL.words, m[M.phases] + spells * n
     before_ns = -1
     while before_ns != t_ns:
         before_ns = t_ns
         t_ns = _ends(m, first, m[first_phase + cpu], cpu, t_ns)
-        for nth in range(m[M.nr_more_off]):
-            row = m[M.more_off] + nth * SPELL.words
-            t_ns = _ends(m, row, m[m[M.more_phases] + nth * n + cpu], cpu, t_ns)
+        for nth in range(nr_more):
+            row = more + nth * SPELL.words
+            t_ns = _ends(m, row, m[phases + nth * n + cpu], cpu, t_ns)
     return int(t_ns)
+
+
+@inlined
+def _runs_from(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> int:
+    # When the host runs a vCPU again; the time itself if it does.
+    from_ns = t_ns
+    if m[M.nr_more_preempted]:
+        nr, more = m[M.nr_more_preempted], m[M.more_preempted]
+        from_ns = _until(m, SPELLS.preempted, nr, more, m[M.more_preempted_phases], cpu, t_ns)
+    else:
+        line = line_of(s, cpu)
+        if t_ns >= s[line + CPU.preempted_known_until_ns]:
+            _look_up_preempted(m, s, cpu, t_ns)
+        if s[line + CPU.preempted_begin_ns] <= t_ns < s[line + CPU.preempted_end_ns]:
+            from_ns = s[line + CPU.preempted_end_ns]
+    return from_ns
 
 
 @inlined
@@ -193,14 +211,14 @@ def answer(
             if not polled:
                 start_ns += m[m[M.idle_states] + IDLE_STATE.words * idle + IDLE_STATE.exit_ns]
         else:
-            if arrive_ns >= s[line + CPU.preempted_known_until_ns]:
-                _look_up_preempted(m, s, cpu, arrive_ns)
-            if s[line + CPU.preempted_begin_ns] <= arrive_ns < s[line + CPU.preempted_end_ns]:
+            start_ns = _runs_from(m, s, cpu, arrive_ns)
+            if start_ns > arrive_ns:
                 state = FOUND.preempted
-                start_ns = s[line + CPU.preempted_end_ns]
                 off = off_draw(m, cpu, start_ns)
             if m[M.nr_more_off]:
-                on_ns = _off_until(m, cpu, start_ns)
+                nr, more = m[M.nr_more_off], m[M.more_off]
+                phases = m[M.more_off_phases]
+                on_ns = _until(m, SPELLS.irqs_off, nr, more, phases, cpu, start_ns)
                 if on_ns > start_ns and state == FOUND.running:
                     state = FOUND.irqs_off
                 start_ns = on_ns
