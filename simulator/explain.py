@@ -101,7 +101,8 @@ def _line(first: ErrorDetails, root: type[BaseModel]) -> str:
         return _at(loc) + str(first["ctx"]["error"])
     if kind in ("model_type", "model_attributes_type"):
         wanted = ", ".join(_required(root, loc))
-        return _at(loc) + f"must be a table with {wanted}, not {_short(first['input'])}"
+        table = f"a table with {wanted}" if wanted else "a table"
+        return _at(loc) + f"must be {table}, not {_short(first['input'])}"
     if kind in ("too_long", "too_short"):
         return _at(loc) + f"has the wrong number of items: {_short(first['input'])}"
     return _at(loc) + f"must be {_WANTED.get(kind, 'valid')}, not {_short(first['input'])}"

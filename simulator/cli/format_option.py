@@ -42,7 +42,8 @@ def check_format(args: Namespace) -> None:
         from simulator.errors import nearest
 
         if args.format not in NAMES:
-            raise InputError(f"format: unknown {args.format!r}{nearest(args.format, NAMES)}")
+            hint = nearest(args.format, NAMES) or f"; known: {', '.join(NAMES)}"
+            raise InputError(f"format: unknown {args.format!r}{hint}")
         if getattr(args, "json", False):
             raise InputError("format: and --json exclude each other; use --format json")
 

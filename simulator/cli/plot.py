@@ -108,5 +108,6 @@ def _chosen(option: str, given: list[str] | None, known: tuple[str, ...]) -> tup
     names = tuple(dict.fromkeys(name for text in given for name in text.split(",")))
     for name in names:
         if name not in known:
-            raise InputError(f"{option}: unknown {name!r}{nearest(name, known)}")
+            hint = nearest(name, known) or f"; known: {', '.join(known)}"
+            raise InputError(f"{option}: unknown {name!r}{hint}")
     return names

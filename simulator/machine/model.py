@@ -187,8 +187,9 @@ class Machine(Strict):
     def _whole(self) -> Machine:
         if not self.name.strip():
             raise ValueError("name is empty")
-        if not self.name.isprintable():
-            raise ValueError(f"name {self.name!r} has characters that cannot be printed")
+        for field, text in (("name", self.name), ("title", self.title)):
+            if not text.isprintable():
+                raise ValueError(f"{field} {text!r} has characters that cannot be printed")
         found = list(contradictions(dict(iter(self)), dict(self.costs)))
         if found:
             raise SeveralError(found)

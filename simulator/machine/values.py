@@ -97,6 +97,8 @@ class Count(Fact[int]):
 
     @model_validator(mode="after")
     def _value_in_range(self) -> Count:
+        if self.value < 1:
+            raise ValueError(f"is {self.value}, but must be 1 or more")
         _check_range(self.value, self.range)
         return self
 

@@ -91,6 +91,12 @@ WRONG = [
     ),
     (("sweep", "--precision", "2%"), "precision: must be above 0 and below 1, such as 0.02"),
     (("sweep", "--uncertainty", "many"), "uncertainty: must be a whole number, not 'many'"),
+    (("sweep", "--format", "foo"), "format: unknown 'foo'; known: table, lkp, mmtests, "),
+    (("plot", "a", "--form", "pdf"), "form: unknown 'pdf'; known: svg, png"),
+    (
+        ("run", "--machine", "epyc-9755-2s", "--set", "mechanisms.invlpgb.count_max=0"),
+        "mechanisms.invlpgb.count_max: is 0, but must be 1 or more",
+    ),
     # Of what is saved nothing is simulated.
     (("compare", "a", "b", "--kernel", "v6.6"), "kernel: says what to simulate, and a is there"),
     (("compare", "a", "b", "--set", "costs.send=9"), "set: says what to simulate, and a is there"),

@@ -69,6 +69,19 @@ CASES = {
         "mine.toml: memory.outstanding_lines: value 9 is outside its own range [10, 48]"
         " (nearest: 10)",
     ),
+    # A flush in chunks of no pages would never end.
+    "none of what is counted": (
+        "[memory.outstanding_lines]\nvalue = 0\nrange = [0, 9]\n",
+        "mine.toml: memory.outstanding_lines: is 0, but must be 1 or more",
+    ),
+    "a title of two lines": (
+        'title = "a\\nb"\n',
+        r"mine.toml: title 'a\nb' has characters that cannot be printed",
+    ),
+    "no table of mechanisms": (
+        "mechanisms = 3\n",
+        "mine.toml: mechanisms: must be a table, not 3",
+    ),
     "range upside down": (
         "[costs.send]\nrange = [200, 30]\n",
         "mine.toml: costs.send: range is [200, 30], but must be [low, high] from 0 up",
