@@ -13,15 +13,8 @@ from collections.abc import Iterable, Sequence
 
 from simulator.analysis.by_kernel import KernelPhase
 from simulator.analysis.frames import ResultFrames
-from simulator.report.header import (
-    cited_kernels,
-    machine_title,
-    static_key_lines,
-    trust_text,
-    version_text,
-)
+from simulator.report.header import machine_title, study_lines
 from simulator.report.text import (
-    command_line,
     format_count,
     format_ns,
     format_share,
@@ -59,22 +52,11 @@ def by_kernel_report(
     :param runs: a result of each kernel.
     :param more: blocks after the tables.
     """
-    first = runs[0]
-    s = first.scenario
-    head = [
-        underlined(f"{title} (simulated)"),
-        command_line(command, "command    "),
-        wrapped(version_text(first.provenance), "version    "),
-        wrapped(
-            f"{machine_title(first)}; one task unless said; noise {s.noise_model.name}; seed"
-            f" {s.seed}",
-            "simulated  ",
-        ),
-        wrapped(trust_text(first.provenance), "model      "),
-        *cited_kernels(runs),
-        *static_key_lines(runs),
-        wrapped(answer, "answer     "),
-    ]
+    s = runs[0].scenario
+    simulated = (
+        f"{machine_title(runs[0])}; one task unless said; noise {s.noise_model.name}; seed {s.seed}"
+    )
+    head = [*study_lines(title, command, simulated, runs), wrapped(answer, "answer     ")]
     groups = dict.fromkeys((row.group, row.phase) for row in rows)
     tables = [
         f"{underlined(f'{group}: {phase}')}\n"

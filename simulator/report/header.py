@@ -14,7 +14,13 @@ from collections.abc import Mapping, Sequence
 from simulator.analysis.frames import ResultTotals, fields_of, name_of, nr_cpus, phases_of
 from simulator.analysis.safety import safety_of
 from simulator.analysis.static_key import static_key_shares
-from simulator.report.text import format_count, format_share, wrapped
+from simulator.report.text import (
+    command_line,
+    format_count,
+    format_share,
+    underlined,
+    wrapped,
+)
 
 __all__ = (
     "cited_kernels",
@@ -24,6 +30,7 @@ __all__ = (
     "set_text",
     "static_key_lines",
     "static_key_texts",
+    "study_lines",
     "trust_text",
     "version_text",
 )
@@ -168,6 +175,34 @@ def cited_kernels(results: Sequence[ResultTotals]) -> list[str]:
     return [
         wrapped(cited, f"{label:<11}{name:<{width}}  ")
         for label, (name, cited) in zip(labels, lines.items(), strict=False)
+    ]
+
+
+def study_lines(
+    title: str,
+    command: str,
+    simulated: str,
+    runs: Sequence[ResultTotals],
+    further: Sequence[str] = (),
+) -> list[str]:
+    """
+    Return the lines that open the report of a study.
+
+    :param command: what to type to get the report again.
+    :param simulated: machine and request, in words.
+    :param runs: a result of each kernel.
+    :param further: lines of this study alone, before those on its kernels.
+    """
+    first = runs[0].provenance
+    return [
+        underlined(f"{title} (simulated)"),
+        command_line(command, "command    "),
+        wrapped(version_text(first), "version    "),
+        wrapped(simulated, "simulated  "),
+        wrapped(trust_text(first), "model      "),
+        *further,
+        *cited_kernels(runs),
+        *static_key_lines(runs),
     ]
 
 

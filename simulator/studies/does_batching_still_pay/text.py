@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from simulator.analysis.frames import ResultFrames
-from simulator.report.header import cited_kernels, machine_title, trust_text, version_text
+from simulator.report.header import machine_title, study_lines
 from simulator.report.text import (
-    command_line,
     format_ns,
     format_ratio,
     format_share,
@@ -45,17 +44,12 @@ def batching_report(found: Sequence[Point], runs: Sequence[ResultFrames], comman
     most = max(point.cpus for point in found)
     phases = list(dict.fromkeys(point.phase for point in found))
     answer = "; ".join(_answer(found, most, phase) for phase in phases)
+    simulated = (
+        f"{machine_title(first)}; {first.scenario.pages:,} huge pages of 2 MB; one task; noise"
+        f" {first.scenario.noise_model.name}; seed {first.scenario.seed}"
+    )
     head = [
-        underlined(f"{DoesBatchingStillPay.QUESTION} (simulated)"),
-        command_line(command, "command    "),
-        wrapped(version_text(first.provenance), "version    "),
-        wrapped(
-            f"{machine_title(first)}; {first.scenario.pages:,} huge pages of 2 MB; one task; noise"
-            f" {first.scenario.noise_model.name}; seed {first.scenario.seed}",
-            "simulated  ",
-        ),
-        wrapped(trust_text(first.provenance), "model      "),
-        *cited_kernels(runs),
+        *study_lines(DoesBatchingStillPay.QUESTION, command, simulated, runs),
         wrapped(f"EXTRAPOLATED: {answer}", "answer     "),
     ]
     tables = [f"{underlined(phase)}\n{_table(found, phase)}" for phase in phases]

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from simulator.analysis.frames import ResultFrames
-from simulator.report.header import cited_kernels, machine_title, trust_text, version_text
+from simulator.report.header import machine_title, study_lines
 from simulator.report.text import (
-    command_line,
     format_count,
     format_ns,
     format_table,
@@ -43,17 +42,12 @@ def isolated_report(
 ) -> str:
     """Return the tables as plain text, at most 72 columns wide."""
     first = runs[0]
+    simulated = (
+        f"{machine_title(first)}; {NR_ISOLATED} isolated CPUs; {first.scenario.pages:,} huge pages"
+        f" of 2 MB; one task; seed {first.scenario.seed}"
+    )
     head = [
-        underlined(f"{IsolatedCpus.QUESTION} (simulated)"),
-        command_line(command, "command    "),
-        wrapped(version_text(first.provenance), "version    "),
-        wrapped(
-            f"{machine_title(first)}; {NR_ISOLATED} isolated CPUs; {first.scenario.pages:,} huge"
-            f" pages of 2 MB; one task; seed {first.scenario.seed}",
-            "simulated  ",
-        ),
-        wrapped(trust_text(first.provenance), "model      "),
-        *cited_kernels(runs),
+        *study_lines(IsolatedCpus.QUESTION, command, simulated, runs),
         wrapped(_answer(found), "answer     "),
     ]
     before, after = (storms[way] for way in list(WAYS)[:2])

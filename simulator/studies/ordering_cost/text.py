@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from simulator.analysis.frames import ResultFrames
-from simulator.report.header import cited_kernels, trust_text, version_text
+from simulator.report.header import cited_kernels, static_key_lines, trust_text, version_text
 from simulator.report.text import (
     command_line,
     format_count,
@@ -50,6 +50,7 @@ def ordering_report(found: Sequence[Barriers], runs: Sequence[ResultFrames], com
             for r in runs
         ),
         *cited_kernels(runs),
+        *static_key_lines(runs),
         wrapped(_answer(found), "answer     "),
     ]
     groups = dict.fromkeys((row.page_size, row.phase) for row in found)

@@ -14,15 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from simulator.analysis.frames import ResultFrames
 from simulator.geometry import NR_PFNS
-from simulator.report.header import (
-    cited_kernels,
-    machine_title,
-    static_key_lines,
-    trust_text,
-    version_text,
-)
+from simulator.report.header import machine_title, study_lines
 from simulator.report.text import (
-    command_line,
     format_count,
     format_memory,
     format_ns,
@@ -73,25 +66,20 @@ def rcu_report(
     grace = first.scenario.machine_model.costs.synchronize_rcu
     mean_ns = float(grace.exact_ns)
     ends = sorted({c.mean_ns for c in costs})
+    title = f"What does synchronize_rcu() of {after} cost?"
+    simulated = (
+        f"{machine_title(first)}; huge pages of 2 MB; HVO on; one task; noise"
+        f" {first.scenario.noise_model.name}; seed {first.scenario.seed}"
+    )
+    grace_period = wrapped(
+        f"{format_ns(mean_ns)} on average, {grace.kind}, range"
+        f" {format_ns_range(ends[0], ends[-1])}: {grace.source.removeprefix('assumed: ')};"
+        " each call draws its own",
+        "grace      ",
+    )
     head = [
-        underlined(f"What does synchronize_rcu() of {after} cost? (simulated)"),
-        command_line(command, "command    "),
-        wrapped(version_text(first.provenance), "version    "),
-        wrapped(
-            f"{machine_title(first)}; huge pages of 2 MB; HVO on; one task; noise"
-            f" {first.scenario.noise_model.name}; seed {first.scenario.seed}",
-            "simulated  ",
-        ),
-        wrapped(trust_text(first.provenance), "model      "),
-        wrapped(
-            f"{format_ns(mean_ns)} on average, {grace.kind}, range"
-            f" {format_ns_range(ends[0], ends[-1])}: {grace.source.removeprefix('assumed: ')};"
-            " each call draws its own",
-            "grace      ",
-        ),
-        *cited_kernels(runs),
-        *static_key_lines(runs),
-        *_answer(costs, share),
+        *study_lines(title, command, simulated, runs, [grace_period]),
+        wrapped(_answer(costs, share), "answer     "),
     ]
     blocks = ["\n".join(head)]
     for path, title in _PATHS.items():
@@ -106,7 +94,7 @@ def rcu_report(
     return "\n\n\n".join([*blocks, "\n".join(notes)]) + "\n"
 
 
-def _answer(costs: Sequence[RcuCost], share: float) -> Iterator[str]:
+def _answer(costs: Sequence[RcuCost], share: float) -> str:
     rows = list(_by_end(costs))
     low, high = rows[0], rows[-1]
     before, after = dict.fromkeys(c.kernel for c in costs)
@@ -116,12 +104,11 @@ def _answer(costs: Sequence[RcuCost], share: float) -> Iterator[str]:
     )
     most = low["surplus"][-1]
     ratios = [format_ratio(_one_by_one(costs, row["surplus"][-1])) for row in (low, high)]
-    yield wrapped(
+    return (
         f"a batch waits once each way, whatever its size: less than {_percent(share)} of its"
         f" alloc {sizes} a grace period. One by one, each page waits:"
         f" {format_count(most.pages)} surplus pages take {after} {' to '.join(ratios)} as long"
-        f" as {before}.",
-        "answer     ",
+        f" as {before}."
     )
 
 
