@@ -25,6 +25,7 @@ __all__ = (
     "BASE_PAGE_BYTES",
     "LINE_BYTES",
     "NR_PFNS",
+    "PER_GIGANTIC",
     "PFNS_PER_PMD",
     "PMD_SPAN_BYTES",
     "PTRS_PER_PTE",
@@ -33,6 +34,7 @@ __all__ = (
     "folios_of_pmd",
     "least_pmds",
     "page_bytes",
+    "page_kb",
     "pmds_of_folio",
     "pmds_of_placement",
     "pmds_placement",
@@ -55,6 +57,8 @@ PFNS_PER_PMD: Final = PTRS_PER_PTE * BASE_PAGE_BYTES // STRUCT_PAGE_BYTES
 PMD_SPAN_BYTES: Final = PFNS_PER_PMD * BASE_PAGE_BYTES
 #: Base pages of a huge page.
 NR_PFNS: Final[Mapping[str, int]] = MappingProxyType({"2M": PTRS_PER_PTE, "1G": PTRS_PER_PTE**2})
+#: Pages of 2 MB in one of 1 GB.
+PER_GIGANTIC: Final = NR_PFNS["1G"] // NR_PFNS["2M"]
 
 # So many PMDs for the first fill, and so many new ones for each later fill.
 _PMDS: Final = re.compile(r"pmds=([0-9]{1,18}(?:,[0-9]{1,18})*)")
@@ -71,6 +75,16 @@ def page_bytes(page_size: str) -> int:
     (2097152, 1073741824)
     """
     return NR_PFNS[page_size] * BASE_PAGE_BYTES
+
+
+def page_kb(page_size: str) -> int:
+    """
+    Return the size of a huge page in KB, as the kernel names its pools.
+
+    >>> page_kb("2M"), page_kb("1G")
+    (2048, 1048576)
+    """
+    return page_bytes(page_size) // 1024
 
 
 def struct_page_bytes(page_size: str) -> int:

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simulator.analysis.calibrate import Estimated
+from simulator.analysis.frames import name_of
+from simulator.geometry import page_kb
 from simulator.report.text import (
     format_count,
     format_error,
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from simulator.calibration import Calibrated, Cell, FittedStep
 
 __all__ = ("calibration_json", "calibration_report")
-
-_PAGE_KB = {"2M": 2048, "1G": 1048576}
 
 
 def calibration_report(calibrated: Calibrated, out: str | None) -> str:
@@ -63,7 +63,7 @@ def calibration_json(calibrated: Calibrated, out: str | None) -> dict[str, Any]:
         "checks": [
             {
                 "simulated_kernel": check.setting.kernel,
-                "hvo": _on_off(check.setting.hvo),
+                "hvo": name_of(check.setting.hvo),
                 "phase": check.phase,
                 "n_pages": check.pages,
                 "extrapolated_s": check.extrapolated_ns / 1e9,
@@ -148,7 +148,7 @@ def _cells(cells: Sequence[Cell]) -> str:
         rows.append(
             (
                 t.kernel,
-                _on_off(t.hvo),
+                name_of(t.hvo),
                 t.phase,
                 format_count(t.pages),
                 t.page_size,
@@ -199,10 +199,6 @@ def _remarks(calibrated: Calibrated) -> Iterator[str]:
         )
 
 
-def _on_off(hvo: bool) -> str:
-    return "on" if hvo else "off"
-
-
 def _step_json(step: FittedStep) -> dict[str, Any]:
     found = step.fit
     return {
@@ -240,10 +236,10 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
     return {
         "machine": t.machine,
         "kernel": t.release,
-        "hvo": _on_off(t.hvo),
+        "hvo": name_of(t.hvo),
         "phase": t.phase,
         "n_pages": t.pages,
-        "page_kb": _PAGE_KB[t.page_size],
+        "page_kb": page_kb(t.page_size),
         "real_s": t.elapsed_ns / 1e9,
         "source": t.source,
         "simulated_kernel": t.kernel,

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from simulator.analysis.frames import name_of
+from simulator.geometry import page_kb
 from simulator.report.benchmark_text import against
 from simulator.report.header import version_text
 from simulator.report.text import (
@@ -46,7 +48,6 @@ __all__ = (
 # The cell was fitted, but not to this time.
 _OTHERWISE = "cell fitted"
 _OTHERS_GIVEN = ", the pages got where fewer were there, the threads of a boot"
-_PAGE_KB = {"2M": 2048, "1G": 1048576}
 
 
 def counts_text(check: CountsCheck, source: str) -> str:
@@ -134,10 +135,10 @@ def times_json(checks: Sequence[TimeCheck]) -> list[dict[str, Any]]:
         {
             "machine": c.timing.machine,
             "kernel": c.timing.release,
-            "hvo": _on_off(c.timing.hvo),
+            "hvo": name_of(c.timing.hvo),
             "phase": c.timing.phase,
             "n_pages": c.timing.pages,
-            "page_kb": _PAGE_KB[c.timing.page_size],
+            "page_kb": page_kb(c.timing.page_size),
             "real_s": c.timing.elapsed_ns / 1e9,
             "source": c.timing.source,
             "published_s": c.timing.elapsed_ns / 1e9,
@@ -232,7 +233,7 @@ def _machine(checks: Sequence[TimeCheck]) -> str:
         checks, key=lambda c: (c.timing.kernel, c.timing.release, c.timing.hvo)
     ):
         measured = "" if release == kernel else f" ({release})"
-        rows.append((f"{kernel}{measured}, HVO {_on_off(hvo)}",))
+        rows.append((f"{kernel}{measured}, HVO {name_of(hvo)}",))
         rows += [_row(check) for check in group]
     header = ("", "published", "simulated", "95% interval", "error", "")
     table = format_table(rows, header, align="lrrrrl")
@@ -283,10 +284,6 @@ def _remarks(checks: Sequence[TimeCheck]) -> Iterator[str]:
             f" cell, {times}; this one is no prediction, and how far it is off says how much the"
             " two differ."
         )
-
-
-def _on_off(hvo: bool) -> str:
-    return "on" if hvo else "off"
 
 
 def _seconds(ns: float | None) -> float | None:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simulator.geometry import NR_PFNS
+
 if TYPE_CHECKING:
     from simulator.scenario import Scenario
 
@@ -21,7 +23,6 @@ __all__ = ("LEAST", "USED", "whole_memory")
 LEAST = 512
 #: Per mille of the memory that others have by then, besides struct pages: assumed.
 USED = 5
-_PER_GIGANTIC = 512
 _MIN_FREE_KB = 67584
 #: Of how much memory that much is kept free.
 _OF_PAGES = 384 * 512
@@ -35,7 +36,7 @@ def whole_memory(machine: str, pages: int, **fields: Any) -> Scenario:
 
     model = load_machine(machine)
     per_node = pages // model.nr_nodes
-    node_pfns = per_node * _PER_GIGANTIC
+    node_pfns = per_node * NR_PFNS["2M"]
     free = node_pfns - node_pfns // 64 - node_pfns * USED // 1000
     return Scenario(
         machine=model.with_values({"memory.node_memory": f"{2 * per_node} MiB"}),

@@ -15,13 +15,12 @@ from __future__ import annotations
 import re
 
 from simulator.analysis.frames import ResultTotals, Simulated, name_of, nr_cpus
+from simulator.geometry import page_kb
 from simulator.report.formats.material import Material, fact_lines
 from simulator.report.header import machine_title
 from simulator.report.text import format_ratio, underlined, wrapped
 
 __all__ = ("render",)
-
-_KB = {"2M": 2048, "1G": 1048576}
 
 
 def render(material: Material) -> str:
@@ -79,7 +78,7 @@ def _command(s: Simulated, phase: str) -> str:
     if word is None:
         return f"{phase}:"
     pages = s.pages if word[1] == "alloc" else 0
-    return f"time echo {pages} > .../hugepages-{_KB[s.page_size]}kB/nr_hugepages"
+    return f"time echo {pages} > .../hugepages-{page_kb(s.page_size)}kB/nr_hugepages"
 
 
 def _real(seconds: float) -> str:

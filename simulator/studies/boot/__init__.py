@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from simulator.geometry import PER_GIGANTIC
 from simulator.studies.by_kernel import ByKernelFindings
 from simulator.studies.study import Progress, Study, checked, option
 
@@ -30,7 +31,6 @@ __all__ = ("KERNELS", "Boot", "BootFindings")
 MACHINE = "epyc-7j13-vm252"
 KERNELS = ("v6.1", "v6.6", "v6.7", "v6.12", "v6.15", "v6.18", "v7.1", "v7.3")
 PAGES, PAGES_QUICK = 4096, 1024
-PER_GIGANTIC = 512
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from simulator.geometry import PER_GIGANTIC
 from simulator.studies.by_kernel import ByKernelFindings
 from simulator.studies.study import Progress, Study, checked, option
 
@@ -30,7 +31,6 @@ KERNELS = (
     "v6.1", "v6.6", "v6.7", "v6.11", "v6.12", "v6.12.117", "v6.15", "v6.18", "v7.1", "v7.3",
 )  # fmt: skip
 PAGES, PAGES_QUICK = 8192, 512  # of 2 MB
-PER_GIGANTIC = 512
 
 
 @dataclass(frozen=True, kw_only=True)
