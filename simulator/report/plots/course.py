@@ -19,6 +19,7 @@ from simulator.analysis.frames import ResultFrames, name_of
 from simulator.report.plots.style import (
     add_caption,
     all_phases,
+    legend_of,
     log_if_wide,
     marks,
     new_figure,
@@ -84,12 +85,7 @@ def plot_course(results: Sequence[ResultFrames]) -> Figure | None:
     if not is_log:
         axes[0].set_ylim(bottom=0)
     axes[0].set_ylabel(f"time of one flush ({took_unit})")
-    handles = {
-        label: handle
-        for ax in axes
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(list(handles.values()), list(handles), loc="outside right upper", title="kernel")
+    figure.legend(*legend_of(axes), loc="outside right upper", title="kernel")
     each = (
         f"Of each of {_WINDOWS} windows of time the shortest, the middle and the longest flush."
         if is_thinned

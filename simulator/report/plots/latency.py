@@ -20,6 +20,7 @@ from simulator.report.plots.style import (
     GREY,
     add_caption,
     all_phases,
+    legend_of,
     line_styles,
     log_if_wide,
     new_figure,
@@ -90,15 +91,9 @@ def plot_latency(results: Sequence[ResultTotals], what: str = "folio") -> Figure
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylim(0, 1.02)
     axes[0].set_ylabel(f"fraction of {plural}")
-    handles = {
-        label: handle
-        for ax in axes
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-    }
+    handles, labels = legend_of(axes)
     if handles:
-        figure.legend(
-            list(handles.values()), list(handles), loc="outside right upper", title="kernel"
-        )
+        figure.legend(handles, labels, loc="outside right upper", title="kernel")
     add_caption(
         figure,
         results,

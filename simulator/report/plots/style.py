@@ -29,6 +29,7 @@ from simulator.report.header import machine_title, set_text, version_text
 from simulator.report.text import format_count
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
     from simulator.analysis.compare import Comparison
@@ -49,6 +50,7 @@ __all__ = (
     "svg_text",
     "marks",
     "label_lines",
+    "legend_of",
     "replications_text",
     "write_caption",
 )
@@ -257,6 +259,16 @@ def label_lines(
             name, (right, height), (6, 0), xycoords="axes fraction", textcoords="offset points",
             va="center", fontsize=8, color=color, annotation_clip=False,
         )  # fmt: skip
+
+
+def legend_of(panels: Iterable[Axes]) -> tuple[list[Artist], list[str]]:
+    """Return what is drawn in any of some panels and its labels, each label once."""
+    handles = {
+        label: handle
+        for ax in panels
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    return list(handles.values()), list(handles)
 
 
 def log_if_wide(ax: Axes, axis: str, values: Iterable[float], factor: float = 20.0) -> bool:

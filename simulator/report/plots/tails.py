@@ -17,6 +17,7 @@ from simulator.analysis.histogram import Histogram
 from simulator.report.plots.style import (
     add_caption,
     first_of,
+    legend_of,
     log_if_wide,
     marks,
     new_figure,
@@ -82,13 +83,7 @@ def plot_tails(comparison: Comparison) -> Figure | None:
             ax.grid(alpha=0.25)
             ax.spines[["top", "right"]].set_visible(False)
         axes[0].set_ylabel("share that took longer")
-    handles = {
-        label: handle
-        for axes in grid
-        for ax in axes
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(list(handles.values()), list(handles), loc="outside right upper", fontsize=8)
+    figure.legend(*legend_of(grid.flat), loc="outside right upper", fontsize=8)
     add_caption(
         figure,
         [runs[0] for runs in comparison.runs],
