@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from simulator.trace.words import (
+    CATEGORIES,
     COUNTS,
     KINDS,
     LATENCIES,
@@ -219,7 +220,7 @@ _TIME_BY = Frame(
     (
         _PHASE,
         Column("task"),
-        Column("category", "", "word"),
+        Column("category", "", "word", CATEGORIES),
         Column("ns"),
         Column("share", "of the elapsed time", "float64"),
     ),

@@ -30,6 +30,7 @@ from simulator.engine import Body
 from simulator.engine.calls import Call, Categories
 from simulator.errors import InputError
 from simulator.kernel.hugetlb import Hugetlb
+from simulator.machine.distances import Distance
 
 __all__ = ("BROADCAST_IPI", "BROADCAST_LOCK", "NORMAL_IPI", "NTIMES", "IpiBenchmark")
 
@@ -38,7 +39,6 @@ NTIMES = 100_000
 NORMAL_IPI, BROADCAST_IPI, BROADCAST_LOCK = "Normal IPI", "Broadcast IPI", "Broadcast lock"
 
 _CATEGORIES = Categories("ipi_enqueue", "ipi_send", "ipi_local", "ipi_wait")
-_HOP1 = 2  # of simulator.machine.Distance
 
 
 class IpiBenchmark:
@@ -75,6 +75,6 @@ class IpiBenchmark:
 
     def handle_ipi_spinlock(self, k: Hugetlb) -> Call:
         """Return what a CPU runs: spin_lock() of a lock that another CPU had, spin_unlock()."""
-        farthest = k.cost.cache_line.ns(distance=min(_HOP1, int(k.platform.distance.max())))
+        farthest = k.cost.cache_line.ns(distance=min(Distance.HOP1, int(k.platform.distance.max())))
         run_ns = farthest + k.cost.atomic.ns()
         return Call("benchmark", "none", "handle_ipi_spinlock", 0, run_ns, 0, _CATEGORIES)

@@ -45,7 +45,6 @@ _KINDS: Final = tuple(dict.fromkeys(flush.kind for flush in FLUSHES.values()))
 _REASONS: Final = ("unknown", "sync_core")
 _VECTORS: Final = ("none", "CALL_FUNCTION_SINGLE", "CALL_FUNCTION", "unknown")
 _STATES: Final = ("running", "idle", "unknown")
-_FLUSH_TIMES: Final = ("start", "send_end", "last_ack", "end", "elapsed")
 _TARGET_TIMES: Final = ("enqueue", "send", "entry", "start", "end", "exit")
 # A processor makes more cycles than this from one event to the next, a counter one step.
 _COUNTER_STEPS = 64
