@@ -49,6 +49,12 @@ SMALL = {
 }
 
 
+@pytest.mark.parametrize("name", [name for name in studies() if "pages" in SMALL[name]])
+def test_no_study_takes_no_pages_for_none_given(name):
+    with pytest.raises(InputError, match="pages"):
+        load_study(name)(**SMALL[name] | {"pages": 0}).scenarios()
+
+
 def test_each_study_has_a_script_and_a_folder_of_its_name():
     scripts = {path.stem for path in FOLDER.glob("*.py")}
     (home,) = simulator.studies.__path__

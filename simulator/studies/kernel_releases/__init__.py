@@ -52,8 +52,9 @@ class KernelReleases(Study):
     @cached_property
     def sizes(self) -> dict[str, int]:
         """How many pages of each size: as much memory, at least one page."""
-        pages = self.pages or (PAGES_QUICK if self.quick else PAGES)
-        checked("pages", pages if self.pages is None else self.pages, 1, 1 << 24)
+        pages = PAGES_QUICK if self.quick else PAGES
+        if self.pages is not None:
+            pages = checked("pages", self.pages, 1, 1 << 24)
         return {"2M": pages, "1G": max(1, pages // PER_GIGANTIC)}
 
     def scenarios(self) -> list[Scenario]:

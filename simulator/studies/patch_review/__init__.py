@@ -73,8 +73,9 @@ class PatchReview(Study):
     @cached_property
     def base(self) -> dict[str, Any]:
         """What all scenarios share."""
-        pages = self.pages or (NR_PAGES_QUICK if self.quick else NR_PAGES)
-        return {"pages": pages, "cpus": self.cpus, "seed": self.seed}
+        pages = NR_PAGES_QUICK if self.quick else NR_PAGES
+        given = pages if self.pages is None else self.pages
+        return {"pages": given, "cpus": self.cpus, "seed": self.seed}
 
     @property
     def axes(self) -> dict[str | tuple[str, ...], Sequence[str]]:
