@@ -23,14 +23,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from simulator.analysis.frames import ResultTotals, records
-from simulator.geometry import folios_of_pmd
+from simulator.geometry import PageSize, folios_of_pmd
 from simulator.machine import Machine
-
-if TYPE_CHECKING:
-    from simulator.published.times import PageSize
 
 __all__ = ("PhaseTime", "Setting", "extrapolated_ns", "phase_times", "sizes")
 

@@ -18,13 +18,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
+from typing import get_args
 
 from simulator.errors import InputError, nearest
+from simulator.geometry import PageSize, page_kb
 from simulator.inputs import number, read_text
 
 __all__ = ("Row", "phase_order", "read_table")
 
-_PAGE_SIZES = {"2048": "2M", "1048576": "1G"}
+_PAGE_SIZES: dict[str, PageSize] = {str(page_kb(size)): size for size in get_args(PageSize)}
 # Columns for the user's own words, in any file.
 _REMARKS = ("note", "comment")
 _MINUTES = re.compile(r"([0-9]+)m([0-9]+(?:\.[0-9]+)?)s")  # as a shell's time prints it
@@ -78,7 +80,7 @@ class Row:
         """Return a field that must be on or off."""
         return self.one_of(column, ("on", "off")) == "on"
 
-    def page_size(self, column: str) -> str:
+    def page_size(self, column: str) -> PageSize:
         """Return the size of a huge page that is given in KB: ``2M`` or ``1G``."""
         value = self.fields[column]
         if value in _PAGE_SIZES:

@@ -27,23 +27,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Literal, cast
 
 from simulator.errors import InputError, nearest
+from simulator.geometry import PageSize
 from simulator.kernel import kernel_named
 from simulator.published.table import Row, read_table
 
 __all__ = (
     "COLUMNS",
     "Cell",
-    "PageSize",
     "Timing",
     "check_kernel",
     "of_machine",
     "read_timings",
 )
 
-PageSize = Literal["2M", "1G"]
 #: What was measured: machine, kernel, HVO, phase, pages, page size.
 Cell = tuple[str, str, bool, str, int, PageSize]
 
@@ -163,7 +161,7 @@ def _timing(row: Row, name: str) -> Timing:
         hvo=row.on_off("hvo"),
         phase=row.phase("phase"),
         pages=row.number("n_pages", 1),
-        page_size=cast("PageSize", row.page_size("page_kb")),
+        page_size=row.page_size("page_kb"),
         elapsed_ns=row.nanoseconds("real_s"),
         source=row.fields.get("source", "") or name,
         line=row.line,

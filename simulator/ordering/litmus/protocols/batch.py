@@ -9,6 +9,8 @@ missing or misplaced.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from simulator.ordering.litmus.protocol import Cpu, Protocol
 from simulator.ordering.litmus.protocols.vmemmap import (
     LEAF,
@@ -111,12 +113,16 @@ def wait_and_free(k: Cpu) -> None:
 
 
 def _case(
-    name: str, summary: str, verdict: str, *cpus: object, models: str = "sc tso arm64"
+    name: str,
+    summary: str,
+    verdict: str,
+    *cpus: Callable[[Cpu], None],
+    models: str = "sc tso arm64",
 ) -> Protocol:
     return Protocol(
         name,
         summary,
-        (*cpus, reader),  # type: ignore[arg-type]
+        (*cpus, reader),
         LEAF,
         dict.fromkeys(models.split(), verdict),
         translation=VMEMMAP,

@@ -8,6 +8,8 @@ One CPU, and no memory model to blame: its own TLB entry is stale until the flus
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from simulator.ordering.litmus.protocol import Cpu, Protocol
 from simulator.ordering.litmus.protocols.vmemmap import SPLIT, VMEMMAP, vmemmap_remap_range
 
@@ -37,11 +39,11 @@ def flag_after_flush(k: Cpu) -> None:
     k.write("head", _OPTIMIZED)
 
 
-def _case(name: str, summary: str, verdict: str, cpu: object) -> Protocol:
+def _case(name: str, summary: str, verdict: str, cpu: Callable[[Cpu], None]) -> Protocol:
     return Protocol(
         name,
         summary,
-        (cpu,),  # type: ignore[arg-type]
+        (cpu,),
         SPLIT,
         dict.fromkeys(("sc", "tso", "arm64"), verdict),
         at_end={"flag-before-copy": lambda final: bool(final["new"] == _OPTIMIZED)},
