@@ -4,7 +4,7 @@ Analysis
 --------
 
 What the numbers of one or more simulations mean: confidence intervals, paired
-comparison, quantiles of merged histograms, published times to compare with.
+comparison, quantiles of merged histograms, which published times are of a result.
 Everything here reads frames and never a running simulation; nothing here
 prints or draws.
 """

@@ -24,9 +24,10 @@ class KernelPhase:
     One phase of one run.
 
     ``group`` is what was asked of all kernels alike, ``pages`` how many huge pages it was
-    about; ``rcu_ns`` the grace periods of the task that waited longest; ``lost_ns`` what
-    CPUs without a task lost to interrupts, all together; ``unsafe``, that the run broke what
-    must hold.
+    about, ``pages_got`` how many there were at its end; ``flush_ns`` the tasks' time in
+    flushes, ``rcu_ns`` the grace periods of the task that waited longest; ``static_key`` the
+    broadcasts that patch HVO's key; ``lost_ns`` what CPUs without a task lost to interrupts,
+    all together; ``unsafe``, that the run broke what must hold.
     """
 
     kernel: str
