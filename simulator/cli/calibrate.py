@@ -10,7 +10,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from simulator.cli.calibrate_trace import calibrate_trace
-from simulator.cli.output import json_text, progress_bar
+from simulator.cli.output import json_text, stepping
 from simulator.cli.profile_file import check_profile, write_profile
 from simulator.errors import InputError
 from simulator.inputs import number
@@ -106,8 +106,7 @@ def run(args: Namespace) -> tuple[int, str]:
     timings = of_machine(timings, machine.name, args.times_of, machine.measured_as)
     allowed = fitted_timings(timings, args.fit_on)
     steps = parse_steps(args.fit, machine) if args.fit else default_steps(machine, allowed)
-    bar = progress_bar(None, "simulations")
-    try:
+    with stepping(None, "simulations") as step:
         found = calibrate(
             machine,
             timings,
@@ -116,11 +115,8 @@ def run(args: Namespace) -> tuple[int, str]:
             noise=args.noise,
             seed=args.seed,
             full=args.full,
-            progress=None if bar is None else bar.update,
+            progress=step,
         )
-    finally:
-        if bar is not None:
-            bar.close()
     out = None
     if args.out is not None:
         out = str(args.out)

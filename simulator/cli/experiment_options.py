@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from simulator.cli.axis_options import add_axis_options, plan_of
 from simulator.cli.format_option import add_format_option, formatted
-from simulator.cli.output import NO_CHECK, STRICT, complain, is_watched, json_text, progress_bar
+from simulator.cli.output import NO_CHECK, STRICT, complain, is_watched, json_text, stepping
 from simulator.cli.parser import Parser
 from simulator.cli.process import FAILED, INTERRUPTED
 from simulator.errors import InputError
@@ -247,20 +247,16 @@ def swept(asked: Asked) -> tuple[int, Sweep]:
     if is_watched():
         sys.stderr.write(listing(asked))
     what, wanted = asked.plan, asked.wanted
-    bar = progress_bar(len(what.points) * asked.first, "simulations")
     status = 0
     try:
-        tick = None if bar is None else bar.update
-        found = run_plan(what, wanted, asked.options, tick, asked.uncertainty)
+        with stepping(len(what.points) * asked.first, "simulations") as step:
+            found = run_plan(what, wanted, asked.options, step, asked.uncertainty)
     except Interrupted as interrupt:
         found = interrupt.sweep
         n = max(map(len, found.cells), default=0)
         if not n:
             raise
         status = INTERRUPTED
-    finally:
-        if bar is not None:
-            bar.close()
     for notice in found.notices:
         complain(notice)
     if status:

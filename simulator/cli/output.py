@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ __all__ = (
     "is_watched",
     "json_text",
     "progress_bar",
+    "stepping",
     "watched",
     "whole_files",
 )
@@ -65,6 +66,17 @@ def progress_bar(total: int | None, what: str) -> tqdm[Any] | None:
     from tqdm import tqdm
 
     return tqdm(total=total, desc=what, file=sys.stderr, leave=False)
+
+
+@contextmanager
+def stepping(total: int | None, what: str) -> Iterator[Callable[[], object] | None]:
+    """Yield what is called after each step and moves a bar; None where nobody would see it."""
+    bar = progress_bar(total, what)
+    try:
+        yield None if bar is None else bar.update
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 @contextmanager

@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulator.cli.output import complain, json_text, progress_bar
+from simulator.cli.output import complain, json_text, stepping
 from simulator.cli.process import INTERRUPTED
 from simulator.errors import InputError
 from simulator.inputs import number
@@ -159,7 +158,7 @@ def _counts(args: Namespace) -> Callable[[], Found]:
     scenarios = [boot_scenario(boot, machine) for boot in boots]
 
     def found() -> Found:
-        with _progress(len(boots), "boots") as step:
+        with stepping(len(boots), "boots") as step:
             check: CountsCheck = check_counts(boots, scenarios, step)
         status = _MISMATCH if check.mismatches else 0
         return status, counts_json(check), counts_text(check, source)
@@ -206,7 +205,7 @@ def _benchmarks(args: Namespace) -> Callable[[], Found]:
     figures = read_figures(Path(args.benchmarks) if args.benchmarks else None)
 
     def found() -> Found:
-        with _progress(None, "benchmarks") as step:
+        with stepping(None, "benchmarks") as step:
             checks = check_benchmarks(ntimes, seed, step, figures)
         return 0, benchmarks_json(checks), benchmarks_text(checks, ntimes=ntimes, seed=seed)
 
@@ -218,7 +217,7 @@ def _simulated(plan: TimesPlan, jobs: int) -> tuple[int, list[Totals]]:
     from simulator.experiment import simulate_totals
 
     results: list[Totals] = []
-    with _progress(len(plan.scenarios), "simulations") as step:
+    with stepping(len(plan.scenarios), "simulations") as step:
         try:
             results.extend(simulate_totals(plan.scenarios, jobs, step))
         except KeyboardInterrupt:
@@ -227,13 +226,3 @@ def _simulated(plan: TimesPlan, jobs: int) -> tuple[int, list[Totals]]:
             complain("interrupted; the table covers the simulations that were finished")
             return INTERRUPTED, results
     return 0, results
-
-
-@contextmanager
-def _progress(total: int | None, what: str) -> Iterator[Callable[[], object] | None]:
-    bar = progress_bar(total, what)
-    try:
-        yield None if bar is None else bar.update
-    finally:
-        if bar is not None:
-            bar.close()
