@@ -37,6 +37,7 @@ __all__ = (
     "fields_of",
     "name_of",
     "nr_cpus",
+    "ns_by_category",
     "of_phase",
     "phases_of",
     "records",
@@ -269,6 +270,15 @@ def row_of_phase(frame: pd.DataFrame, phase: str) -> dict[str, Any]:
     if len(rows) != 1:
         raise KeyError(f"{phase} has {len(rows)} rows, not one")
     return rows[0]
+
+
+def ns_by_category(result: ResultTotals, phase: str) -> dict[str, int]:
+    """Return the time of all tasks of a phase together, by category, the longest first."""
+    sums: dict[str, int] = {}
+    for row in rows_of(result, "time_by"):
+        if row["phase"] == phase:
+            sums[row["category"]] = sums.get(row["category"], 0) + row["ns"]
+    return dict(sorted(sums.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def rows_of(result: ResultTotals, frame: str) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from simulator.analysis.compare import METRICS, Comparison
+from simulator.analysis.frames import of_phase
 from simulator.analysis.safety import UNSAFE
 from simulator.analysis.stats import UNCERTAINTY
 from simulator.report.header import static_key_lines, trust_text, version_text
@@ -74,8 +75,8 @@ def comparison_text(comparison: Comparison, metrics: Sequence[str] = METRICS) ->
 def why_blocks(comparison: Comparison, phase: str, names: Mapping[str, str]) -> list[str]:
     """Return the blocks that say where the differences of a phase come from."""
     blocks = []
-    of_phase = comparison.time_by[comparison.time_by["phase"] == phase]
-    for (label, base), found in of_phase.groupby(["scenario", "baseline"], sort=False):
+    explained = of_phase(comparison.time_by, phase)
+    for (label, base), found in explained.groupby(["scenario", "baseline"], sort=False):
         told = [
             row
             for row in found.to_dict("records")
@@ -123,9 +124,8 @@ def _slowest(comparison: Comparison, phase: str, labels: Sequence[Any]) -> list[
                 f" {format_ns(row['late_ns'])} after the IPI came"
             )
         lines.append(wrapped(text, f"slowest broadcast, {word}: "))
-    held = comparison.frame[
-        (comparison.frame["phase"] == phase) & (comparison.frame["metric"] == "ptl_held_max_ns")
-    ].set_index("scenario")["mean"]
+    rows = of_phase(comparison.frame, phase)
+    held = rows[rows["metric"] == "ptl_held_max_ns"].set_index("scenario")["mean"]
     before, after = (float(held[label]) for label in labels)
     if before != after and not math.isnan(before) and not math.isnan(after):
         change = f"{format_ns(before)} before, {format_ns(after)} after"
@@ -145,11 +145,11 @@ def _rows(
     metrics: Sequence[str],
     many: bool,
 ) -> list[tuple[str, ...]]:
-    of_phase = comparison.frame[comparison.frame["phase"] == phase]
+    rows_of_phase = of_phase(comparison.frame, phase)
     order = {label: i for i, label in enumerate(comparison.labels)}
     rows: list[tuple[str, ...]] = []
     for metric in metrics:
-        found = of_phase[of_phase["metric"] == metric].to_dict("records")
+        found = rows_of_phase[rows_of_phase["metric"] == metric].to_dict("records")
         if all(record["verdict"] == "no value" for record in found):
             continue
         rows.append((TITLES[metric],))

@@ -16,7 +16,7 @@ from typing import Final
 from simulator.analysis.batch import batch_price
 from simulator.analysis.compare import METRICS, Comparison
 from simulator.analysis.course import flush_course
-from simulator.analysis.frames import ResultFrames, nr_cpus, of_phase, records
+from simulator.analysis.frames import ResultFrames, nr_cpus, ns_by_category, of_phase, records
 from simulator.analysis.histogram import Histogram
 from simulator.report.metric_words import SHORT_TITLES
 from simulator.report.text import (
@@ -97,12 +97,11 @@ def _scaling(comparison: Comparison) -> Iterator[str]:
 def _time(comparison: Comparison) -> Iterator[str]:
     for label, runs in zip(comparison.labels, comparison.runs, strict=True):
         for phase in comparison.phases:
-            table = of_phase(runs[0].time_by, phase)
-            sums = table.groupby("category", observed=True)["ns"].sum().sort_values()[::-1]
-            total = float(sums.sum())
+            sums = ns_by_category(runs[0], phase)
+            total = sum(sums.values())
             if total:
                 cells = [
-                    (str(name), format_ns(float(ns)), f"|{bar(ns / total, _BAR)}|")
+                    (name, format_ns(ns), f"|{bar(ns / total, _BAR)}|")
                     for name, ns in sums.items()
                     if ns / total > 0.005
                 ]

@@ -14,7 +14,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from simulator.analysis.frames import ResultTotals, name_of, of_phase, phases_of
+from simulator.analysis.frames import ResultTotals, name_of, ns_by_category, of_phase, phases_of
 from simulator.report.plots.style import (
     add_caption,
     all_phases,
@@ -144,10 +144,8 @@ def _names(results: Sequence[ResultTotals]) -> list[str]:
 
 
 def _mean_of_tasks(result: ResultTotals, phase: str) -> dict[str, float]:
-    rows = of_phase(result.time_by, phase)
-    tasks = max(1, rows["task"].nunique())
-    sums = rows.groupby("category", observed=True)["ns"].sum()
-    return {str(category): ns / tasks for category, ns in sums.items()}
+    tasks = max(1, of_phase(result.time_by, phase)["task"].nunique())
+    return {category: ns / tasks for category, ns in ns_by_category(result, phase).items()}
 
 
 # In the order of the colours, a kernel's own categories after them; the small ones as "other".
