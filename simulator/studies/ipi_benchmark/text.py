@@ -33,8 +33,8 @@ _NOTES_OF_PUBLISHED = (
     "The hypercall does not care for the mode of the APIC: both pv-ipi cases are one here. What "
     "was published for the two differs by 3 % (broadcast) and 10 % (lock), and in cluster mode "
     "the lock made the broadcast faster: nothing can be predicted closer than that.",
-    "Normal IPI is too long here: the model has the whole exit of the sender before the "
-    "injection. In KVM its way back into the guest runs beside the delivery.",
+    "Normal IPI is too long here, although half of the sender's exit, its way back into the "
+    "guest, runs beside the delivery, as in KVM; that it is a half is assumed.",
 )
 
 

@@ -29,7 +29,7 @@ __all__ = ("Verdict", "expected")
 _INVERTED: Final = ("v6.6+6@v3", "v6.6+7@v3")
 #: Stores of one CPU come in their order on x86: no barrier is missed.
 _BARRIERS: Final = {"pte-before-pmd", "contents-before-pte"}
-#: Releases that move the head page, and let walkers finish before.
+#: Releases in which the head page stays where it is.
 _HEAD_STAYS: Final = ("v5.14", "v6.1")
 
 
