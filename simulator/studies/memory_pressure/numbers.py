@@ -22,7 +22,7 @@ from simulator.geometry import PFNS_PER_PMD, pmds_of_folio
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ("BatchPrice", "FillOutcome", "outcome_of", "prices_of")
+__all__ = ("AllMemory", "FillOutcome", "outcome_of", "prices_of")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def outcome_of(result: ResultFrames, phase: str = "alloc") -> FillOutcome:
 
 
 @dataclass(frozen=True)
-class BatchPrice:
+class AllMemory:
     """
     What a kernel gets that asks for all memory as huge pages, and what it held meanwhile.
 
@@ -91,10 +91,10 @@ class BatchPrice:
         return self.asked - self.got
 
 
-def prices_of(whole: Mapping[str, Sequence[ResultFrames]], asked: int) -> list[BatchPrice]:
+def prices_of(whole: Mapping[str, Sequence[ResultFrames]], asked: int) -> list[AllMemory]:
     """Return the price of each kernel, by how it was asked."""
     return [
-        BatchPrice(
+        AllMemory(
             action=action,
             kernel=name_of(r.scenario.kernel),
             asked=asked,

@@ -23,7 +23,7 @@ from simulator.report.plots.style import (
     new_figure,
 )
 from simulator.report.text import unit_of_ns
-from simulator.studies.memory_pressure.numbers import BatchPrice, FillOutcome, outcome_of
+from simulator.studies.memory_pressure.numbers import AllMemory, FillOutcome, outcome_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +92,7 @@ def plot_pressure(
     )  # fmt: skip
 
 
-def plot_prices(prices: Sequence[BatchPrice], runs: Sequence[ResultFrames]) -> Figure:
+def plot_prices(prices: Sequence[AllMemory], runs: Sequence[ResultFrames]) -> Figure:
     """Return a panel for a write and for a boot, a bar of missed huge pages for each kernel."""
     actions = distinct(p.action for p in prices)
     figure = new_figure(8.0, 3.2, "Huge pages that are missed where all memory is asked for")

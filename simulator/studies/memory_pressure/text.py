@@ -26,7 +26,7 @@ from simulator.report.text import (
     underlined,
     wrapped,
 )
-from simulator.studies.memory_pressure.numbers import BatchPrice, FillOutcome, outcome_of
+from simulator.studies.memory_pressure.numbers import AllMemory, FillOutcome, outcome_of
 
 __all__ = ("pressure_report",)
 
@@ -63,7 +63,7 @@ _FOOTNOTES = (
 def pressure_report(
     swept: Mapping[str, Sequence[ResultFrames]],
     failures: Mapping[str, Sequence[ResultFrames]],
-    prices: Sequence[BatchPrice] = (),
+    prices: Sequence[AllMemory] = (),
     *,
     command: str,
 ) -> str:
@@ -125,7 +125,7 @@ def _block(where: str, outcomes: Sequence[FillOutcome]) -> str:
     return f"{underlined(where)}\n{format_table(rows, header)}"
 
 
-def _prices(prices: Sequence[BatchPrice]) -> str:
+def _prices(prices: Sequence[AllMemory]) -> str:
     first = {p.action: p for p in reversed(prices)}
     rows: list[tuple[str, ...]] = []
     for action in dict.fromkeys(p.action for p in prices):
