@@ -382,7 +382,9 @@ def models(module: str) -> bool:
 def modules() -> list[str]:
     """Return the names of all modules of the package."""
     walked = pkgutil.walk_packages(simulator.__path__, "simulator.")
-    return ["simulator", *(m.name for m in walked if not m.name.endswith("__main__"))]
+    # The twin is the kernel side once more, compiled.
+    others = ("simulator.__main__", "simulator.twin")
+    return ["simulator", *(m.name for m in walked if not m.name.startswith(others))]
 
 
 def _mechanisms() -> str:

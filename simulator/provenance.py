@@ -43,6 +43,7 @@ class _Provenance(BaseModel):
     python: str
     packages: dict[str, str]
     checked: list[str] = []
+    native: bool = False
 
 
 def check_provenance(found: Mapping[str, Any]) -> None:
@@ -51,12 +52,13 @@ def check_provenance(found: Mapping[str, Any]) -> None:
 
 
 def provenance(
-    scenario: Scenario, notes: Sequence[str], checked: Sequence[str] = ()
+    scenario: Scenario, notes: Sequence[str], checked: Sequence[str] = (), *, native: bool = False
 ) -> dict[str, Any]:
     """
     Return the provenance of a run.
 
-    ``notes`` are what only the run could tell, ``checked`` the invariants that it was held against.
+    ``notes`` are what only the run could tell, ``checked`` the invariants that it was held
+    against, ``native`` whether compiled code ran it (:mod:`simulator.native`).
     """
     machine = scenario.machine_model
     kinds = machine.count_kinds()
@@ -76,6 +78,7 @@ def provenance(
         "python": host.python_version(),
         "packages": package_versions(),
         "checked": list(checked),
+        "native": native,
     }
 
 

@@ -10,6 +10,7 @@ state, and returns the result.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -17,7 +18,7 @@ from simulator.bars import notebook_bar, watching
 from simulator.boot import boot
 from simulator.draws import fold, purpose_of, stream
 from simulator.engine import Body, Engine
-from simulator.errors import InputError
+from simulator.errors import InputError, KernelError
 from simulator.garbage import seldom_collected
 from simulator.kernel import Kernel
 from simulator.kernel.blame import of_kernel
@@ -25,6 +26,7 @@ from simulator.kernel.modules import Module
 from simulator.kernel.phases import Phase
 from simulator.kernel.requests import Requests
 from simulator.machine import Platform
+from simulator.native import compiled_run, is_compiled
 from simulator.ordering.checker import Checker, Checks
 from simulator.provenance import provenance
 from simulator.scenario import Scenario
@@ -57,12 +59,13 @@ def simulate(
     if watch is None:
         total = scenario.pages * len(scenario.phases)
         with notebook_bar(total, "folios") as bar, watching(bar, total) as shown:
-            engine, kernel, checked = _run(scenario, None, shown, checks)
+            engine, kernel, checked = _run_at_best(scenario, shown, checks)
     else:
-        engine, kernel, checked = _run(scenario, None, watch, checks)
+        engine, kernel, checked = _run_at_best(scenario, watch, checks)
+    notes = _unreached(scenario, kernel)
     return Result(
         scenario,
-        provenance(scenario, _unreached(scenario, kernel), checked),
+        provenance(scenario, notes, checked, native=is_compiled(kernel)),
         columns=partial(columns_of, engine.recorder),
         replay=partial(_replay, scenario, engine),
         describe=scenario.resolved,
@@ -101,6 +104,20 @@ def replay(scenario: Scenario, log: IpiLog, attach: Callable[[Kernel], None] | N
     ``attach`` is called with the kernel before it runs, and may attach to its functions.
     """
     _run(scenario, log, None, None, attach)
+
+
+def _run_at_best(
+    scenario: Scenario, watch: Callable[[Callable[[], int]], object] | None, checks: Checks | None
+) -> tuple[Engine, Kernel, tuple[str, ...]]:
+    # Compiled, where that can be. Of what goes wrong, the place in kernel code is told, which
+    # only Python knows: then it is run again. (Without frames, to ask for one is a ValueError.)
+    run = compiled_run(scenario)
+    if run is not None:
+        with suppress(ValueError, KernelError):
+            engine, kernel, checked = run(scenario, None, watch, checks)
+            if not engine.recorder.times_violated:
+                return engine, kernel, checked
+    return _run(scenario, None, watch, checks)
 
 
 @seldom_collected()

@@ -10,6 +10,7 @@ output empty: one line on standard error, exit status 2.
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import sys
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ from simulator.cli import (
 )
 from simulator.cli.parser import Parser
 from simulator.cli.process import exit_status
+from simulator.native import kind
 
 __all__ = ("COMMANDS", "main", "main_parser")
 
@@ -96,6 +98,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_status(command, traceback="--traceback" in given)
 
 
+class _Version(argparse.Action):
+    # Which it is takes a look at its files, and so is found out when it is asked for.
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        sys.stdout.write(f"tlbsim {__version__} ({kind()})\n")
+        parser.exit()
+
+
 def main_parser() -> Parser:
     """Return the parser of the command line, with that of each command."""
     parser = Parser(
@@ -103,7 +113,7 @@ def main_parser() -> Parser:
         description="Simulate TLB shootdowns in Linux memory management.",
         epilog="example:\n  tlbsim run --machine laptop-8 --kernel v6.6 --pages 64",
     )
-    parser.add_argument("--version", action="version", version=f"tlbsim {__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for command in COMMANDS:
         sub = commands.add_parser(

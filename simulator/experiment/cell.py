@@ -139,12 +139,12 @@ def encode(cell: Cell) -> bytes:
     # The source is in the key; a hundred copies of it help nobody.
     source = resolved["kernel"].pop("source")
     resolved["kernel"]["sha256"] = hashlib.sha256(source.encode()).hexdigest()
-    # Engines give the same answers, and the same bytes.
+    # Engines give the same answers, and the same bytes; so does compiled code.
     resolved["engine"] = "auto"
     content = {
         "key": cell.scenario.key,
         "scenario": resolved,
-        "provenance": {k: v for k, v in cell.provenance.items() if k != "engine"},
+        "provenance": {k: v for k, v in cell.provenance.items() if k not in ("engine", "native")},
         "error": cell.error,
         "lost": cell.lost,
         # Lists, since columns have an order and the keys of an object are sorted.

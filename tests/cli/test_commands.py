@@ -396,7 +396,7 @@ def test_the_main_help_names_every_command_and_its_example_works(tlbsim):
 
 
 def test_version_is_that_of_the_package(tlbsim):
-    assert tlbsim("--version").out == f"tlbsim {sim.__version__}\n"
+    assert tlbsim("--version").out.startswith(f"tlbsim {sim.__version__} (")
 
 
 def test_json_is_strict(tlbsim):

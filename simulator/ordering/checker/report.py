@@ -32,7 +32,7 @@ _PRIMITIVES = {
 def caller() -> FrameType | None:
     """Return the frame of the kernel code that runs; None if there is none."""
     # Not this function's own, which would hold itself.
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as inspect does
+    frame = sys._getframe(0).f_back  # noqa: SLF001 - as inspect does
     while frame is not None:
         code = frame.f_code
         if code.co_varnames[:1] == ("k",) and frame.f_globals["__name__"] not in _PRIMITIVES:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""How the twin of the kernel side is made."""
