@@ -24,7 +24,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from simulator.engine import Engine, Task
 from simulator.engine.calls import Call
@@ -45,7 +45,21 @@ _DRAWS_PER_BLOCK = 1024
 
 
 class KernelBase:
-    """The state of one running kernel."""
+    """
+    The state of one running kernel.
+
+    Each is of a class of its own, to which functions are attached; and its state has slots: of an
+    object with a large dictionary Python finds functions slowly.
+    """
+
+    __slots__ = (
+        "_attached", "_calls", "_draws", "_timeline", "config", "cost", "counts", "current",
+        "engine", "flushes_by", "h", "h_of_phase", "hardware", "hstates", "hugetlb_lock",
+        "hugetlb_optimize_vmemmap_key", "jump_label_mutex", "memory", "mmap_lock", "nr_allocs",
+        "nr_filled", "nr_free_pages", "nr_held_pages", "nr_tasks", "one_memory",
+        "page_table_lock", "phase", "platform", "recorder", "spinlocks", "split_pmds",
+        "vmemmap_optimize_enabled", "worklists",
+    )  # fmt: skip
 
     name: ClassVar[str]
     base: ClassVar[str]  # the release that it is, or is a patch on
@@ -140,6 +154,11 @@ class KernelBase:
         known = cls.FLUSHES_BY.get(isa, ())
         return next((name for name in known if name == "ipi" or name in present), "")
 
+    def __new__(cls, *_: object) -> Self:
+        """Make a kernel of a class of its own."""
+        own: type[Self] = type(cls.__name__, (cls,), {})
+        return super().__new__(own)
+
     def __init__(
         k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig
     ) -> None:
@@ -208,20 +227,26 @@ class KernelBase:
 
     # --- from outside -----------------------------------------------------------------
 
+    @property
+    def version(k) -> type[KernelBase]:
+        """The class that it was made of."""
+        version: type[KernelBase] = type(k).__mro__[1]
+        return version
+
     def attach(k, name: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
         """
         Put ``around(function)`` in the place of a function of this kernel object.
 
         Raises AttributeError if it has none of that name.
         """
-        setattr(k, name, around(getattr(k, name)))
+        setattr(type(k), name, staticmethod(around(getattr(k, name))))
         k._attached.add(name)
         k._rename()
 
     def detach(k) -> None:
         """Put back all functions as they were, and let go of the engine: nothing runs any more."""
         for name in k._attached:
-            delattr(k, name)
+            delattr(type(k), name)
         k._attached.clear()
         if k.resumes in k._timeline.watchers:
             k._timeline.watchers.remove(k.resumes)
@@ -229,9 +254,9 @@ class KernelBase:
     def _rename(k) -> None:
         # What calls another function by its new name is that function: one call less.
         for old in k.RENAMED:
-            new = getattr(getattr(type(k), old, None), "calls", None)
+            new = getattr(getattr(k.version, old, None), "calls", None)
             if new is not None:
-                setattr(k, old, getattr(k, new))
+                setattr(type(k), old, inspect.getattr_static(k, new))
                 k._attached.add(old)
 
     def resumes(k, task: Task) -> None:

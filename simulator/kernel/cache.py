@@ -144,6 +144,8 @@ class CpuCache:
 class Cache(KernelBase):
     """Struct pages and page contents: cached, or as far away as their node."""
 
+    __slots__ = ("_pte_line_ns", "cache", "caches", "llc_bytes", "runs")
+
     def __init__(
         k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig
     ) -> None:

@@ -45,7 +45,7 @@ def attach_return_checks(k: KernelBase) -> None:
 
     A kernel of the package is left as it is.
     """
-    for name, (own, replaced) in replacements(type(k)).items():
+    for name, (own, replaced) in replacements(k.version).items():
         declared = replaced.__annotations__.get("return")
         if declared in _WANTED:
             k.attach(name, partial(_checked, own, *_WANTED[declared]))

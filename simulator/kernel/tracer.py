@@ -118,7 +118,7 @@ class Tracer:
         """Trace a kernel from now on."""
         self._k = k
         self._timeline = k.engine.timeline
-        for name in functions_of(type(k)):
+        for name in functions_of(k.version):
             if self._wanted(name):
                 k.attach(name, self._function(name))
         if hasattr(k, "synchronize_rcu"):  # not in every version
