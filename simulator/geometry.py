@@ -25,6 +25,7 @@ __all__ = (
     "BASE_PAGE_BYTES",
     "LINE_BYTES",
     "NR_PFNS",
+    "PAGE_SHIFT",
     "PER_GIGANTIC",
     "PFNS_PER_PMD",
     "PMD_SPAN_BYTES",
@@ -45,7 +46,8 @@ __all__ = (
 
 PageSize = Literal["2M", "1G"]
 
-BASE_PAGE_BYTES: Final = 4096
+PAGE_SHIFT: Final = 12
+BASE_PAGE_BYTES: Final = 1 << PAGE_SHIFT
 STRUCT_PAGE_BYTES: Final = 64
 #: A cache line; a struct page is one.
 LINE_BYTES: Final = 64

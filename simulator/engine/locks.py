@@ -88,7 +88,7 @@ class SpinLock(_Lock):
         if self.watcher is not None:
             if task.holds & self.unknown:
                 self.watcher.looks_at(self, task)
-            task.holds |= self.bit
+            task.holds += self.bit
         # A lock that is free stays so to this task's time if nothing happens until then.
         if self.owner is not None or task.planned_ns >= task.clear_ns:
             if self.owner is task:
@@ -121,7 +121,7 @@ class SpinLock(_Lock):
         if now_ns - self._since_ns > self.held_max_ns:  # noqa: PLR1730 - max() is slower
             self.held_max_ns = now_ns - self._since_ns
         if self.watcher is not None:
-            task.holds &= ~self.bit
+            task.holds -= self.bit
         self.owner = None
         if self._contended:
             self._hand_over(now_ns)
@@ -183,7 +183,7 @@ class Mutex(_Lock):
         if self.watcher is not None:
             if task.holds & self.unknown:
                 self.watcher.looks_at(self, task)
-            task.holds |= self.bit
+            task.holds += self.bit
         if self.owner is task:
             raise _held_already(self, task)
         if task.ask(self):
@@ -199,7 +199,7 @@ class Mutex(_Lock):
             raise _not_held(self, task)
         task.meet()
         if self.watcher is not None:
-            task.holds &= ~self.bit
+            task.holds -= self.bit
         if not self._waiters:
             self.owner = None
             return

@@ -111,7 +111,7 @@ class CpuCache:
 
     __slots__ = (
         "far", "flag_at_copy", "folio", "free_at", "llc", "nr_cold_pages", "nr_free", "pmd",
-        "read", "rests", "runs", "took_pte_page",
+        "read", "rests", "runs", "took_pte_page", "unlisted",
     )  # fmt: skip
 
     def __init__(
@@ -130,6 +130,8 @@ class CpuCache:
         self.folio = self.read = NO_FOLIO
         #: Whether the folio that was copied last had its Optimized flag then; for the checker.
         self.flag_at_copy = True
+        #: PTEs remapped whose pages are on no list so far; for the checker.
+        self.unlisted: list[int] = []
         #: Whether the split under way took a PTE page; for records.
         self.took_pte_page = False
         #: The PMD that the walk under way has read; -1 for none.

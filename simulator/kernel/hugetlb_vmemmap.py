@@ -32,6 +32,7 @@ from simulator.kernel.pgtable import Pgtable
 from simulator.kernel.placement import HugeMemory
 from simulator.kernel.structs import (
     ENOMEM,
+    PAGE_SHIFT,
     PAGE_SIZE,
     PMD_MASK,
     PMD_SIZE,
@@ -127,7 +128,7 @@ class HugetlbVmemmap(Vmalloc, TlbMm, Pgtable, JumpLabel):
             addr += PAGE_SIZE
             walk.nr_walked += 1
         if walk.remap_pte is not None:
-            nr = (end - addr) // PAGE_SIZE
+            nr = (end - addr) >> PAGE_SHIFT
             walk.remap_pte(addr, nr, walk)
             walk.nr_walked += nr
 
@@ -281,7 +282,7 @@ class HugetlbVmemmap(Vmalloc, TlbMm, Pgtable, JumpLabel):
         k, start: int, end: int, nid: int, vmemmap_pages: VmemmapPages
     ) -> int:
         """Take a page for each of a range but the first; 0 or -ENOMEM."""
-        nr_pages = (end - start) // PAGE_SIZE - 1
+        nr_pages = ((end - start) >> PAGE_SHIFT) - 1
         got = k.alloc_pages_node(nid, "restore_page", nr_pages)
         if got < nr_pages:
             k.free_pages(got)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from simulator.engine.task import ATOMIC
 from simulator.kernel.page_alloc import PageAlloc
-from simulator.kernel.structs import PMD_SIZE
+from simulator.kernel.structs import PMD_SHIFT
 
 __all__ = ("Pgtable",)
 
@@ -31,7 +31,7 @@ class Pgtable(PageAlloc):
         task.planned_ns += ns  # as Task.work(), without a call
         task.time_by["remap"] += ns
         k.cache.pmd = -1
-        return addr // PMD_SIZE
+        return addr >> PMD_SHIFT
 
     def pmd_leaf(k, pmd: int) -> bool:
         """Whether a PMD maps 2 MB."""

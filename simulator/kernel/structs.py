@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from simulator.geometry import (
     BASE_PAGE_BYTES,
     NR_PFNS,
+    PAGE_SHIFT,
     PTRS_PER_PTE,
     STRUCT_PAGE_BYTES,
     struct_page_bytes,
@@ -36,8 +37,10 @@ __all__ = (
     "ENOMEM",
     "NEVER",
     "NO_PAGES",
+    "PAGE_SHIFT",
     "PAGE_SIZE",
     "PMD_MASK",
+    "PMD_SHIFT",
     "PMD_SIZE",
     "Folio",
     "Hstate",
@@ -61,6 +64,7 @@ ENOMEM: Final = 12
 NEVER: Final = -(1 << 62)
 PAGE_SIZE: Final = BASE_PAGE_BYTES
 PMD_SIZE: Final = PTRS_PER_PTE * PAGE_SIZE
+PMD_SHIFT: Final = PMD_SIZE.bit_length() - 1
 PMD_MASK: Final = ~(PMD_SIZE - 1)
 
 
@@ -201,17 +205,13 @@ class Hstate:
         self.nr_vmemmap_pages = struct_page_bytes(page_size) // BASE_PAGE_BYTES
         self.nr_huge_pages = 0
         self.surplus_huge_pages = 0
+        self.persistent_huge_pages = 0  # those of the pool that are not surplus
         self.nr_huge_pages_node = [0] * nr_nodes
         self.surplus_huge_pages_node = [0] * nr_nodes
         self.round_to_alloc = NodeRound(nr_nodes)
         self.round_to_free = NodeRound(nr_nodes)
         # By node; the head of the kernel's list is the end of ours.
         self.hugepage_freelists: list[list[Folio]] = [[] for _ in range(nr_nodes)]
-
-    @property
-    def persistent_huge_pages(self) -> int:
-        """Huge pages of the pool that are not surplus."""
-        return self.nr_huge_pages - self.surplus_huge_pages
 
     @property
     def free_huge_pages(self) -> int:
@@ -221,11 +221,13 @@ class Hstate:
     def account(self, nid: int, nr: int) -> None:
         """Count huge pages of a node in the pool, or no longer."""
         self.nr_huge_pages += nr
+        self.persistent_huge_pages += nr
         self.nr_huge_pages_node[nid] += nr
 
     def account_surplus(self, nid: int, nr: int) -> None:
         """Count huge pages of a node as surplus, or no longer."""
         self.surplus_huge_pages += nr
+        self.persistent_huge_pages -= nr
         self.surplus_huge_pages_node[nid] += nr
 
 
@@ -243,7 +245,8 @@ class VmemmapPages:
     ``nr_old`` of them were mapped until a PTE was rewritten; the rest are new
     head pages that did not get there.  The list began when its CPU had touched
     ``listed_at`` bytes; ``nr_far`` of its pages are of other nodes; ``nid`` is the
-    node of the folio last put on it.
+    node of the folio last put on it.  ``runs`` are the PTEs that mapped its pages, if the
+    checker keeps them.
     """
 
     nr_pages: int = 0
@@ -251,6 +254,7 @@ class VmemmapPages:
     nr_far: int = 0
     nid: int = 0
     listed_at: int = 0
+    runs: list[int] | None = None
 
 
 #: The list of a walk that only splits.

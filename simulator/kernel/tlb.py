@@ -25,7 +25,7 @@ from typing import Final
 from simulator.engine.calls import Call
 from simulator.errors import KernelError
 from simulator.kernel.base import KernelBase
-from simulator.kernel.structs import PAGE_SIZE
+from simulator.kernel.structs import PAGE_SHIFT
 
 __all__ = ("TLB_FLUSH_ALL", "Tlb")
 
@@ -44,8 +44,11 @@ class Tlb(KernelBase):
     def flush_tlb_kernel_range(k, start: int, end: int, reason: str) -> None:
         """Flush a range of kernel addresses on every CPU; ``reason`` goes to the trace."""
         k.counts["flush_tlb_kernel_range_calls"] += 1
-        nr_pages = None if end == TLB_FLUSH_ALL else (end - start) // PAGE_SIZE
-        call = k.flush_call(reason, nr_pages)
+        nr_pages = None if end == TLB_FLUSH_ALL else (end - start) >> PAGE_SHIFT
+        try:
+            call = k._calls[reason, nr_pages]
+        except KeyError:
+            call = k.flush_call(reason, nr_pages)
         if call.kind == "all":
             k.kernel_tlb_flush_all(call, start, end)
         else:

@@ -57,27 +57,27 @@ class IntTable:
         self._chunks: list[Int64s | _Packed] = []
         self._last = np.zeros(0, dtype=np.int64).data
         self._first = 0  # row of the last chunk
-        self._rows = 0
+        self.nr_rows = 0
 
     def __len__(self) -> int:
-        return self._rows
+        return self.nr_rows
 
     def reserve(self) -> int:
         """Append a row of zeros; return its number."""
-        row = self._rows
+        row = self.nr_rows
         if not row % _CHUNK_ROWS:
             self._grow()
-        self._rows = row + 1
+        self.nr_rows = row + 1
         return row
 
     def add(self, values: Sequence[int]) -> None:
         """Append a row."""
-        row = self._rows
+        row = self.nr_rows
         at = row % _CHUNK_ROWS
         if not at:
             self._grow()
         self._pack_into(self._last, at * self._row_bytes, *values)
-        self._rows = row + 1
+        self.nr_rows = row + 1
 
     def put(self, row: int, values: Sequence[int]) -> None:
         """Write a row."""
@@ -96,6 +96,15 @@ class IntTable:
         else:
             self.put(row, words)
 
+    def add_words(self, words: memoryview) -> None:
+        """Append a row that lies in memory as int64 already."""
+        row = self.nr_rows
+        if not row % _CHUNK_ROWS:
+            self._grow()
+        at = (row - self._first) * self._width
+        self._last[at : at + self._width] = words
+        self.nr_rows = row + 1
+
     def increase(self, row: int, column: int, value: int) -> None:
         """Add to one cell."""
         chunk, at = divmod(row, _CHUNK_ROWS)
@@ -110,7 +119,7 @@ class IntTable:
         """Return a copy of a column, a 1-d array of the table's length."""
         i = self.names.index(name)
         parts = [c.column(i) if isinstance(c, _Packed) else c[:, i] for c in self._chunks]
-        return np.concatenate([np.zeros(0, dtype=np.int64), *parts])[: self._rows]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *parts])[: self.nr_rows]
 
     def columns(self) -> dict[str, Int64s]:
         """Return copies of all columns by name."""
@@ -124,7 +133,7 @@ class IntTable:
                 self._chunks[-2] = _Packed(full)
         rows = np.zeros((_CHUNK_ROWS, self._width), dtype=np.int64)
         self._last = rows.reshape(-1).data
-        self._first = self._rows
+        self._first = self.nr_rows
         self._chunks.append(rows)
 
     def _open(self, chunk: int) -> Int64s:

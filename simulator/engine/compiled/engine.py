@@ -123,7 +123,10 @@ class CompiledEngine:
         task = self.timeline.current
         if task.cpu.irqs_off:
             raise KernelError(f"{call.reason}: a broadcast with interrupts off would deadlock")
-        task.meet()
+        if task.planned_ns < task.clear_ns:
+            task.met_ns = task.planned_ns  # as Task.meet(), without a call
+        else:
+            task.meet()
         if task.met_ns > MAX_NS:  # which 64 bits may not hold
             raise InputError(TOO_LONG)
         if isinstance(task, OnlyTask):
@@ -166,18 +169,19 @@ class CompiledEngine:
 
     def _alone(self, task: OnlyTask, call: Call) -> None:
         recorder = self.recorder
-        flush = recorder.broadcast_starts()
+        flush = recorder.flushes.nr_rows  # nobody else's comes between
         if flush >= self._checkpoints.due:
             self._checkpoints.keep(flush, self._state)
         if call is not task.call:
             task.tell(call)
         start_ns = task.met_ns
         end_ns = self._broadcast_alone(flush, start_ns)
-        task.ran_broadcast(call, start_ns, task.waits_from_ns, end_ns)
+        waits_ns = task.waits_from_ns if call.preemptible_wait else end_ns
+        task.ran_broadcast(call, start_ns, waits_ns, end_ns)
         task.met_ns = end_ns
         # The TLB misses come afterwards, spread over what the CPU does then.
         task.planned_ns = end_ns + call.refill_ns
-        recorder.broadcast_ended(flush, task.record)
+        recorder.broadcast_made(task.record)
         if flush in recorder.ipis.flushes:
             self._log(flush, task)
 

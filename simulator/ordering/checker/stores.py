@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from simulator.geometry import BASE_PAGE_BYTES, PTRS_PER_PTE, STRUCT_PAGE_BYTES
+from simulator.geometry import BASE_PAGE_BYTES, PAGE_SHIFT, PTRS_PER_PTE, STRUCT_PAGE_BYTES
 from simulator.kernel.tlb import TLB_FLUSH_ALL
 from simulator.ordering.checker.report import Reporter
 from simulator.ordering.checker.translations import (
@@ -55,11 +55,8 @@ class Stores:
         self._splits = Splits()
         self._remapped = StaleRanges()
         self._restored = StaleRanges()
-        # By CPU: PTEs remapped whose pages are on no list so far; where restored ones come from.
-        self._unlisted: dict[int, list[int]] = defaultdict(list)
+        # By CPU: the PTEs that mapped what is restored.
         self._taken_from: dict[int, list[int]] = {}
-        # Which PTEs mapped the pages of a list. The list itself keeps its id from being reused.
-        self._lists: dict[int, tuple[VmemmapPages, list[int]]] = {}
         # Heads of folios that were remapped without their flag, or restored while any was stale.
         self._unflagged: set[int] = set()
         #: Pages that PTEs map now and did not before, less those that they mapped before only.
@@ -94,38 +91,41 @@ class Stores:
         """set_ptes()."""
         k, timeline = self._k, self._timeline
         remapped, restored, splits = self._remapped, self._restored, self._splits
-        mmap_lock, unlisted = k.mmap_lock, self._unlisted
+        mmap_lock, unflagged, taken_from = k.mmap_lock, self._unflagged, self._taken_from
 
         def store(addr: int, nr: int, category: str) -> None:
             function(addr, nr, category)
-            task = timeline.current
+            task, cache = timeline.current, k.cache
             if task is not mmap_lock.owner and task not in mmap_lock.others:
                 self._report.without(mmap_lock, "set_ptes")
-            run = addr // BASE_PAGE_BYTES << NR_BITS | nr  # as run_of(), without a call
+            run = (addr >> PAGE_SHIFT << NR_BITS) + nr  # as run_of(), without a call
             if splits:
                 self._check_splits(addr, nr)
             if category == "restore":
                 self.nr_mapped += nr
                 stale = restored
                 if remapped.fresh or remapped.sorted:
-                    self._unflagged.add(k.cache.folio.page)
-                if self._taken_from:
+                    unflagged.add(cache.folio.page)
+                if taken_from:
                     self._back_from_list(task.cpu.number, addr, nr)
             else:
                 self.nr_mapped -= nr
                 stale = remapped
-                unlisted[task.cpu.number].append(run)
-                folio = k.cache.folio
+                cache.unlisted.append(run)
+                folio = cache.folio
                 if addr == folio.page:
                     # A new page is mapped, which was copied before.
                     self.nr_mapped += 1
                     if not folio.hugetlb_vmemmap_optimized:
-                        self._unflagged.add(addr)
-                    elif not k.cache.flag_at_copy:
+                        unflagged.add(addr)
+                    elif not cache.flag_at_copy:
                         self._flag_lost(folio, "copied")
             if stale.epoch != self._epoch:
-                stale.begin(self._epoch)
+                if stale.fresh:
+                    stale.sort()
+                stale.epoch = self._epoch
             stale.fresh.append(run)
+            stale.start, stale.end = addr, addr + nr * BASE_PAGE_BYTES
 
         return store
 
@@ -147,49 +147,49 @@ class Stores:
 
     def listed(self, function: Function) -> Function:
         """list_add_pages()."""
-        timeline, lists = self._timeline, self._lists
+        k = self._k
 
         def add(nr: int, vmemmap_pages: VmemmapPages) -> None:
             function(nr, vmemmap_pages)
-            found = lists.get(id(vmemmap_pages))
-            if found is None:
-                found = lists[id(vmemmap_pages)] = (vmemmap_pages, [])
-            unlisted = self._unlisted[timeline.current.cpu.number]
-            found[1].extend(unlisted)
-            unlisted.clear()
+            cache = k.cache
+            if vmemmap_pages.runs is None:
+                vmemmap_pages.runs, cache.unlisted = cache.unlisted, []
+            else:
+                vmemmap_pages.runs += cache.unlisted
+                cache.unlisted.clear()
 
         return add
 
     def unlisted(self, function: Function) -> Function:
         """list_del_pages()."""
-        timeline, lists = self._timeline, self._lists
+        timeline, taken_from = self._timeline, self._taken_from
 
         def take(nr: int, vmemmap_pages: VmemmapPages) -> Any:
             pages = function(nr, vmemmap_pages)
-            found = lists.get(id(vmemmap_pages))
-            if found is not None:
-                self._taken_from[timeline.current.cpu.number] = found[1]
+            if vmemmap_pages.runs is not None:
+                taken_from[timeline.current.cpu.number] = vmemmap_pages.runs
                 if not vmemmap_pages.nr_pages:
-                    del lists[id(vmemmap_pages)]
+                    vmemmap_pages.runs = None
             return pages
 
         return take
 
     def list_freed(self, function: Function) -> Function:
         """free_page_list()."""
+        remapped = self._remapped
 
         def free(vmemmap_pages: VmemmapPages) -> None:
             # It meets: what others flushed until the pages are free is known afterwards.
             function(vmemmap_pages)
-            _, of_list = self._lists.pop(id(vmemmap_pages), (None, []))
-            if not (self._remapped.fresh or self._remapped.sorted):
+            runs, vmemmap_pages.runs = vmemmap_pages.runs, None
+            if not (remapped.fresh or remapped.sorted):
                 return
             stale = {}
-            for pmd, mask in masks_of_runs(of_list).items():
-                bits = self._remapped.stale(pmd, mask)
+            for pmd, mask in masks_of_runs(runs or ()).items():
+                bits = remapped.stale(pmd, mask)
                 if bits:
                     stale[pmd] = bits
-                    self._remapped.forget(pmd, bits, self._epoch + 1)
+                    remapped.forget(pmd, bits, self._epoch + 1)
             for pfn in self._pfns(stale):
                 self._report(
                     "freed-while-held", f"folio of pfn {pfn}", "its vmemmap pages given back",

@@ -80,19 +80,16 @@ class StaleRanges:
 
     Those of the last epoch are ``fresh``: runs in their order.  Older ones, and many that
     are asked for by address, are ``sorted``: by PMD, the epoch of a store, and its bits.
+    ``start`` and ``end`` are the addresses of the run that was stored last.
     """
 
-    __slots__ = ("epoch", "fresh", "sorted")
+    __slots__ = ("end", "epoch", "fresh", "sorted", "start")
 
     def __init__(self) -> None:
         self.fresh: list[int] = []
         self.epoch = 0
         self.sorted: dict[int, dict[int, int]] = {}
-
-    def begin(self, epoch: int) -> None:
-        """From now on, what is fresh is of an epoch."""
-        self._sort()
-        self.epoch = epoch
+        self.start = self.end = 0
 
     def add(self, pmd: int, mask: int, epoch: int) -> None:
         """Note that PTEs were changed."""
@@ -101,7 +98,7 @@ class StaleRanges:
 
     def stale(self, pmd: int, mask: int) -> int:
         """Return which of some PTEs are stale."""
-        self._sort()
+        self.sort()
         bits = 0
         for some in self.sorted.get(pmd, {}).values():
             bits |= some
@@ -109,7 +106,7 @@ class StaleRanges:
 
     def forget(self, pmd: int, mask: int, before: int) -> None:
         """Drop PTEs of stores that came before an epoch."""
-        self._sort()
+        self.sort()
         of = self.sorted.get(pmd)
         if of is None:
             return
@@ -127,14 +124,11 @@ class StaleRanges:
             for pmd, mask in masks_of(start, end):
                 self.forget(pmd, mask, before)
             return
-        first, last = start // BASE_PAGE_BYTES, -(-end // BASE_PAGE_BYTES)
-        if len(fresh) == 1:  # mostly it is the one run that the flush is for
-            (run,) = fresh
-            page = run >> NR_BITS
-            if first <= page and page + (run & _NR_MASK) <= last:
-                fresh.clear()
-                return
-        self.fresh = without(fresh, first, last)
+        if len(fresh) == 1 and start <= self.start and self.end <= end:
+            fresh.clear()  # mostly it is the one run that the flush is for
+            return
+        self.fresh = without(fresh, start // BASE_PAGE_BYTES, -(-end // BASE_PAGE_BYTES))
+        self.start = -1  # what is left is not that run
 
     def forget_all(self, before: int) -> None:
         """Drop all stores that came before an epoch."""
@@ -144,7 +138,8 @@ class StaleRanges:
             for pmd in list(self.sorted):
                 self.forget(pmd, -1, before)
 
-    def _sort(self) -> None:
+    def sort(self) -> None:
+        """Have nothing fresh: what comes next is of another epoch."""
         if self.fresh:
             fresh, self.fresh = self.fresh, []
             for pmd, mask in masks_of_runs(fresh).items():
