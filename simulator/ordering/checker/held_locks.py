@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ("HeldLocks",)
 
 getframe = sys._getframe  # noqa: SLF001 - inspect's takes twice as long
-#: From here on, locks share a bit.
+#: From here on, locks share a bit: which of them are held is known roughly.
 _LAST_BIT = 30
 
 
