@@ -59,7 +59,7 @@ docs: $(VENV)/.docs
 notebooks: $(VENV)/.docs
 	$(VENV)/bin/python -m jupyter nbconvert --execute --to html --output-dir out/notebooks notebooks/*.ipynb
 
-## bench: host time per folio and per broadcast
+## bench: host time per folio and per broadcast (ARGS="--against REV": how many times as fast as a revision; --quick)
 bench: $(VENV)/.runtime
 	$(VENV)/bin/python -m benchmarks $(ARGS)
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.against import RevisionError, against
 from benchmarks.host import describe
-from benchmarks.sections import IMPLEMENTATIONS, SECTIONS, Plan, Target
+from benchmarks.sections import IMPLEMENTATIONS, SECTIONS, Plan, Section, Target
 from benchmarks.table import table
 from benchmarks.timing import DisagreementError
 
@@ -25,6 +27,9 @@ def main() -> int:
     """Run and return the exit status: 1 if implementations disagree."""
     arguments = _parser().parse_args()
     names = arguments.only or [name for name in SECTIONS if name != "full" or arguments.full]
+    sections: dict[str, Callable[[Plan], Section]] = {name: SECTIONS[name] for name in names}
+    if arguments.against is not None:
+        sections = {"against": lambda plan: against(plan, arguments.against)}
     host = describe()
     for name, value in host.items():
         print(f"{name:<10}{value}"[:78])
@@ -44,10 +49,10 @@ def main() -> int:
     )
     figures = {}
     targets: list[Target] = []
-    for name in names:
+    for name, measure in sections.items():
         try:
-            section = SECTIONS[name](plan)
-        except DisagreementError as error:
+            section = measure(plan)
+        except (DisagreementError, RevisionError) as error:
             print(f"benchmarks: {error}", file=sys.stderr)
             return 1
         print(section.text, flush=True)
@@ -86,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="less of everything, a minute or so")
     parser.add_argument("--full", action="store_true", help="also the full published job")
     parser.add_argument("--only", type=_names, metavar="NAME,..", help=f"of {', '.join(SECTIONS)}")
+    parser.add_argument("--against", metavar="REV", help="only: this tree against a revision")
     parser.add_argument(
         "--out", type=Path, default=Path("out/benchmarks"), help="folder (%(default)s)"
     )
