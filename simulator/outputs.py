@@ -41,6 +41,7 @@ __all__ = (
     "Kind",
     "cannot",
     "check",
+    "check_apart",
     "check_new_file",
     "check_new_folder",
     "filling",
@@ -91,6 +92,36 @@ def check(
         _try_folder(target.parent)
     except OSError as error:
         raise cannot(option, path, error) from None
+
+
+def check_apart(
+    files: Mapping[str, Path | None], folders: Mapping[str, Path | None] | None = None
+) -> None:
+    """
+    Raise InputError if two outputs are in one place, or a file where a folder is made.
+
+    :param files: by the option that names it, as are the folders; None for what is not asked for.
+    """
+    there: dict[Path, str] = {}
+    for option, folder in (folders or {}).items():
+        if folder is not None:
+            taken = there.setdefault(folder.resolve(), option)
+            if taken != option:
+                raise InputError(f"{option}: {folder} is what --{taken} makes; name another folder")
+    made = list(there.items())
+    for option, file in files.items():
+        if file is None:
+            continue
+        target = file.resolve()
+        for folder, other in made:
+            if target == folder or target in folder.parents:
+                raise InputError(
+                    f"{option}: {target} is where --{other} makes a folder; name another file"
+                )
+        if target in there:
+            other = there[target]
+            raise InputError(f"{option}: {target} is what --{other} writes; name another file")
+        there[target] = option
 
 
 def check_new_file(option: str, path: Path) -> None:

@@ -19,7 +19,7 @@ from simulator.cli.timeline_options import (
     write_timelines,
 )
 from simulator.errors import InputError
-from simulator.outputs import check, check_new_folder, filling, writing
+from simulator.outputs import check, check_apart, check_new_folder, filling, writing
 from simulator.trace.exchange.bycpu import KINDS
 from simulator.trace.exchange.chrome import CHROME, write_chrome
 from simulator.trace.words import LATENCIES
@@ -71,6 +71,8 @@ def run(args: Namespace) -> tuple[int, str]:
     if args.chrome:
         check("chrome", args.chrome, CHROME)
     check_timelines(args, {"result": args.result})
+    files = {option: getattr(args, option) for option in ("chrome", "perfetto", "ftrace")}
+    check_apart(files, folders)
 
     from simulator.saved import open_result
     from simulator.trace.exchange.tabular import write_frames

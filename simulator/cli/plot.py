@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +28,20 @@ EXAMPLE = (
     "tlbsim run --machine laptop-8 --kernel v6.7 --pages 64 --out run-1\n"
     "  tlbsim plot run-1 --kind time --text"
 )
-#: As :data:`simulator.report.plots.kinds.KINDS`, whose import costs every command time.
-KINDS = (
-    "change", "scaling", "time", "difference", "latency", "course", "flush", "victims",
-    "throughput", "batch",
-)  # fmt: skip
+#: What each of :data:`simulator.report.plots.kinds.KINDS` shows; importing that costs every
+#: command time.
+KINDS = {
+    "change": "before and after, as ratios with intervals",
+    "scaling": "elapsed time against the number of CPUs",
+    "time": "where the time goes",
+    "difference": "where the change comes from",
+    "latency": "how many folios and flushes took longer than that",
+    "course": "how long each flush took, over time (of results of run --out)",
+    "flush": "the CPUs around one flush (of a result of run --out)",
+    "victims": "what the other CPUs lost, by socket",
+    "throughput": "work done over time",
+    "batch": "folios per broadcast against stalls and pages held",
+}
 _FORMS = ("svg", "png")
 
 
@@ -42,7 +52,8 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--kind", metavar="NAME", action="append",
-        help=f"{', '.join(KINDS)}; may be repeated (default: all there is)",
+        help="may be repeated (default: all there is): "
+        + "; ".join(f"{kind}: {about}" for kind, about in KINDS.items()),
     )  # fmt: skip
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=Path("plots"), help="where to (default plots)"
@@ -55,7 +66,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> tuple[int, str]:
     """Return the exit status and what to print."""
-    kinds = _chosen("kind", args.kind, KINDS)
+    kinds = _chosen("kind", args.kind, tuple(KINDS))
     forms = _chosen("form", args.form, _FORMS)
 
     status, comparison = opened(args.saved, alone=True)
@@ -76,7 +87,7 @@ def run(args: Namespace) -> tuple[int, str]:
 def draw_into(
     folder: Path,
     comparison: Comparison,
-    kinds: tuple[str, ...] = KINDS,
+    kinds: Iterable[str] = KINDS,
     forms: tuple[str, ...] = _FORMS,
     *,
     asked: bool = False,

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
 from pathlib import Path
 
 from simulator.cli.format_option import add_format_option, check_format, formatted
@@ -22,7 +21,7 @@ from simulator.cli.timeline_options import (
     write_timelines,
 )
 from simulator.errors import InputError
-from simulator.outputs import check_new_folder
+from simulator.outputs import check_apart, check_new_folder
 
 __all__ = ("EXAMPLE", "HELP", "NAME", "configure", "run")
 
@@ -93,15 +92,4 @@ def _check_outputs(args: Namespace) -> None:
 
         check_ipis(args.ipis, inputs)
     files = {option: getattr(args, option) for option in ("ipis", "perfetto", "ftrace")}
-    _check_apart({option: file.resolve() for option, file in files.items() if file}, args.out)
-
-
-def _check_apart(files: Mapping[str, Path], out: Path | None) -> None:
-    # No two outputs may be one file.
-    there: dict[Path, str] = {}
-    for option, file in files.items():
-        if out is not None and (file == out.resolve() or file in out.resolve().parents):
-            raise InputError(f"{option}: {file} is where --out makes a folder; name another file")
-        if file in there:
-            raise InputError(f"{option}: {file} is what --{there[file]} writes; name another file")
-        there[file] = option
+    check_apart(files, {"out": args.out})

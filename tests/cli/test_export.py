@@ -69,6 +69,19 @@ def test_what_cannot_be_is_one_line_and_changes_nothing(tlbsim, saved, tmp_path)
     assert [p.name for p in full.iterdir()] == ["thesis.txt"]
 
 
+def test_two_outputs_into_one_place_are_refused_before_anything_is_written(tlbsim, saved, tmp_path):
+    for argv in (
+        ("--ftrace", tmp_path / "a.txt", "--perfetto", tmp_path / "a.txt"),
+        ("--csv", tmp_path / "a", "--parquet", tmp_path / "a"),
+        ("--csv", tmp_path / "a", "--chrome", tmp_path / "a"),
+    ):
+        done = tlbsim("export", saved, *argv)
+        assert done.status == 2
+        assert done.err.count("\n") == 1
+        assert "name another f" in done.err
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_what_happens_event_by_event_is_written_and_printed(tlbsim, saved, tmp_path):
     files = tmp_path / "run.pftrace", tmp_path / "trace.txt"
     done = tlbsim(

@@ -14,7 +14,7 @@ import pytest
 from simulator.analysis import compare_results
 from simulator.errors import InputError
 from simulator.report.plot_text import TEXT_KINDS, plot_text
-from simulator.report.plots.kinds import ABOUT, KINDS, draw
+from simulator.report.plots.kinds import KINDS, draw
 from simulator.report.plots.style import label_lines, marks, new_figure, save, svg_text
 from tests.made import LAPTOP, make, make_ipis
 
@@ -125,7 +125,7 @@ def test_marks_of_the_text_are_on_the_side_of_the_ratio(comparison):
 def test_kinds_are_one_list_everywhere():
     from simulator.cli.plot import KINDS as TYPED
 
-    assert TYPED == tuple(KINDS) == tuple(TEXT_KINDS) == tuple(ABOUT)
+    assert tuple(TYPED) == tuple(KINDS) == tuple(TEXT_KINDS)
 
 
 def test_a_single_result_draws_what_it_has(tmp_path):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from simulator.analysis.compare import Comparison
 
-__all__ = ("ABOUT", "KINDS", "PAGE_KINDS", "draw", "draw_uncertainty")
+__all__ = ("KINDS", "PAGE_KINDS", "draw", "draw_uncertainty")
 
 
 @runtime_checkable
@@ -177,19 +177,6 @@ KINDS: Final[Mapping[str, Callable[[Comparison], Drawn]]] = {
     "victims": _victims,
     "throughput": _throughput,
     "batch": _batch,
-}
-#: What each shows.
-ABOUT: Final = {
-    "change": "before and after, as ratios with intervals",
-    "scaling": "elapsed time against the number of CPUs",
-    "time": "where the time goes",
-    "difference": "where the change comes from",
-    "latency": "how many folios and flushes took longer than that",
-    "course": "how long each flush took, over time (of results of run --out)",
-    "flush": "the CPUs around one flush (of a result of run --out)",
-    "victims": "what the other CPUs lost, by socket",
-    "throughput": "work done over time",
-    "batch": "folios per broadcast against stalls and pages held",
 }
 #: What a page shows.
 PAGE_KINDS: Final = ("change", "scaling", "difference", "time", "latency", "victims", "batch")

@@ -13,7 +13,13 @@ from collections.abc import Mapping, Sequence
 from simulator.analysis.frames import ResultFrames, name_of
 from simulator.analysis.histogram import Histogram
 from simulator.published.hvo_2021 import PublishedRun
-from simulator.report.header import machine_title, request_text, trust_text, version_text
+from simulator.report.header import (
+    machine_title,
+    request_text,
+    static_key_lines,
+    trust_text,
+    version_text,
+)
 from simulator.report.text import (
     bar,
     command_line,
@@ -66,6 +72,7 @@ def hvo_2021_report(
         *([wrapped(remark, "           ")] if remark else []),
         wrapped(f"{name_of(s.noise)}; seed {s.seed}", "noise      "),
         wrapped(trust_text(on.provenance), "model      "),
+        *static_key_lines(list(results.values())),
     ]
     blocks = ["\n".join(head), _times(results, variants, published)]
     blocks += [_histogram(p, results[p.hvo]) for p in published]

@@ -16,7 +16,7 @@ from typing import Any
 
 from simulator.analysis.frames import ResultFrames, name_of, row_of_phase
 from simulator.geometry import BASE_PAGE_BYTES
-from simulator.report.header import machine_title, trust_text, version_text
+from simulator.report.header import machine_title, static_key_lines, trust_text, version_text
 from simulator.report.text import (
     command_line,
     format_count,
@@ -88,6 +88,7 @@ def pressure_report(
         ),
         wrapped(trust_text(first.provenance), "model      "),
         *_kernels(swept),
+        *static_key_lines([r for runs in swept.values() for r in runs]),
     ]
     text = "\n".join(parts)
     for where, runs in swept.items():

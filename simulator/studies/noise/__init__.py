@@ -189,7 +189,7 @@ class NoiseFindings(Findings):
         """Return the tables of times and flushes, by noise."""
         from simulator.studies.noise.text import noise_report
 
-        return noise_report(self.groups(), self.results[0], command=command or self.study.command)
+        return noise_report(self.groups(), self.results, command=command or self.study.command)
 
     def figures(self) -> Iterator[tuple[str, Figure]]:
         """Yield the plot of the first phase."""

@@ -12,7 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from simulator.analysis.frames import ResultTotals
-from simulator.report.header import machine_title, request_text, trust_text, version_text
+from simulator.report.header import (
+    machine_title,
+    request_text,
+    static_key_lines,
+    trust_text,
+    version_text,
+)
 from simulator.report.text import (
     command_line,
     format_count,
@@ -42,15 +48,16 @@ _BARE_METAL = "Bare metal has no vCPUs to preempt: overcommitted is the same as 
 
 
 def noise_report(
-    groups: Mapping[str, Sequence[NoiseCase]], first: ResultTotals, *, command: str
+    groups: Mapping[str, Sequence[NoiseCase]], results: Sequence[ResultTotals], *, command: str
 ) -> str:
     """
     Return the tables as plain text, at most 72 columns wide.
 
     :param groups: by title, the noises of a group in every phase, as they are to be listed.
-    :param first: any of the results, for what all have in common.
+    :param results: the runs, for what all have in common and the static key.
     :param command: what to type to get the same text again.
     """
+    first = results[0]
     every = [case for cases in groups.values() for case in cases]
     kernels = every[0].kernels
     runs = every[0].speed_up.n
@@ -61,6 +68,7 @@ def noise_report(
         wrapped(f"{machine_title(first)}; {request_text(first)}", "simulated  "),
         wrapped(f"{runs} replications under seed {first.scenario.seed}", "runs       "),
         wrapped(trust_text(first.provenance), "model      "),
+        *static_key_lines(results),
         wrapped(_answer(every), "answer     "),
     ]
     blocks = ["\n".join(head)]
