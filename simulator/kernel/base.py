@@ -256,7 +256,7 @@ class KernelBase:
         for old in k.RENAMED:
             new = getattr(getattr(k.version, old, None), "calls", None)
             if new is not None:
-                setattr(type(k), old, inspect.getattr_static(k, new))
+                setattr(type(k), old, inspect.getattr_static(type(k), new))
                 k._attached.add(old)
 
     def resumes(k, task: Task) -> None:

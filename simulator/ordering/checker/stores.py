@@ -109,13 +109,14 @@ class Stores:
                 if taken_from:
                     self._back_from_list(task.cpu.number, addr, nr)
             else:
-                self.nr_mapped -= nr
                 stale = remapped
                 cache.unlisted.append(run)
                 folio = cache.folio
-                if addr == folio.page:
+                if addr != folio.page:
+                    self.nr_mapped -= nr
+                else:
                     # A new page is mapped, which was copied before.
-                    self.nr_mapped += 1
+                    self.nr_mapped -= nr - 1
                     if not folio.hugetlb_vmemmap_optimized:
                         unflagged.add(addr)
                     elif not cache.flag_at_copy:
@@ -262,7 +263,8 @@ class Stores:
 
     def flushed(self, function: Function) -> Function:
         """on_each_cpu(), for a flush of a range of addresses."""
-        timeline, forget = self._timeline, self._forget
+        timeline, splits = self._timeline, self._splits
+        stale = self._remapped, self._restored
 
         def flush(call: Call, start: int, end: int) -> None:
             task = timeline.current
@@ -275,7 +277,12 @@ class Stores:
                 task.meet()
             epoch = self._epoch = self._epoch + 1
             function(call, start, end)
-            forget(start, TLB_FLUSH_ALL if call.kind == "all" else end, epoch)
+            if splits or call.kind == "all":
+                self._forget(start, TLB_FLUSH_ALL if call.kind == "all" else end, epoch)
+                return
+            for ranges in stale:
+                if ranges.fresh or ranges.sorted:
+                    ranges.forget_range(start, end, epoch)
 
         return flush
 

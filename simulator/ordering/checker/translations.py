@@ -120,15 +120,14 @@ class StaleRanges:
     def forget_range(self, start: int, end: int, before: int) -> None:
         """Drop those of a range of addresses."""
         fresh = self.fresh
-        if self.sorted or len(fresh) > _FEW or self.epoch >= before:
+        if self.sorted or self.epoch >= before or len(fresh) > _FEW:
             for pmd, mask in masks_of(start, end):
                 self.forget(pmd, mask, before)
-            return
-        if len(fresh) == 1 and start <= self.start and self.end <= end:
+        elif start <= self.start and self.end <= end and len(fresh) == 1:
             fresh.clear()  # mostly it is the one run that the flush is for
-            return
-        self.fresh = without(fresh, start // BASE_PAGE_BYTES, -(-end // BASE_PAGE_BYTES))
-        self.start = -1  # what is left is not that run
+        else:
+            self.fresh = without(fresh, start // BASE_PAGE_BYTES, -(-end // BASE_PAGE_BYTES))
+            self.start = -1  # what is left is not that run
 
     def forget_all(self, before: int) -> None:
         """Drop all stores that came before an epoch."""
