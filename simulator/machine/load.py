@@ -11,7 +11,9 @@ the field and the nearest valid value; all that is wrong is said at once.
 
 from __future__ import annotations
 
+import pickle
 import tomllib
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -65,7 +67,7 @@ def read_toml(path: Path, label: str) -> dict[str, Any]:
     """Return what a TOML file says."""
     text = read_text(path, label)
     try:
-        data = tomllib.loads(text)
+        data: dict[str, Any] = pickle.loads(_parsed(text))  # noqa: S301 - made below
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{label}: not TOML: {' '.join(str(error).split())}") from None
     except ValueError:
@@ -76,6 +78,12 @@ def read_toml(path: Path, label: str) -> dict[str, Any]:
     if _depth(data) > _DEEPEST:
         raise InputError(f"{label}: {_TOO_DEEP}")
     return data
+
+
+# Replications read the same files again and again; each reader has objects of its own.
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> bytes:
+    return pickle.dumps(tomllib.loads(text))
 
 
 def _depth(data: object) -> int:
