@@ -11,7 +11,7 @@ can make one by hand.  All times are nanoseconds.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from simulator.trace.ipis import IpiLog
     from simulator.trace.recorder import Recorder
 
-__all__ = ("Cost", "Costs", "Engine", "IdleState", "Platform", "Spells")
+__all__ = ("NR_DISTANCES", "Cost", "Costs", "Engine", "IdleState", "Platform", "Spells")
+
+#: How far two CPUs can be apart: distances are 0 to 3.
+NR_DISTANCES: Final = 4
 
 
 class Cost(Protocol):

@@ -16,14 +16,12 @@ from typing import Final, NamedTuple, Protocol
 
 from simulator.draws import fold, purpose_of
 from simulator.engine.compiled.flat.words import FlatArray, Int64s, places
-from simulator.engine.platform import Cost, IdleState, Platform, Spells
+from simulator.engine.platform import NR_DISTANCES, Cost, IdleState, Platform, Spells
 
 __all__ = (
     "COST", "COSTS", "IDLE_STATE", "M", "MODE", "SPELL", "SPELLS", "FlatPlatform", "SpellTable",
     "flatten",
 )  # fmt: skip
-
-_NR_DISTANCES: Final = 4
 
 
 class CostNames(NamedTuple):
@@ -117,7 +115,7 @@ class MachineWords(NamedTuple):
 
 
 COSTS: Final = CostNames(*places(CostNames._fields))
-COST: Final = CostWords(*places(CostWords._fields, mean_fp=_NR_DISTANCES))
+COST: Final = CostWords(*places(CostWords._fields, mean_fp=NR_DISTANCES))
 SPELLS: Final = SpellNames(*places(SpellNames._fields))
 SPELL: Final = SpellWords(*places(SpellWords._fields))
 IDLE_STATE: Final = IdleStateWords(*places(IdleStateWords._fields))
@@ -129,7 +127,7 @@ M: Final = MachineWords(
         cost_keys=len(COSTS),
         costs=len(COSTS) * COST.words,
         spells=len(SPELLS) * SPELL.words,
-        line_ns=_NR_DISTANCES,
+        line_ns=NR_DISTANCES,
     )
 )
 
@@ -257,7 +255,7 @@ def flatten(platform: FlatPlatform) -> Int64s:
     for state in platform.idle_states:
         states += [state.exit_ns, state.residency_ns, int(state.polling)]
     line = platform.costs["cache_line"]
-    line_ns = [line.ns(distance=distance) for distance in range(_NR_DISTANCES)]
+    line_ns = [line.ns(distance=distance) for distance in range(NR_DISTANCES)]
     return array.joined(
         {
             M.nr_cpus: platform.nr_cpus,

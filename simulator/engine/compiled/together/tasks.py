@@ -26,7 +26,7 @@ from simulator.engine.compiled.machine_code import bound
 from simulator.engine.compiled.tasks import FlatTask
 from simulator.engine.compiled.together.replay import SharedCheckpoints
 from simulator.engine.compiled.together.stages import BEYOND_MAX, advance, begin, irqs_on
-from simulator.engine.compiled.turns import Goes, Turns
+from simulator.engine.compiled.turns import Turns
 from simulator.engine.keys import KEY_BITS, TOO_LONG, Order
 from simulator.engine.task import Queue
 from simulator.errors import InputError
@@ -127,7 +127,8 @@ class InterruptedTask(FlatTask):
 
     def _meet(self) -> None:
         if own_key := self._unless_ready():
-            self._wait_to(own_key, InterruptedTask._meets)
+            self._turns.push(own_key, self, InterruptedTask._meets)
+            self.wait(None)
 
     def _unless_ready(self) -> int:
         # Meet, if only compiled code has something to do before, and return 0; or the own key.
@@ -150,10 +151,6 @@ class InterruptedTask(FlatTask):
             self._take(stolen_ns)
         return 0
 
-    def _wait_to(self, own_key: int, goes_on: Goes) -> None:
-        self._turns.push(own_key, self, goes_on)
-        self.wait(None)
-
     def ask(self, lock: Queue) -> bool:
         """Ask for a lock as :meth:`Task.ask` does, and wait once only."""
         own_key = 0
@@ -163,7 +160,8 @@ class InterruptedTask(FlatTask):
             own_key = self._unless_ready()
         if own_key:
             self._wanted = lock
-            self._wait_to(own_key, InterruptedTask._asks)
+            self._turns.push(own_key, self, InterruptedTask._asks)
+            self.wait(None)
         elif lock.owner is not None:
             lock.enqueue(self)
             self.wait_for(lock)
@@ -183,25 +181,13 @@ class InterruptedTask(FlatTask):
     # --- whether it goes on when it is its turn (Goes) ----------------------------------
 
     def _meets(self, event_key: int) -> bool:
-        return self._is_on_time(event_key, InterruptedTask._meets)
-
-    def _asks(self, event_key: int) -> bool:
-        # If somebody has the lock that it asks for, it waits on without having gone on.
-        lock = self._wanted
-        if lock is None or not self._is_on_time(event_key, InterruptedTask._asks):
-            return False
-        if lock.owner is None:
-            return True
-        lock.enqueue(self)
-        self.waits_for = lock
-        return False
-
-    def _is_on_time(self, event_key: int, goes_on: Goes) -> bool:
-        # A handler that came in the middle of work has moved the meeting.
+        # Unless a handler that came in the middle of work has moved the meeting.
         stolen_ns = self.words[self._stolen_word] - self._stolen_ns
         t_ns = self.planned_ns + stolen_ns
         own_key = t_ns << KEY_BITS | self._meeting
         if own_key != event_key:
+            asks = self._wanted is not None
+            goes_on = InterruptedTask._asks if asks else InterruptedTask._meets
             self._turns.push(own_key, self, goes_on)
             return False
         self.met_ns = t_ns
@@ -209,6 +195,18 @@ class InterruptedTask(FlatTask):
             self.planned_ns = t_ns
             self._take(stolen_ns)
         return True
+
+    def _asks(self, event_key: int) -> bool:
+        # If somebody has the lock that it asks for, it waits on without having gone on.
+        lock = self._wanted
+        if lock is None or not self._meets(event_key):
+            return False
+        self._wanted = None
+        if lock.owner is None:
+            return True
+        lock.enqueue(self)
+        self.waits_for = lock
+        return False
 
     def _has(self, event_key: int) -> bool:
         # It has the lock that it waited for, unless a handler runs.
