@@ -169,9 +169,11 @@ def _in_state(state: Int64s, latency_ns: Int64s, work: Work, me: int) -> Outcome
 
     refill_ns = np.full(work.cpus, work.flushes * work.call.refill_ns, dtype=np.int64)
     refill_ns[me] = 0
+    handler_ns = lines[:, CPU.handler_ns] + state[S.alike_handler_ns]
+    handler_ns[me] = 0
     return Outcome(
         latency_ns=latency_ns,
-        handler_ns=lines[:, CPU.handler_ns],
+        handler_ns=handler_ns,
         refill_ns=refill_ns,
         idle_woken=lines[:, CPU.idle_woken],
         irqs_off_delay_ns=lines[:, CPU.irqs_off_delay_ns],

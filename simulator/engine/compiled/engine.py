@@ -51,7 +51,11 @@ __all__ = ("CompiledEngine",)
 # Of the ``cpus`` frame, what compiled code counts under the same names.
 _TOTALS = tuple((name, getattr(CPU, name)) for name in CPU_COLUMNS if name in CPU._fields)
 # What the only task did to all others alike.
-_ALIKE = (("ipis", S.alike_ipis), ("refill_ns", S.alike_refill_ns))
+_ALIKE = (
+    ("ipis", S.alike_ipis),
+    ("refill_ns", S.alike_refill_ns),
+    ("handler_ns", S.alike_handler_ns),
+)
 
 
 class CompiledEngine:

@@ -66,6 +66,7 @@ class StateWords(NamedTuple):
     # Numbers: what the only task has done to every other CPU alike, in this phase.
     alike_ipis: int
     alike_refill_ns: int
+    alike_handler_ns: int
     told: int  # rows of TOLD
     replays: int  # number: whether this is a replay
     words: int
@@ -79,11 +80,11 @@ class CpuWords(NamedTuple):
     state: int  # of FOUND, in which its last interrupt found it
     handler_ns: int  # in this phase
     # ... with what is known of its spells until a time (interrupts come to a CPU in their order),
+    awake_until_ns: int  # neither idle nor preempted
     idle_known_until_ns: int
     idle_begin_ns: int  # -1: not idle
     preempted_known_until_ns: int
     preempted_begin_ns: int
-    preempted_end_ns: int
     # one for a handler that has not ended, with several tasks,
     queued: int  # csds that are not known to be taken yet
     drain_ns: int  # when its handler takes the list; -1: not known
@@ -99,6 +100,7 @@ class CpuWords(NamedTuple):
     idle_woken: int
     idle_ns: int  # handlers and refills that cost nothing, as it was idle
     irqs_off_delay_ns: int
+    preempted_end_ns: int  # with those of the first line
     words: int
 
 

@@ -20,11 +20,15 @@ from simulator.engine.compiled.jit import compiled, inlined
 from simulator.engine.compiled.rules.draws import below, mix64, quantile
 
 __all__ = (
-    "answer", "close_handler", "count", "depth", "off_draw", "off_draws", "open_handler", "polls",
-    "settle",
+    "answer", "answer_late", "bucket", "close_handler", "count", "depth", "handled", "off_draw",
+    "off_draws", "open_handler", "polls", "settle",
 )  # fmt: skip
 
-_ONE, _S58 = np.uint64(1), np.uint64(58)
+_ONE, _TWO, _S58 = np.uint64(1), np.uint64(2), np.uint64(58)
+_FEW = 3
+_TWO_TO_52 = np.float64(1 << 52)
+_TWO_TO_52_BITS = 0x433 << 52  # of the float
+_BLOCK = 32
 
 
 @inlined
@@ -88,6 +92,14 @@ def _look_up_preempted(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
     s[line + CPU.preempted_known_until_ns] = begin_ns + frame_ns
     s[line + CPU.preempted_begin_ns] = 0
     s[line + CPU.preempted_end_ns] = 0
+    # Few frames have a spell: look on until one has, or the CPU may idle.
+    while (
+        not _has_spell(m, SPELLS.preempted, x)
+        and s[line + CPU.preempted_known_until_ns] < s[line + CPU.idle_known_until_ns]
+    ):
+        begin_ns = s[line + CPU.preempted_known_until_ns]
+        _, x = _frame(m, SPELLS.preempted, cpu, begin_ns)
+        s[line + CPU.preempted_known_until_ns] = begin_ns + frame_ns
     if _has_spell(m, SPELLS.preempted, x):
         start_ns, end_ns = _spell_in(m, SPELLS.preempted, x)
         s[line + CPU.preempted_begin_ns] = begin_ns + start_ns
@@ -129,18 +141,44 @@ def off_draw(m: Int64s, cpu: int, t_ns: int) -> np.uint64:
 
 
 @compiled
+def _off_draw(m: Int64s, cpu: int, t_ns: int) -> np.int64:
+    return np.int64(off_draw(m, cpu, t_ns))
+
+
+@compiled
+def _off_draws(m: Int64s, s: Int64s, times: int, draws: int, first: int, end: int) -> None:
+    # off_draws() of some CPUs. Those of one frame have half of the draw in common, which is
+    # selected where there are few frames: LLVM vectorises that, and no division.
+    row = M.spells + SPELLS.irqs_off * SPELL.words
+    frame_ns, key = m[row + SPELL.frame_ns], np.uint64(m[row + SPELL.key])
+    phases = m[M.phases] + SPELLS.irqs_off * m[M.nr_cpus]
+    phase_ns, t_ns = m[phases + first : phases + end], s[times + first : times + end]
+    drawn = s[draws + first : draws + end]
+    least_ns = most_ns = t_ns[0] + phase_ns[0]
+    for i in range(end - first):
+        least_ns = min(least_ns, t_ns[i] + phase_ns[i])
+        most_ns = max(most_ns, t_ns[i] + phase_ns[i])
+    frame = least_ns // frame_ns
+    begin_ns = frame * frame_ns
+    if (most_ns - begin_ns) // frame_ns < _FEW:
+        key += np.uint64(frame)
+        x0, x1, x2 = mix64(key), mix64(key + _ONE), mix64(key + _TWO)
+        for i in range(end - first):
+            since_ns = t_ns[i] + phase_ns[i] - begin_ns
+            x = x0 if since_ns < frame_ns else x1
+            x = x if since_ns - frame_ns < frame_ns else x2
+            drawn[i] = np.int64(mix64(x + np.uint64(first + i)))
+    else:
+        for i in range(end - first):
+            drawn[i] = _off_draw(m, first + i, t_ns[i])
+
+
+@compiled
 def off_draws(m: Int64s, s: Int64s, times: int, draws: int) -> None:
     """Write the off_draw() of every CPU, each at its own time, both in rows of the state."""
-    frame_ns = np.float64(m[M.spells + SPELLS.irqs_off * SPELL.words + SPELL.frame_ns])
-    key = np.uint64(m[M.spells + SPELLS.irqs_off * SPELL.words + SPELL.key])
     n = m[M.nr_cpus]
-    phases = m[M.phases] + SPELLS.irqs_off * n
-    phase_ns, t_ns, drawn = m[phases : phases + n], s[times : times + n], s[draws : draws + n]
-    for cpu in range(n):
-        # No integer division, which LLVM does not vectorise. Times are below 2**53, so that no
-        # quotient is rounded up to the next frame.
-        frame = np.int64(np.float64(t_ns[cpu] + phase_ns[cpu]) / frame_ns)
-        drawn[cpu] = np.int64(mix64(mix64(key + np.uint64(frame)) + np.uint64(cpu)))
+    for first in range(0, n, _BLOCK):
+        _off_draws(m, s, times, draws, first, min(n, first + _BLOCK))
 
 
 @inlined
@@ -187,6 +225,48 @@ def _runs_from(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> int:
     return from_ns
 
 
+@compiled
+def _on_from(m: Int64s, cpu: int, t_ns: int, off: np.uint64) -> int:
+    # When a CPU that runs at a time has interrupts on: then, or at the end of a spell.
+    on_from_ns = t_ns
+    if m[M.nr_more_off]:
+        nr, more = m[M.nr_more_off], m[M.more_off]
+        on_from_ns = _until(m, SPELLS.irqs_off, nr, more, m[M.more_off_phases], cpu, t_ns)
+    elif _has_spell(m, SPELLS.irqs_off, off):
+        begin_ns, _ = _frame(m, SPELLS.irqs_off, cpu, t_ns)
+        off_ns, on_ns = _spell_in(m, SPELLS.irqs_off, off)
+        if begin_ns + off_ns <= t_ns < begin_ns + on_ns:
+            on_from_ns = begin_ns + on_ns
+    return int(on_from_ns)
+
+
+@compiled
+def answer_late(
+    m: Int64s, s: Int64s, cpu: int, arrive_ns: int, off: np.uint64, polled: bool
+) -> tuple[int, int]:
+    """Do as answer() where the CPU may be busy, idle, preempted or have interrupts off."""
+    line = line_of(s, cpu)
+    busy_until_ns = s[line + CPU.busy_until_ns]
+    if busy_until_ns > arrive_ns:
+        was_idle = s[line + CPU.state] == FOUND.idle
+        return (FOUND.idle if was_idle else FOUND.running), int(busy_until_ns)
+    idle = _idle_state(m, s, cpu, arrive_ns, busy_until_ns)
+    if idle >= 0:
+        exit_ns = m[m[M.idle_states] + IDLE_STATE.words * idle + IDLE_STATE.exit_ns]
+        return FOUND.idle, int(arrive_ns if polled else arrive_ns + exit_ns)
+    runs_ns = _runs_from(m, s, cpu, arrive_ns)
+    if runs_ns > arrive_ns:
+        return FOUND.preempted, _on_from(m, cpu, runs_ns, off_draw(m, cpu, runs_ns))
+    on_ns = _on_from(m, cpu, arrive_ns, off)
+    # Of several classes of spells, nothing is kept.
+    if not m[M.nr_more_off] and not m[M.nr_more_preempted]:
+        until_ns = s[line + CPU.preempted_known_until_ns]
+        if arrive_ns < s[line + CPU.preempted_begin_ns]:
+            until_ns = s[line + CPU.preempted_begin_ns]
+        s[line + CPU.awake_until_ns] = min(until_ns, s[line + CPU.idle_known_until_ns])
+    return (FOUND.irqs_off if on_ns > arrive_ns else FOUND.running), on_ns
+
+
 @inlined
 def answer(
     m: Int64s, s: Int64s, cpu: int, arrive_ns: int, off: np.uint64, polled: bool
@@ -197,38 +277,15 @@ def answer(
     ``off`` is the off_draw() of its arrival.
     """
     line = line_of(s, cpu)
-    busy_until_ns = s[line + CPU.busy_until_ns]
     state = FOUND.running
     start_ns = arrive_ns
-    if busy_until_ns > arrive_ns:
-        if s[line + CPU.state] == FOUND.idle:
-            state = FOUND.idle
-        start_ns = busy_until_ns
-    else:
-        idle = _idle_state(m, s, cpu, arrive_ns, busy_until_ns)
-        if idle >= 0:
-            state = FOUND.idle
-            if not polled:
-                start_ns += m[m[M.idle_states] + IDLE_STATE.words * idle + IDLE_STATE.exit_ns]
-        else:
-            start_ns = _runs_from(m, s, cpu, arrive_ns)
-            if start_ns > arrive_ns:
-                state = FOUND.preempted
-                off = off_draw(m, cpu, start_ns)
-            if m[M.nr_more_off]:
-                nr, more = m[M.nr_more_off], m[M.more_off]
-                phases = m[M.more_off_phases]
-                on_ns = _until(m, SPELLS.irqs_off, nr, more, phases, cpu, start_ns)
-                if on_ns > start_ns and state == FOUND.running:
-                    state = FOUND.irqs_off
-                start_ns = on_ns
-            elif _has_spell(m, SPELLS.irqs_off, off):
-                begin_ns, _ = _frame(m, SPELLS.irqs_off, cpu, start_ns)
-                off_ns, on_ns = _spell_in(m, SPELLS.irqs_off, off)
-                if begin_ns + off_ns <= start_ns < begin_ns + on_ns:
-                    start_ns = begin_ns + on_ns
-                    if state == FOUND.running:
-                        state = FOUND.irqs_off
+    # Most are taken at once.
+    if (
+        s[line + CPU.busy_until_ns] > arrive_ns
+        or arrive_ns >= s[line + CPU.awake_until_ns]
+        or _has_spell(m, SPELLS.irqs_off, off)
+    ):
+        state, start_ns = answer_late(m, s, cpu, arrive_ns, off, polled)
     return state, start_ns
 
 
@@ -242,27 +299,37 @@ def polls(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> bool:
     return found >= 0 and m[m[M.idle_states] + IDLE_STATE.words * found + IDLE_STATE.polling] == 1
 
 
+@compiled
+def bucket(ns: int) -> int:
+    """Return the bucket of a time in a log-linear histogram, of simulator.trace.tables."""
+    # The exponent and the first 7 bits of the mantissa are the bucket, but for a constant. A
+    # number below 2**52 made a float in two steps that LLVM vectorises.
+    made = np.float64(np.int64(ns | _TWO_TO_52_BITS).view(np.float64) - _TWO_TO_52)
+    log_linear = (made.view(np.int64) >> 45) - (1023 << 7) - 768
+    return index(int(ns if ns < 256 else log_linear))
+
+
 @inlined
 def count(s: Int64s, hist: int, ns: int) -> None:
-    """Count a time in a log-linear histogram (buckets of simulator.trace.tables)."""
-    if ns < 256:
-        s[hist + index(ns)] += 1
-    else:
-        # The exponent and the first 7 bits of the mantissa are the bucket, but for a constant.
-        bits = int(np.float64(ns).view(np.int64))
-        s[hist + index((bits >> 45) - (1023 << 7) - 768)] += 1
+    """Count a time in a histogram."""
+    s[hist + bucket(ns)] += 1
 
 
 @inlined
 def settle(s: Int64s, line: int, state: int, handler_ns: int, refill_ns: int, end_ns: int) -> None:
-    """Account for the handler of a lazy CPU, refill apart, which ended at a time."""
+    """Account for the handler of a lazy CPU, counted already, which ended at a time."""
     s[line + CPU.busy_until_ns] = end_ns
     s[line + CPU.state] = state
-    s[line + CPU.handler_ns] += handler_ns
-    count(s, part(s, S.handler_hist), handler_ns)
     if state == FOUND.idle:
         s[line + CPU.idle_woken] += 1
         s[line + CPU.idle_ns] += handler_ns + refill_ns
+
+
+@compiled
+def handled(s: Int64s, line: int, handler_ns: int) -> None:
+    """Count how long a handler took."""
+    s[line + CPU.handler_ns] += handler_ns
+    count(s, part(s, S.handler_hist), handler_ns)
 
 
 @inlined
@@ -297,7 +364,9 @@ def close_handler(s: Int64s, cpu: int) -> None:
     line = line_of(s, cpu)
     end_ns = s[line + CPU.tail_ns] + s[line + CPU.exit_ns]
     refill_ns = s[line + CPU.next_refill_ns]
-    settle(s, line, s[line + CPU.state], end_ns - s[line + CPU.start_ns], refill_ns, end_ns)
+    handler_ns = end_ns - s[line + CPU.start_ns]
+    handled(s, line, handler_ns)
+    settle(s, line, s[line + CPU.state], handler_ns, refill_ns, end_ns)
     s[line + CPU.refill_ns] += refill_ns
     s[line + CPU.queued] = 0
     s[line + CPU.drain_ns] = -1

@@ -41,7 +41,14 @@ from simulator.engine.compiled.flat.state import (
 from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import compiled, entry, inlined
 from simulator.engine.compiled.rules.acks import IN_WORK, acks
-from simulator.engine.compiled.rules.answers import answer, depth, off_draw, polls, settle
+from simulator.engine.compiled.rules.answers import (
+    answer,
+    depth,
+    handled,
+    off_draw,
+    polls,
+    settle,
+)
 from simulator.engine.compiled.rules.records import begin_record
 from simulator.engine.compiled.rules.sending import draw_all
 from simulator.engine.compiled.together.queues import commit, drain, send, shift, walk
@@ -255,6 +262,7 @@ def _take_list(m: Int64s, s: Int64s, slot: int, drain_ns: int) -> None:
     start_ns = s[line + CPU.start_ns]
     end_ns = s[line + CPU.tail_ns] + s[line + CPU.exit_ns]
     refill_ns = s[line + CPU.next_refill_ns]
+    handled(s, line, end_ns - start_ns)
     settle(s, line, state, end_ns - start_ns, refill_ns, end_ns)
     s[line + CPU.refill_ns] += refill_ns
     if not s[words + TASK.polled]:
