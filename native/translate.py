@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ("translate",)
 
 #: The last of the kernels that each add to the one before.
-NEWEST = "v6.7"
+NEWEST = "v7.3"
 TWIN = "simulator.twin"
 _CHAIN = [cls for cls in load_kernel(NEWEST).__mro__ if issubclass(cls, KernelBase)]
 _NEXT = {cls.__name__: base for cls, base in pairwise(_CHAIN)}
@@ -64,9 +64,14 @@ _INTERPRETED = [
     "simulator.run",
 ]
 _COPIED = {*_COMPILED, *_INTERPRETED}
-_OWN = ("attach", "detach", "_rename")  # of KernelBase, as the twin has them
-_LEFT_OUT = ("file_of", "source", "digest")
+_OWN = ("__new__", "version", "attach", "detach", "_rename")  # of KernelBase, which the twin has
+_LEFT_OUT = ("file_of", "source", "digest", "flush_mechanism")  # super() of a class is none
 _ATTACH = '''
+@property
+def version(k) -> Any:
+    """The class that it was made of."""
+    return type(k)
+
 def attach(k, name: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     """Put ``around(function)`` in the place of a function that has a hook."""
     hook = getattr(k, f"{name}_hook")
@@ -101,8 +106,8 @@ def translate(folder: Path) -> list[Path]:
     made_from = {
         module: hashlib.sha256(_file(module).read_bytes()).hexdigest() for module in sorted(found)
     }
-    kernels = [cls.name for cls in _CHAIN if "name" in vars(cls)]
-    text = f"MADE_FROM = {json.dumps(made_from, indent=4)}\nKERNELS = {tuple(kernels)}\n"
+    kernels = tuple(cls.name for cls in _kernels())
+    text = f"MADE_FROM = {json.dumps(made_from, indent=4)}\nKERNELS = {kernels}\n"
     (folder / Path(*TWIN.split(".")) / "__init__.py").write_text(text, encoding="utf-8")
     return [found[module] for module in _COMPILED]
 
@@ -110,11 +115,10 @@ def translate(folder: Path) -> list[Path]:
 def _attached() -> set[str]:
     # What records and checker attach to, on any machine and in any kernel of the chain.
     names = set()
-    for cls in _CHAIN:
-        if "name" in vars(cls):
-            _, k, _ = boot(Scenario(machine="laptop-8", kernel=cls.name, pages=1))
-            Checker(k, Checks(isa="arm64", head_writer=True), "x86-64")
-            names |= k._attached - set(k.RENAMED)  # noqa: SLF001 - there is no other door
+    for cls in _kernels():
+        _, k, _ = boot(Scenario(machine="laptop-8", kernel=cls.name, pages=1))
+        Checker(k, Checks(isa="arm64", head_writer=True), "x86-64")
+        names |= k._attached - set(k.RENAMED)  # noqa: SLF001 - there is no other door
     return names
 
 
@@ -166,6 +170,25 @@ _METHODS = {
 _BASEMOST = {name: cls for cls, methods in _METHODS.items() for name in methods}
 
 
+def _kernels() -> list[type[KernelBase]]:
+    # Those of the chain to which all classes below mean the same: they are its own, in its
+    # order, or others that replace nothing.
+    found = []
+    for nth, cls in enumerate(_CHAIN):
+        below = _CHAIN[nth:]
+        others = [other for other in below if other not in cls.__mro__]
+        own = [other for other in below if other in cls.__mro__]
+        replaced = {
+            name
+            for other in others
+            for name in vars(other)
+            if not name.startswith("__") and hasattr(cls, name)
+        }
+        if "name" in vars(cls) and (*own, object) == cls.__mro__ and not replaced:
+            found.append(cls)
+    return found
+
+
 def _definition(names: tuple[str, ...], classes: list[dict[str, ast.stmt]]) -> ast.FunctionDef:
     # The first function that has one of these names: all have the same parameters.
     stmts = (methods.get(name) for methods in classes for name in names)
@@ -197,7 +220,7 @@ class _Twin(ast.NodeTransformer):
 
     def visit_Module(self, node: ast.Module) -> ast.Module:
         self.generic_visit(node)
-        text = "from simulator.native import twin_of\nfrom typing import Any, ClassVar"
+        text = "from simulator.native import python_of, twin_of\nfrom typing import Any, ClassVar"
         self._bases += ast.parse(text).body
         future = next(i for i, stmt in enumerate(node.body) if isinstance(stmt, ast.ImportFrom))
         node.body[future + 1 : future + 1] = self._bases
@@ -219,6 +242,8 @@ class _Twin(ast.NodeTransformer):
                 node.attr += "_"
             case ast.Name(name) if name in _METHODS and node.attr in self._hooked:
                 node.attr += "_"
+            case ast.Name("k") if node.attr == "flush_mechanism":
+                return ast.parse("python_of(k).flush_mechanism", mode="eval").body
             case ast.Name("scenario") if node.attr == "built_kernel":
                 return ast.parse("twin_of(scenario.built_kernel)", mode="eval").body
         return node
@@ -254,6 +279,8 @@ class _Twin(ast.NodeTransformer):
 
     def _of_chain(self, stmt: ast.stmt, cls: str) -> Iterator[ast.stmt]:
         if isinstance(stmt, ast.Assign):
+            if ast.unparse(stmt.targets[0]) == "__slots__":
+                return
             # A constant of the class, which objects do not have.
             any_class_var = ast.parse("ClassVar[Any]", mode="eval").body
             stmt = ast.AnnAssign(cast("ast.Name", stmt.targets[0]), any_class_var, stmt.value, 1)

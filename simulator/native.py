@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from simulator.kernel import Kernel
     from simulator.scenario import Scenario
 
-__all__ = ("compiled_run", "is_compiled", "kind", "twin_of")
+__all__ = ("compiled_run", "is_compiled", "kind", "python_of", "twin_of")
 
 _PACKAGE = __name__.partition(".")[0]
 _TWIN = f"{_PACKAGE}.twin"
@@ -43,6 +43,7 @@ def kind() -> str:
 
 def compiled_run(scenario: Scenario) -> Callable[..., Any] | None:
     """Return the twin of what runs a scenario; None if that has to run in Python."""
+    from simulator.kernel import load_kernel
     from simulator.kernel.one_memory import ONE_MEMORY
 
     kernel = scenario.built_kernel
@@ -51,6 +52,7 @@ def compiled_run(scenario: Scenario) -> Callable[..., Any] | None:
         kind() == "pure"
         or scenario.engine == "events"
         or kernel.name not in _kernels()
+        or kernel is not load_kernel(kernel.name)  # of another architecture, it has other bases
         or not _is_of_package(kernel)
         or placement == ONE_MEMORY
         or (isinstance(placement, str) and splits_of_placement(placement) is not None)
@@ -70,6 +72,13 @@ def twin_of(kernel: type[Kernel]) -> type[Kernel]:
     module = kernel.__module__.replace(_PACKAGE, _TWIN, 1)
     twin: type[Kernel] = getattr(import_module(module), kernel.__name__)
     return twin
+
+
+def python_of(kernel: Kernel) -> type[Kernel]:
+    """Return the class in Python that a compiled kernel is of."""
+    module = type(kernel).__module__.replace(_TWIN, _PACKAGE, 1)
+    python: type[Kernel] = getattr(import_module(module), type(kernel).__name__)
+    return python
 
 
 @cache
