@@ -14,8 +14,6 @@ hook first: methods of compiled classes cannot be replaced.  Everything else is 
 from __future__ import annotations
 
 import ast
-import hashlib
-import json
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 from simulator.boot import boot
 from simulator.kernel import load_kernel
 from simulator.kernel.base import KernelBase
+from simulator.native import digest_of_sources
 from simulator.ordering.checker import Checker, Checks
 from simulator.scenario import Scenario
 
@@ -103,11 +102,8 @@ def translate(folder: Path) -> list[Path]:
     for path in found.values():
         for parent in path.relative_to(folder).parents[:-2]:
             (folder / parent / "__init__.py").touch()
-    made_from = {
-        module: hashlib.sha256(_file(module).read_bytes()).hexdigest() for module in sorted(found)
-    }
     kernels = tuple(cls.name for cls in _kernels())
-    text = f"MADE_FROM = {json.dumps(made_from, indent=4)}\nKERNELS = {kernels}\n"
+    text = f"MADE_FROM = {digest_of_sources()!r}\nKERNELS = {kernels}\n"
     (folder / Path(*TWIN.split(".")) / "__init__.py").write_text(text, encoding="utf-8")
     return [found[module] for module in _COMPILED]
 

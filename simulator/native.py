@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from simulator.kernel import Kernel
     from simulator.scenario import Scenario
 
-__all__ = ("compiled_run", "is_compiled", "kind", "python_of", "twin_of")
+__all__ = ("compiled_run", "digest_of_sources", "is_compiled", "kind", "python_of", "twin_of")
 
 _PACKAGE = __name__.partition(".")[0]
 _TWIN = f"{_PACKAGE}.twin"
@@ -74,6 +74,18 @@ def twin_of(kernel: type[Kernel]) -> type[Kernel]:
     return twin
 
 
+def digest_of_sources() -> str:
+    """Return the SHA-256 of all that compiled code is made of: constants and types, too."""
+    here = Path(__file__).parent
+    folders = ("engine", "kernel", "trace", "ordering")
+    files = [file for folder in folders for file in sorted((here / folder).rglob("*.py"))]
+    files += [here / f"{module}.py" for module in ("boot", "run", "errors", "geometry")]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
 def python_of(kernel: Kernel) -> type[Kernel]:
     """Return the class in Python that a compiled kernel is of."""
     module = type(kernel).__module__.replace(_TWIN, _PACKAGE, 1)
@@ -89,11 +101,8 @@ def _kernels() -> tuple[str, ...]:
         import_module(f"{_TWIN}.compiled__mypyc")
     except ImportError:
         return ()
-    here = Path(__file__).parents[1]
-    for module, digest in twin.MADE_FROM.items():
-        file = here.joinpath(*module.split(".")).with_suffix(".py")
-        if hashlib.sha256(file.read_bytes()).hexdigest() != digest:
-            return ()
+    if digest_of_sources() != twin.MADE_FROM:
+        return ()
     kernels: tuple[str, ...] = twin.KERNELS
     return kernels
 
