@@ -133,7 +133,7 @@ static void drain(struct sim *S, int cpu)
 		struct task *task = &S->tasks[who];
 		struct csd *csd = &task->csds[cpu];
 
-		t += S->run_ns;
+		t += S->run_ns + (k ? S->M.contention_ns : 0);
 		csd->release = t;
 		count(S->r->ack, t - csd->enqueued);
 		if (S->r->releases)

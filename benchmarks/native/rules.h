@@ -54,7 +54,7 @@ struct spell {
 };
 
 struct machine {
-	i64 n, mode, shorthand, base_ns, send_ns, poll_wake_ns, nr_idle_states;
+	i64 n, mode, shorthand, base_ns, send_ns, poll_wake_ns, contention_ns, nr_idle_states;
 	const i64 *idle_states, *apic_id, *next_in_cluster;
 	struct cost cost[6];
 	struct spell spell[3];
@@ -70,6 +70,7 @@ static void decode(struct machine *M, const i64 *m, const i8 *distance)
 	M->base_ns = m[AT_M_base_ns];
 	M->send_ns = m[AT_M_send_ns];
 	M->poll_wake_ns = m[AT_M_poll_wake_ns];
+	M->contention_ns = m[AT_M_contention_ns];
 	M->nr_idle_states = m[AT_M_nr_idle_states];
 	M->idle_states = m + m[AT_M_idle_states];
 	M->apic_id = m + m[AT_M_apic];
