@@ -45,10 +45,7 @@ class Tlb(KernelBase):
         """Flush a range of kernel addresses on every CPU; ``reason`` goes to the trace."""
         k.counts["flush_tlb_kernel_range_calls"] += 1
         nr_pages = None if end == TLB_FLUSH_ALL else (end - start) >> PAGE_SHIFT
-        try:
-            call = k._calls[reason, nr_pages]
-        except KeyError:
-            call = k.flush_call(reason, nr_pages)
+        call = k.flush_call(reason, nr_pages)
         if call.kind == "all":
             k.kernel_tlb_flush_all(call, start, end)
         else:

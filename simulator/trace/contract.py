@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from simulator.trace.words import (
-    CATEGORIES,
     COUNTS,
     KINDS,
     LATENCIES,
@@ -220,7 +219,7 @@ _TIME_BY = Frame(
     (
         _PHASE,
         Column("task"),
-        Column("category", "", "word", CATEGORIES),
+        Column("category", "of words.CATEGORIES, or a kernel's own", "word"),
         Column("ns"),
         Column("share", "of the elapsed time", "float64"),
     ),
