@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -38,11 +39,16 @@ def valid_parts(model: type[BaseModel], data: object) -> dict[str, Any]:
     for name, field in model.model_fields.items():
         if isinstance(data, Mapping) and name in data:
             with suppress(ValidationError):
-                adapter = TypeAdapter[Any](field.annotation or Any)
-                parts[name] = adapter.validate_python(data[name], strict=True)
+                parts[name] = _adapters(model)[name].validate_python(data[name], strict=True)
         elif not field.is_required():
             parts[name] = field.get_default()
     return parts
+
+
+# Making one takes longer than all else that is asked of a file.
+@cache
+def _adapters(model: type[BaseModel]) -> Mapping[str, TypeAdapter[Any]]:
+    return {name: TypeAdapter(f.annotation or Any) for name, f in model.model_fields.items()}
 
 
 def contradictions(machine: Parts, costs: Parts) -> Iterator[str]:
