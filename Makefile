@@ -65,7 +65,7 @@ bench: $(VENV)/.runtime
 
 ## wheel: build it into dist/, install it into an empty environment and run it from an empty folder
 wheel: $(VENV)/.dev
-	$(VENV)/bin/python -m simulator.engine.compiled.build
+	$(AHEAD)
 	$(VENV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	rm -rf out/wheel && $(PYTHON) -m venv out/wheel/venv && mkdir out/wheel/empty
 	out/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check dist/tlbsim-*.whl
@@ -73,18 +73,23 @@ wheel: $(VENV)/.dev
 
 ## clean: remove .venv, out/ and what the tools left behind
 clean:
-	rm -rf $(VENV) out build dist docs/reference simulator/twin *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) out build dist docs/reference simulator/twin simulator/engine/compiled/built *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Stamps, written last: an interrupted installation is taken up again, a finished one is not
 # repeated until pyproject.toml changes.
+# What numba makes is made ahead, so that the first run waits for LLVM alone; without numba, Python runs.
+AHEAD := $(VENV)/bin/python -m simulator.engine.compiled.build
+
 $(VENV)/.runtime: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
+	-$(AHEAD)
 	touch $@
 
 $(VENV)/.dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable '.[dev]'
+	-$(AHEAD)
 	touch $(VENV)/.runtime $@
 
 $(VENV)/.docs: pyproject.toml
