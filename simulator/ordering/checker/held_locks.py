@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 __all__ = ("HeldLocks",)
 
 getframe = sys._getframe  # noqa: SLF001 - inspect's takes twice as long
-#: From here on, locks share a bit: which of them are held is known roughly.
-_LAST_BIT = 30
+#: Locks with a bit of their own below those of spinlocks; of others it is always asked.
+_NR_BITS = 31
 
 
 class HeldLocks:
@@ -57,9 +57,11 @@ class HeldLocks:
         self._before = {
             lock.name: [other for other in self._locks if other is not lock] for lock in self._locks
         }
-        for nth, lock in enumerate(self._locks):
-            first = ATOMIC if lock in self._spinlocks else 1
-            lock.bit = first << min(nth, _LAST_BIT)
+        for nth, spinlock in enumerate(self._spinlocks):
+            spinlock.bit = ATOMIC << nth
+        sleeping = [lock for lock in self._locks if lock not in self._spinlocks]
+        for nth, lock in enumerate(sleeping):
+            lock.bit = 1 << nth if nth < _NR_BITS else 0
         for lock in self._locks:
             lock.watcher = self
             self._expect(lock)
@@ -76,7 +78,7 @@ class HeldLocks:
         sleeps = [] if lock in self._spinlocks else self._spinlocks
         lock.unknown = ALWAYS if self._places else 0
         for other in (*self._before[lock.name], *sleeps):
-            lock.unknown |= other.bit
+            lock.unknown |= other.bit or ALWAYS
 
     def looks_at(self, lock: Lock, task: Task) -> None:
         """A task is about to take a lock, and has another one."""

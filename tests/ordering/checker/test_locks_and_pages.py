@@ -14,6 +14,7 @@ import re
 
 import pytest
 
+from simulator.engine.locks import Mutex
 from simulator.errors import KernelError
 from simulator.kernel import load_kernel
 from simulator.kernel.structs import ENOMEM, PMD_SIZE, list_add
@@ -114,6 +115,39 @@ def test_an_order_of_two_locks_is_told_with_both_places_before_any_deadlock():
         r" in prep_and_add_allocated_folios\(\) line \d+",
         row["missing"],
     )
+
+
+class ManyMutexes(V6_7):
+    """Has fifty mutexes of its own, and takes the last two before a spinlock, and within it."""
+
+    name = "v6.7+many"
+
+    def __init__(k, engine, platform, memory, config):
+        super().__init__(engine, platform, memory, config)
+        names = [f"mutex_{nth}" for nth in range(50)]
+        k.mutexes = [Mutex(k._timeline, platform, name) for name in names]
+
+    def prep_and_add_allocated_folios(k, h, folio_list):
+        *_, a, b = k.mutexes
+        a.lock()
+        b.lock()
+        k.hugetlb_lock.lock_irq()
+        k.hugetlb_lock.unlock_irq()
+        b.unlock()
+        a.unlock()
+        super().prep_and_add_allocated_folios(h, folio_list)
+
+    def update_and_free_pages_bulk(k, h, folio_list):
+        k.hugetlb_lock.lock_irq()
+        k.mutexes[-1].lock()
+        k.mutexes[-1].unlock()
+        k.hugetlb_lock.unlock_irq()
+        super().update_and_free_pages_bulk(h, folio_list)
+
+
+def test_the_order_of_any_number_of_locks_is_kept():
+    broken, _ = first(ManyMutexes)
+    assert broken == {"lock-order", "sleep-in-atomic"}
 
 
 class Sleeper(V6_7):
