@@ -21,6 +21,7 @@ from simulator.engine.compiled import CompiledEngine
 from simulator.engine.compiled.alone.broadcast import broadcast_alone
 from simulator.engine.compiled.flat.call_words import call_words
 from simulator.engine.compiled.flat.machine import flatten
+from simulator.engine.compiled.flat.places import words_of
 from simulator.engine.compiled.flat.state import CALL, CPU, TASK, S, new_state
 from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import entry
@@ -97,6 +98,8 @@ class Bare:
         del checked  # times of release stay where they are
         machine, state, distance, me = _flat(work)
         broadcast = bound(broadcast_alone, machine, state, distance)
+        number, start = (int(state[S.tasks]) + word for word in (TASK.flush, TASK.start_ns))
+        words = state.data
         refill_ns = work.call.refill_ns
         latencies = [0] * work.flushes
 
@@ -104,7 +107,8 @@ class Bare:
             end_ns = 0
             for nth in range(work.flushes):
                 start_ns = end_ns + THINK_NS
-                end_ns = broadcast(nth, start_ns)
+                words[number], words[start] = nth, start_ns
+                end_ns = broadcast()
                 latencies[nth] = end_ns - start_ns
                 end_ns += refill_ns
 
@@ -121,7 +125,9 @@ def loop(
     end_ns = 0
     for nth in range(len(latency_ns)):
         start_ns = end_ns + think_ns
-        end_ns = broadcast_alone(m, s, distance, nth, start_ns)
+        s[words_of(s, 0) + TASK.flush] = nth
+        s[words_of(s, 0) + TASK.start_ns] = start_ns
+        end_ns = broadcast_alone(m, s, distance)
         latency_ns[nth] = end_ns - start_ns
         end_ns += refill_ns
 

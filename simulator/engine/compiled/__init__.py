@@ -45,7 +45,8 @@ One broadcast of a task alone (``alone/``) is one call, :func:`.broadcast_alone`
                line of CPU until when it is busy; histograms count
     _wait      read each csd in turn: ``acked``; the last one ends the broadcast
 
-Python gets back the end, and copies the record out of TASK (``FLUSH_COLUMNS``).
+Python writes into TASK which one it is and when it begins, gets back the end, and copies the
+record out of TASK (``FLUSH_COLUMNS``).
 
 With several tasks (``together/``) broadcasts overlap: they find queues that are not empty,
 and interrupt each other's initiators.  A broadcast is then a row of *stages*, and every

@@ -25,7 +25,7 @@ from simulator.engine.compiled.alone.replay import Checkpoints
 from simulator.engine.compiled.flat.call_words import Calls
 from simulator.engine.compiled.flat.machine import flatten
 from simulator.engine.compiled.flat.seen import ipi_rows
-from simulator.engine.compiled.flat.state import CPU, EXECUTED, TASK, S, lines_in, new_state
+from simulator.engine.compiled.flat.state import CPU, EXECUTED, RECORD, TASK, S, lines_in, new_state
 from simulator.engine.compiled.flat.words import Int64s
 from simulator.engine.compiled.jit import wrapping
 from simulator.engine.compiled.machine_code import bound
@@ -50,6 +50,8 @@ __all__ = ("CompiledEngine",)
 
 # Of the ``cpus`` frame, what compiled code counts under the same names.
 _TOTALS = tuple((name, getattr(CPU, name)) for name in CPU_COLUMNS if name in CPU._fields)
+# Of a record, what compiled code is told.
+_FLUSH, _START_NS = (word - RECORD.start for word in (TASK.flush, TASK.start_ns))
 # What the only task did to all others alike.
 _ALIKE = (
     ("ipis", S.alike_ipis),
@@ -76,7 +78,7 @@ class CompiledEngine:
         self._replayed: list[tuple[int, Checkpoints | SharedCheckpoints]] = []
         self._state = new_state(self._n, 1)
         self._lines = lines_in(self._state, self._n)
-        self._broadcast_alone: Callable[[int, int], int]  # in a phase of one task
+        self._broadcast_alone: Callable[[], int]  # in a phase of one task
 
     def _allot(self) -> None:
         # Room for the tasks of a phase; the CPUs remain as they are.
@@ -178,14 +180,15 @@ class CompiledEngine:
             self._checkpoints.keep(flush, self._state)
         if call is not task.call:
             task.tell(call)
-        start_ns = task.met_ns
-        end_ns = self._broadcast_alone(flush, start_ns)
+        start_ns, record = task.met_ns, task.record
+        record[_FLUSH], record[_START_NS] = flush, start_ns
+        end_ns = self._broadcast_alone()
         waits_ns = task.waits_from_ns if call.preemptible_wait else end_ns
         task.ran_broadcast(call, start_ns, waits_ns, end_ns)
         task.met_ns = end_ns
         # The TLB misses come afterwards, spread over what the CPU does then.
         task.planned_ns = end_ns + call.refill_ns
-        recorder.broadcast_made(task.record)
+        recorder.broadcast_made(record)
         if flush in recorder.ipis.flushes:
             self._log(flush, task)
 

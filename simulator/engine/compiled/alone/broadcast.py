@@ -237,18 +237,20 @@ def _wait(m: Int64s, s: Int64s, distance: Int8s, me: int, nth: int, now_ns: int)
 
 
 @entry
-def broadcast_alone(m: Int64s, s: Int64s, distance: Int8s, flush: int, start_ns: int) -> int:
+def broadcast_alone(m: Int64s, s: Int64s, distance: Int8s) -> int:
     """
     Carry out a broadcast of the only task, whose slot is 0; returns its end.
 
-    Its call lies in ``CALLS``.  The rows of the state hold what is drawn for all
+    Its number and its start lie in its record, its call in ``calls``: a call of Python's with
+    numbers would take longer.  The rows of the state hold what is drawn for all
     CPUs first, and then the times that follow from it.  What is the same for all
     targets (one interrupt, one refill, often one handler) is counted once (``ALIKE_IPIS``).
     """
     n = m[M.nr_cpus]
     words, call = words_of(s, 0), part(s, S.calls)
     run_ns, refill_ns = s[call + CALL.run_ns], s[call + CALL.refill_ns]
-    begin_record(s, 0, flush, start_ns)
+    start_ns = s[words + TASK.start_ns]
+    begin_record(s, 0, s[words + TASK.flush], start_ns)
     me, nth = s[words + TASK.cpu], s[words + TASK.nth]
     _order_others(m, s, me)
     walk_end_ns = _enqueue(m, s, distance, me, nth, start_ns)

@@ -71,7 +71,7 @@ class Checkpoints:
         first = [checkpoint.flush for checkpoint in self._kept]
         state, at_flush = new_state(self._n, 1), -1
         broadcast = bound(broadcast_alone, self._machine, state, self._distance)
-        calls = int(state[S.calls])
+        calls, words = int(state[S.calls]), int(state[S.tasks])
         for flush in sorted(wanted):
             checkpoint = self._kept[bisect_right(first, flush) - 1]
             if not checkpoint.flush <= at_flush <= flush:
@@ -82,11 +82,11 @@ class Checkpoints:
                     at_flush += 1
                     continue
                 reason, kind, pages = (int(column[at_flush]) for column in call)
-                words = self._calls.recorded(reason, kind, pages)
-                state[calls : calls + CALL.words] = words
-                start_ns = int(starts_ns[at_flush])
+                state[calls : calls + CALL.words] = self._calls.recorded(reason, kind, pages)
+                state[words + TASK.flush] = at_flush
+                state[words + TASK.start_ns] = starts_ns[at_flush]
                 with wrapping():
-                    broadcast(at_flush, start_ns)
+                    broadcast()
                 at_flush += 1
             yield ipi_rows(state, self._n, 0, checkpoint.cpu, flush)
 
