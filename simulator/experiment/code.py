@@ -27,7 +27,7 @@ _ABOVE = {
 @cache
 def code_files() -> Mapping[str, str]:
     """Return the SHA-256 of every file that bears on numbers, by its path in the package."""
-    files = [path for path in _PACKAGE.rglob("*") if path.suffix in (".py", ".toml")]
+    files = [path for path in _PACKAGE.rglob("*") if path.suffix in (".py", ".toml", ".npy")]
     return {
         path.relative_to(_PACKAGE).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(files)

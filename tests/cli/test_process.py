@@ -48,10 +48,20 @@ def test_wrong_input_is_refused_before_anything_heavy_is_loaded():
     assert not loaded & HEAVY
 
 
-def test_json_of_a_run_needs_no_frames():
+def test_json_of_a_run_needs_no_frames_and_its_costs_no_scipy():
     argv = ["run", "--machine=laptop-8", "--kernel=v6.7", "--pages=4", "--json"]
     loaded = loaded_by(f"from simulator.cli import main\nassert main({argv!r}) == 0")
-    assert not loaded & {"pandas", "matplotlib"}
+    assert not loaded & {"pandas", "matplotlib", "scipy"}
+
+
+def test_costs_of_every_machine_of_the_package_need_no_scipy():
+    code = """
+import simulator as sim
+from simulator.machine.lowered.costs import lower_costs
+for name in sim.machines():
+    lower_costs(sim.load_machine(name).costs)
+"""
+    assert "scipy" not in loaded_by(code)
 
 
 def test_import_simulator_loads_nothing_heavy():

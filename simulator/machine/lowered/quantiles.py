@@ -21,6 +21,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -63,15 +66,23 @@ def moments(table: Int64Array | FloatArray) -> tuple[float, float]:
     return first, second
 
 
+# Replications ask for the same tables again and again; nobody can write to them.
+@lru_cache(maxsize=64)
 def lognormal(sigma: float) -> Int64Array:
     """Return the unit-mean table of a lognormal distribution; `sigma` of the logarithm."""
-    from scipy.special import ndtri
+    normal = NormalDist().inv_cdf
+    return _fixed(np.exp(sigma * np.array([normal(p) for p in _open_ended().tolist()])))
 
-    return _fixed(np.exp(sigma * ndtri(_open_ended())))
 
-
+@lru_cache(maxsize=64)
 def gamma(cv: float) -> Int64Array:
     """Return the unit-mean table of a gamma distribution; `cv` = standard deviation / mean."""
+    # scipy takes longer to import than a small simulation runs: those of profiles lie here.
+    made = Path(__file__).with_name(f"gamma-{cv}.npy")
+    if made.exists():
+        table: Int64Array = np.load(made).astype(np.int64)
+        table.setflags(write=False)
+        return table
     from scipy.special import gammaincinv
 
     return _fixed(np.asarray(gammaincinv(1 / cv**2, _open_ended()), dtype=np.float64))

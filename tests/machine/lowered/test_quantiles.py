@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from simulator.draws import stream
 from simulator.machine.lowered import quantiles
@@ -83,3 +85,15 @@ def test_explicit_quantiles_are_kept_up_to_the_scale_of_the_mean():
 def test_tables_never_decrease():
     for table in (quantiles.lognormal(2.0), quantiles.gamma(2.0)):
         assert np.all(np.diff(table) >= 0)
+
+
+def test_tables_that_are_kept_are_the_inverse_of_scipys_incomplete_gamma_function():
+    p = quantiles.probabilities()
+    p[0], p[-1] = 2.0**-12, 1 - 2.0**-22
+    kept = list(Path(quantiles.__file__).parent.glob("gamma-*.npy"))
+    assert kept
+    for file in kept:
+        cv = float(file.stem.removeprefix("gamma-"))
+        knots = special.gammaincinv(1 / cv**2, p)
+        mean, _ = quantiles.moments(knots)
+        assert np.array_equal(quantiles.gamma(cv), np.floor(knots / mean * quantiles.ONE + 0.5))
