@@ -134,7 +134,7 @@ class EventsEngine:
         task.meet()
         task.in_broadcast = False
         end_ns = task.now_ns
-        task.ran_broadcast(call, start_ns, waits_ns, end_ns)
+        task.ran_broadcast(start_ns, waits_ns if call.preemptible_wait else end_ns, end_ns)
         last_ack_ns = max(last_release_ns, send_end_ns)
         times = (call.pages, start_ns, send_end_ns, last_ack_ns, end_ns)
         found = (len(csds), len(ipi_mask), saved, icr_writes, slowest_cpu)

@@ -173,7 +173,7 @@ class Hardware:
         flush = self._under_way[cpu].pop()
         call = flush.call
         if not self._under_way[cpu]:  # else the pause has it, too
-            task.ran_broadcast(call, flush.start_ns, now_ns, now_ns)
+            task.ran_broadcast(flush.start_ns, now_ns, now_ns)
         times = (call.pages, flush.start_ns, flush.begin_ns, now_ns, now_ns)
         found = (self._n - 1, nr_interrupted, 0, 0, -1)
         self._recorder.broadcast_ends(

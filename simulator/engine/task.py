@@ -36,7 +36,6 @@ from simulator.engine.keys import KEY_BITS, Order
 if TYPE_CHECKING:
     from simpy.events import Event
 
-    from simulator.engine.calls import Call
     from simulator.engine.timeline import Timeline
 
 __all__ = (
@@ -356,10 +355,10 @@ class Task:
         """Leave the CPU idle from now on; the task has met."""
         self.cpu.sleep(self.now_ns)
 
-    def ran_broadcast(self, call: Call, start_ns: int, waits_ns: int, end_ns: int) -> None:
-        """Account for a broadcast, which waited for the others from a time on."""
+    def ran_broadcast(self, start_ns: int, preemptible_ns: int, end_ns: int) -> None:
+        """Account for a broadcast, which turned preemption on again at a time."""
         self.broadcast_ns += end_ns - start_ns
-        off_ns = (waits_ns if call.preemptible_wait else end_ns) - start_ns
+        off_ns = preemptible_ns - start_ns
         if off_ns > self.preempt_off_max_ns:  # noqa: PLR1730 - max() is slower
             self.preempt_off_max_ns = off_ns
 

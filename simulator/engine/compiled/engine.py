@@ -183,8 +183,8 @@ class CompiledEngine:
         start_ns, record = task.met_ns, task.record
         record[_FLUSH], record[_START_NS] = flush, start_ns
         end_ns = self._broadcast_alone()
-        waits_ns = task.waits_from_ns if call.preemptible_wait else end_ns
-        task.ran_broadcast(call, start_ns, waits_ns, end_ns)
+        preemptible_ns = task.waits_from_ns if call.preemptible_wait else end_ns
+        task.ran_broadcast(start_ns, preemptible_ns, end_ns)
         task.met_ns = end_ns
         # The TLB misses come afterwards, spread over what the CPU does then.
         task.planned_ns = end_ns + call.refill_ns

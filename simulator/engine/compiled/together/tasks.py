@@ -234,7 +234,8 @@ class InterruptedTask(FlatTask):
     def ended_broadcast(self, call: Call) -> None:
         """Go on after a broadcast, with TLB misses spread over what is done then."""
         end_ns = self.end_ns
-        self.ran_broadcast(call, self.met_ns, self.waits_from_ns, end_ns)
+        preemptible_ns = self.waits_from_ns if call.preemptible_wait else end_ns
+        self.ran_broadcast(self.met_ns, preemptible_ns, end_ns)
         self.met_ns = end_ns
         self.planned_ns = end_ns + call.refill_ns
         self._stolen_ns = self.words[self._stolen_word]
