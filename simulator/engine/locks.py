@@ -105,8 +105,7 @@ class SpinLock(_Lock):
         now_ns = self._since_ns = task.met_ns = task.planned_ns
         ns = self._atomic_ns if self._last is task else self._line_ns(task)
         if self._irqs_off:
-            # As Task.irqs_off(), without a call.
-            task.cpu.irqs_off, task.off_since_ns = True, now_ns
+            task.irqs_off()
             ns += self._irq_save_ns
         task.planned_ns = now_ns + ns  # as Task.work()
         task.time_by[self.name] += ns
