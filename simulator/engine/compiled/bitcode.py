@@ -9,46 +9,66 @@ every CPU, that needs nothing but the memory that its arguments point to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from inspect import signature
 from typing import Any
+from unittest.mock import patch
 
 import llvmlite.binding as llvm
 import numba
-from numba import carray  # type: ignore[attr-defined]
 from numba.core import types
-from numba.extending import intrinsic
+from numba.core.codegen import AOTCodeLibrary, AOTCPUCodegen
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
 
 from simulator.engine.compiled.jit import MARKED
 
 __all__ = ("bitcode_of",)
 
-_POINTERS = {"Int64s": "int64s_at", "Int8s": "int8s_at"}
+_ARRAYS: Mapping[str, Any] = {
+    "Int64s": types.Array(types.int64, 1, "C"),
+    "Int8s": types.Array(types.int8, 1, "C"),
+}
+_DEFINITION = re.compile(r"^define .*$", re.MULTILINE)
+# The address of an array, among what numba takes it apart into.
+_ADDRESS = re.compile(r"\bptr (%arg\.\w+\.4)\b")
+# Called where an exception was raised, and defined nowhere: LLVM has to see that none is.
+_RAISES = "tlbsim_raises"
 
 
 def bitcode_of(entries: Sequence[Callable[..., Any]]) -> bytes:
-    """
-    Return the bitcode of entries and of all that they call; each is there by its own name.
-
-    Raises RuntimeError where it would need what is not in it, such as Python.
-    """
+    """Return the bitcode of entries and of all that they call; each is there by its own name."""
     _show_to_numba()
     module = llvm.parse_assembly("")
-    for function in entries:
-        made = _callable_from_c(function)
-        part = llvm.parse_assembly(made.inspect_llvm())
-        part.get_function(made.native_name).name = function.__name__
-        module.link_in(part)
+    with _unoptimised():
+        for function in entries:
+            module.link_in(llvm.parse_assembly(_assembly_of(function)))
     names = {function.__name__ for function in entries}
     for function in module.functions:
         if not function.is_declaration:
             function.linkage = "external" if function.name in names else "internal"
     for variable in module.global_variables:
         variable.linkage = "internal"
-    # What numba left for its own bookkeeping goes, and with it what Python would have to be for.
-    passes = llvm.create_new_module_pass_manager()
-    passes.add_global_dead_code_eliminate_pass()
+    _simplify(module)
     return bytes(module.as_bitcode())
+
+
+def _simplify(module: llvm.ModuleRef) -> None:
+    # What serves every CPU: that no exception is raised, above all, and what numba left goes.
+    llvm.initialize_native_target()
+    target = llvm.Target.from_default_triple().create_target_machine()
+    builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(0))
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_sroa_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_ipsccp_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(module, builder)
 
 
 def _show_to_numba() -> None:
@@ -65,42 +85,85 @@ def _show_to_numba() -> None:
             known["_numba_type_"] = types.Dispatcher(known["dispatcher"])
 
 
-@intrinsic
-def _int64s_at(_typing: Any, address: Any) -> Any:
-    return _pointer(types.int64, address)
+class _Library(AOTCodeLibrary):
+    # As numba writes it down.
+    def _optimize_functions(self, ll_module: Any) -> None:
+        pass
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def get_pointer_to_function(self, name: str) -> int:  # noqa: ARG002 - there is no machine code
+        self.finalize()  # type: ignore[no-untyped-call]
+        return 0
 
 
-@intrinsic
-def _int8s_at(_typing: Any, address: Any) -> Any:
-    return _pointer(types.int8, address)
+class _Codegen(AOTCPUCodegen):
+    _library_class = _Library
+
+    def set_env(self, name: str, env: Any) -> None:
+        """Do nothing: no code here asks for Python's globals."""
 
 
-def _pointer(element: Any, address: Any) -> Any:
-    # How numba types and makes a pointer of a number.
-    pointer = types.CPointer(element)  # type: ignore[no-untyped-call]
+@contextmanager
+def _unoptimised() -> Iterator[None]:
+    # LLVM optimises once, all of it and for the CPU that it runs on. Loops that have been made for
+    # another one, or before it is said that arrays do not overlap, stay as they are.
+    with global_compiler_lock:
+        codegen = _Codegen("tlbsim")  # type: ignore[no-untyped-call]
+        with patch.object(cpu_target.target_context, "codegen", lambda: codegen):
+            yield
 
-    def make(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(pointer))
 
-    return pointer(address), make
-
-
-def _callable_from_c(function: Callable[..., Any]) -> Any:
-    # Arrays come as an array of their addresses and lengths: C's calls take long by arguments.
+def _assembly_of(function: Callable[..., Any]) -> str:
+    # Of an entry, of all that it calls, and of a function of its name to enter it by.
     kinds = [parameter.annotation for parameter in signature(function).parameters.values()]
-    arrays = [_POINTERS[kind] for kind in kinds if kind in _POINTERS]
-    numbers = [f"number_{i}" for i in range(len(kinds) - len(arrays))]
-    places = f"carray(places, {2 * len(arrays)})"
-    given = [
-        f"carray({pointer}({places}[{2 * i}]), {places}[{2 * i + 1}])"
-        for i, pointer in enumerate(arrays)
+    dispatcher = vars(function)["dispatcher"]
+    dispatcher.compile(tuple(_ARRAYS.get(kind, types.int64) for kind in kinds))
+    (made,) = dispatcher.overloads.values()
+    entering = _entering(function.__name__, made.fndesc.llvm_func_name, kinds)
+    return _without_overlaps(made.library.get_llvm_str()) + entering
+
+
+def _entering(name: str, numbas: str, kinds: Sequence[str]) -> str:
+    # Arrays come as an array of their addresses and lengths: C's calls take long by arguments.
+    numbers: list[str] = []
+    steps: list[str] = []
+    given = ["ptr %result", "ptr %error"]
+    for i, kind in enumerate(kinds):
+        if kind in _ARRAYS:
+            steps += [
+                f"%place{i} = getelementptr {{ptr, i64}}, ptr %places, i64 {i}",
+                f"%address{i} = load ptr, ptr %place{i}",
+                f"%behind{i} = getelementptr i64, ptr %place{i}, i64 1",
+                f"%length{i} = load i64, ptr %behind{i}",
+            ]
+            length, width = f"i64 %length{i}", f"i64 {_ARRAYS[kind].dtype.bitwidth // 8}"
+            # What numba takes an array apart into.
+            given += ["ptr null", "ptr null", length, width, f"ptr %address{i}", length, width]
+        else:
+            numbers.append(f"i64 %number{i}")
+            given.append(f"i64 %number{i}")
+    lines = [
+        f"define i64 @{name}({', '.join(['ptr %places', *numbers])}) {{",
+        "%result = alloca i64",
+        "%error = alloca ptr",
+        *steps,
+        f"%status = call i32 @{numbas}({', '.join(given)})",
+        "%well = icmp eq i32 %status, 0",
+        "br i1 %well, label %returns, label %raises",
+        "raises:",
+        f"call void @{_RAISES}()",
+        "unreachable",
+        "returns:",
+        "%returned = load i64, ptr %result",
+        "ret i64 %returned",
+        "}",
+        f"declare void @{_RAISES}()",
     ]
-    # numba takes no function of any number of arguments.
-    source = f"lambda {', '.join(['places', *numbers])}: function({', '.join(given + numbers)})"
-    names = {"function": function, "carray": carray}
-    enter = eval(source, names | {"int64s_at": _int64s_at, "int8s_at": _int8s_at})  # noqa: S307
-    returns = types.void if signature(function).return_annotation == "None" else types.int64
-    addresses = types.CPointer(types.int64)  # type: ignore[no-untyped-call]
-    return numba.cfunc(returns(addresses, *[types.int64] * len(numbers)), error_model="numpy")(
-        enter
-    )
+    return "\n".join(lines)
+
+
+def _without_overlaps(assembly: str) -> str:
+    # Arrays never overlap: LLVM vectorises what reads from one and writes to another.
+    return _DEFINITION.sub(lambda line: _ADDRESS.sub(r"ptr noalias \1", line[0]), assembly)

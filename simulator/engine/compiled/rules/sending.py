@@ -39,10 +39,9 @@ def drawn(m: Int64s, distance: Int8s, row: int, near: int, key: np.uint64, cpu: 
 @inlined
 def _by_distance(distance: int, ns: tuple[int, int, int, int]) -> int:
     # Selected, not looked up: that LLVM vectorises.
-    chosen = ns[0]
-    for d in (1, 2, 3):
-        chosen = ns[d] if distance == d else chosen
-    return chosen
+    chosen = ns[1] if distance == 1 else ns[0]
+    chosen = ns[2] if distance == 2 else chosen
+    return ns[3] if distance == 3 else chosen
 
 
 @compiled
