@@ -40,6 +40,8 @@ PERCENTILES: Mapping[str, tuple[str, float]] = {
     "flush_p99_ns": ("flush", 0.99),
 }
 
+_TIMED = {what for what, _ in PERCENTILES.values()}
+
 # The others are columns of the summary frame; less is better in every one of them.
 METRICS = (
     "elapsed_s",
@@ -253,8 +255,9 @@ def metrics_of(run: ResultTotals) -> dict[str, dict[str, float]]:
     rows = {str(row["phase"]): row for row in rows_of(run, "summary")}
     buckets: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
     for row in rows_of(run, "latency"):
-        place = (str(row["phase"]), str(row["what"]))
-        buckets.setdefault(place, []).append((row["low_ns"], row["high_ns"], row["count"]))
+        if (what := str(row["what"])) in _TIMED:
+            place = (str(row["phase"]), what)
+            buckets.setdefault(place, []).append((row["low_ns"], row["high_ns"], row["count"]))
     histograms = {
         place: Histogram.of_buckets(*zip(*of, strict=True)) for place, of in buckets.items()
     }

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -155,8 +155,8 @@ class ResultTotals(Protocol):
 class HasRows(Protocol):
     """A result that can give out a frame without making it."""
 
-    def rows(self, frame: str) -> Iterable[Mapping[str, Any]]:
-        """Return the rows of a frame as mappings."""
+    def rows(self, frame: str) -> list[dict[str, Any]]:
+        """Return the rows of a frame as :func:`records` does."""
 
 
 @runtime_checkable
@@ -284,7 +284,7 @@ def ns_by_category(result: ResultTotals, phase: str) -> dict[str, int]:
 def rows_of(result: ResultTotals, frame: str) -> list[dict[str, Any]]:
     """Return the rows of a result's frame as :func:`records` does, without pandas if it can."""
     if isinstance(result, HasRows):
-        return [{name: _plain(value) for name, value in row.items()} for row in result.rows(frame)]
+        return result.rows(frame)
     return records(getattr(result, frame))
 
 

@@ -10,7 +10,6 @@ adding counts; a quantile is known to within its bucket.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -49,22 +48,21 @@ class Histogram:
         >>> Histogram.of_buckets([8, 4, 8], [16, 8, 16], [1, 2, 3]).count.tolist()
         [2, 4]
         """
-        sums: dict[tuple[int, int], int] = {}
-        for bottom, top, number in zip(low, high, count, strict=True):
-            if top <= bottom or number < 0:
-                raise ValueError(f"not a bucket: [{bottom}, {top}) with count {number}")
-            if number:
-                bucket = (int(bottom), int(top))
-                sums[bucket] = sums.get(bucket, 0) + int(number)
-        buckets = sorted(sums)
-        for (_, top), (bottom, _) in itertools.pairwise(buckets):
-            if bottom < top:
-                raise ValueError(f"buckets overlap at {bottom}")
-        return cls(
-            np.array([bottom for bottom, _ in buckets], dtype=np.int64),
-            np.array([top for _, top in buckets], dtype=np.int64),
-            np.array([sums[bucket] for bucket in buckets], dtype=np.int64),
-        )
+        bottom, top, number = np.array([[*low], [*high], [*count]], dtype=np.int64)
+        wrong = np.flatnonzero((top <= bottom) | (number < 0))
+        if wrong.size:
+            i = wrong[0]
+            raise ValueError(f"not a bucket: [{bottom[i]}, {top[i]}) with count {number[i]}")
+        order = np.lexsort((top, bottom))
+        order = order[number[order] > 0]
+        bottom, top, number = bottom[order], top[order], number[order]
+        another = (bottom[1:] != bottom[:-1]) | (top[1:] != top[:-1])
+        first = np.flatnonzero(np.append(True, another)[: len(order)])
+        bottom, top, number = bottom[first], top[first], np.add.reduceat(number, first)
+        overlap = np.flatnonzero(bottom[1:] < top[:-1])
+        if overlap.size:
+            raise ValueError(f"buckets overlap at {bottom[1:][overlap[0]]}")
+        return cls(bottom, top, number)
 
     @classmethod
     def of_frame(cls, latency: pd.DataFrame, phase: str, what: str) -> Histogram:

@@ -10,7 +10,7 @@ said in :mod:`simulator.trace.contract`.
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from simulator.trace.contract import FRAMES, IPI_COLUMNS
 from simulator.trace.ipis import IpiLog
 from simulator.trace.recorder import PhaseRecord, Recorder, Violation
-from simulator.trace.tables import Int64s, bucket_bounds, bucket_of
+from simulator.trace.tables import Int64s, bucket_bounds, buckets_of
 from simulator.trace.words import (
     COUNTS,
     FAILED,
@@ -81,14 +81,22 @@ def to_frame(columns: Columns) -> pd.DataFrame:
 
 
 def to_rows(columns: Columns) -> list[dict[str, Any]]:
-    """Return columns as a mapping of plain values for each row; needs no pandas."""
-    plain = {
-        name: [column.names[code] for code in column.codes.tolist()]
-        if isinstance(column, Category)
-        else column.tolist()
-        for name, column in columns.items()
-    }
+    """
+    Return columns as a mapping of plain values for each row; needs no pandas.
+
+    They are JSON's own types: None for what is no number.
+    """
+    plain = {name: _plain(column) for name, column in columns.items()}
     return [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
+
+
+def _plain(column: Values) -> list[Any]:
+    if isinstance(column, Category):
+        return [column.names[code] for code in column.codes.tolist()]
+    values: list[Any] = column.tolist()
+    if column.dtype.kind != "f" or np.isfinite(column).all():
+        return values
+    return [value if math.isfinite(value) else None for value in values]
 
 
 def _labels(recorder: Recorder) -> tuple[str, ...]:
@@ -321,8 +329,9 @@ def _latency(recorder: Recorder) -> Columns:
 
 
 def _histogram(values_ns: Int64s) -> list[tuple[int, int, int]]:
-    counts = Counter(map(bucket_of, values_ns.tolist()))
-    return [(*bucket_bounds(bucket), counts[bucket]) for bucket in sorted(counts)]
+    buckets, counts = np.unique(buckets_of(values_ns), return_counts=True)
+    both = zip(buckets.tolist(), counts.tolist(), strict=True)
+    return [(*bucket_bounds(bucket), count) for bucket, count in both]
 
 
 def _violations(recorder: Recorder) -> Columns:

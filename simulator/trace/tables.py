@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ("NR_BUCKETS", "Histogram", "IntTable", "bucket_bounds", "bucket_of")
+__all__ = ("NR_BUCKETS", "Histogram", "IntTable", "bucket_bounds", "bucket_of", "buckets_of")
 
 Int64s = npt.NDArray[np.int64]
 
@@ -112,14 +112,20 @@ class IntTable:
 
     def increase_all(self, first_row: int, column: int, values: Int64s) -> None:
         """Add to a cell of each row from one on."""
-        for row, value in enumerate(values.tolist(), first_row):
-            self.increase(row, column, value)
+        while len(values):
+            chunk, at = divmod(first_row, _CHUNK_ROWS)
+            here = values[: _CHUNK_ROWS - at]
+            self._open(chunk)[at : at + len(here), column] += here
+            values, first_row = values[len(here) :], first_row + len(here)
 
     def column(self, name: str) -> Int64s:
         """Return a copy of a column, a 1-d array of the table's length."""
         i = self.names.index(name)
-        parts = [c.column(i) if isinstance(c, _Packed) else c[:, i] for c in self._chunks]
-        return np.concatenate([np.zeros(0, dtype=np.int64), *parts])[: self.nr_rows]
+        parts = [np.zeros(0, dtype=np.int64)]
+        for first, chunk in enumerate(self._chunks):
+            rows = self.nr_rows - first * _CHUNK_ROWS  # what lies behind them was never touched
+            parts.append(chunk.column(i) if isinstance(chunk, _Packed) else chunk[:rows, i])
+        return np.concatenate(parts)
 
     def columns(self) -> dict[str, Int64s]:
         """Return copies of all columns by name."""
@@ -154,6 +160,15 @@ def bucket_of(ns: int) -> int:
     if octave <= 0:
         return ns
     return (octave << _LINEAR_BITS) + (ns >> octave)
+
+
+def buckets_of(times_ns: Int64s) -> Int64s:
+    """Return the buckets of many numbers of nanoseconds."""
+    # Times are below 2**53: as floats they are themselves, and frexp() knows their lengths.
+    bits = np.frexp(times_ns.astype(np.float64))[1].astype(np.int64)
+    octaves = np.maximum(bits - _LINEAR_BITS - 1, 0)
+    found: Int64s = (octaves << _LINEAR_BITS) + (times_ns >> octaves)
+    return found
 
 
 def bucket_bounds(bucket: int) -> tuple[int, int]:
