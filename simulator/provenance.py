@@ -12,13 +12,14 @@ from __future__ import annotations
 import platform as host
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from simulator import __version__
 from simulator.kernel.replaced import patch_notes
-from simulator.machine import MECHANISM_TEXT
+from simulator.machine import MECHANISM_TEXT, Machine
 from simulator.scenario import Scenario
 from simulator.version import commit, package_versions
 
@@ -60,8 +61,6 @@ def provenance(
     ``notes`` are what only the run could tell, ``checked`` the invariants that it was held
     against, ``native`` whether compiled code ran it (:mod:`simulator.native`).
     """
-    machine = scenario.machine_model
-    kinds = machine.count_kinds()
     return {
         "key": scenario.key,
         "version": __version__,
@@ -69,17 +68,32 @@ def provenance(
         "engine": "events" if scenario.engine == "events" else "compiled",
         "seed": scenario.seed,
         "replication": scenario.replication,
-        "costs": sum(kinds.values()),
-        "assumed_costs": kinds["assumed"],
-        "set": machine.changed(),
-        "fitted": list(machine.fitted(patched=False)),
-        "fitted_to_patched": list(machine.fitted(patched=True)),
+        **_of_machine(scenario.machine_model),
         "notes": [*_notes(scenario), *notes],
         "python": host.python_version(),
         "packages": package_versions(),
         "checked": list(checked),
         "native": native,
     }
+
+
+def _of_machine(machine: Machine) -> dict[str, Any]:
+    nr_costs, nr_assumed, changed, fitted, to_patched = _counted(machine)
+    return {
+        "costs": nr_costs,
+        "assumed_costs": nr_assumed,
+        "set": dict(changed),
+        "fitted": list(fitted),
+        "fitted_to_patched": list(to_patched),
+    }
+
+
+# Replications have the same machine.
+@lru_cache(maxsize=16)
+def _counted(machine: Machine) -> tuple[int, int, Mapping[str, str], Sequence[str], Sequence[str]]:
+    kinds = machine.count_kinds()
+    fitted, to_patched = (machine.fitted(patched=patched) for patched in (False, True))
+    return sum(kinds.values()), kinds["assumed"], machine.changed(), fitted, to_patched
 
 
 def _notes(scenario: Scenario) -> list[str]:

@@ -20,7 +20,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -191,7 +191,7 @@ class Scenario(BaseModel):
             "kernel": {
                 "name": kernel.name,
                 "base": kernel.base,
-                "source": self.built_kernel.source(),
+                "source": _source_of(self.built_kernel),  # type: ignore[arg-type]  # a class is hashable
             },
             "phases": list(self.phases),
             "cpus": self.nr_cpus,
@@ -417,6 +417,12 @@ class Scenario(BaseModel):
     @property
     def _node_bytes(self) -> int:
         return int(self.machine_model.memory.node_memory.exact_bytes)
+
+
+# Once: what is loaded stays as it is, whatever becomes of its files.
+@lru_cache(maxsize=64)
+def _source_of(kernel: type[Kernel]) -> str:
+    return kernel.source()
 
 
 _FIELDS = tuple(Scenario.model_fields)

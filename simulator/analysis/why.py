@@ -79,7 +79,7 @@ def slowest_flushes(
         {"scenario": label, "replication": run.scenario.replication} | row
         for label, runs in zip(labels, results, strict=True)
         for run in runs
-        for row in (rows_of(run, "slowest") if hasattr(run, "slowest") else ())
+        for row in (rows_of(run, "slowest") if "slowest" in dir(run) else ())
     ]
     return pd.DataFrame(rows)
 

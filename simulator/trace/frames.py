@@ -21,7 +21,7 @@ import numpy.typing as npt
 from simulator.trace.contract import FRAMES, IPI_COLUMNS
 from simulator.trace.ipis import IpiLog
 from simulator.trace.recorder import PhaseRecord, Recorder, Violation
-from simulator.trace.tables import Int64s, bucket_bounds, buckets_of
+from simulator.trace.tables import Int64s, bounds_of, buckets_of
 from simulator.trace.words import (
     COUNTS,
     FAILED,
@@ -308,30 +308,30 @@ def _latency(recorder: Recorder) -> Columns:
     folio_ns = folios["ready_ns"] - folios["start_ns"]
     flush_ns = flushes["end_ns"] - flushes["start_ns"]
     is_flush = flushes["kind"] != _NO_FLUSH
-    rows: list[tuple[int, int, int, int, int]] = []
+    parts = []
     for number, phase in enumerate(recorder.phases):
         histograms = {
             "folio": _histogram(folio_ns[folios["phase"] == number]),
             "flush": _histogram(flush_ns[(flushes["phase"] == number) & is_flush]),
-            "ack": phase.ack.rows(),
-            "handler": phase.handler.rows(),
+            "ack": phase.ack.columns(),
+            "handler": phase.handler.columns(),
         }
         for code, what in enumerate(LATENCIES):
-            rows += [(number, code, *bucket) for bucket in histograms[what]]
-    table = np.array(rows, dtype=np.int64).reshape(-1, 5)
+            of = histograms[what]
+            parts.append(np.stack([np.full_like(of[0], number), np.full_like(of[0], code), *of]))
+    table = np.concatenate(parts or [np.zeros((5, 0), dtype=np.int64)], axis=1)
     return {
-        "phase": _phases(recorder, table[:, 0]),
-        "what": Category(table[:, 1], LATENCIES),
-        "low_ns": table[:, 2],
-        "high_ns": table[:, 3],
-        "count": table[:, 4],
+        "phase": _phases(recorder, table[0]),
+        "what": Category(table[1], LATENCIES),
+        "low_ns": table[2],
+        "high_ns": table[3],
+        "count": table[4],
     }
 
 
-def _histogram(values_ns: Int64s) -> list[tuple[int, int, int]]:
+def _histogram(values_ns: Int64s) -> tuple[Int64s, Int64s, Int64s]:
     buckets, counts = np.unique(buckets_of(values_ns), return_counts=True)
-    both = zip(buckets.tolist(), counts.tolist(), strict=True)
-    return [(*bucket_bounds(bucket), count) for bucket, count in both]
+    return *bounds_of(buckets), counts
 
 
 def _violations(recorder: Recorder) -> Columns:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ("NR_BUCKETS", "Histogram", "IntTable", "bucket_bounds", "bucket_of", "buckets_of")
+__all__ = ("NR_BUCKETS", "Histogram", "IntTable", "bounds_of", "bucket_of", "buckets_of")
 
 Int64s = npt.NDArray[np.int64]
 
@@ -171,18 +171,17 @@ def buckets_of(times_ns: Int64s) -> Int64s:
     return found
 
 
-def bucket_bounds(bucket: int) -> tuple[int, int]:
+def bounds_of(buckets: Int64s) -> tuple[Int64s, Int64s]:
     """
-    Return the lowest value of a bucket and the lowest of the next one.
+    Return the lowest values of buckets, and those of the buckets that follow them.
 
-    >>> bucket_bounds(bucket_of(1_000_000))
-    (999424, 1003520)
+    >>> low, high = bounds_of(np.array([bucket_of(1_000_000)]))
+    >>> low.tolist(), high.tolist()
+    ([999424], [1003520])
     """
-    if bucket < 2 << _LINEAR_BITS:
-        return bucket, bucket + 1
-    octave = (bucket >> _LINEAR_BITS) - 1
-    low = (bucket - (octave << _LINEAR_BITS)) << octave
-    return low, low + (1 << octave)
+    octaves = np.maximum((buckets >> _LINEAR_BITS) - 1, 0)
+    low: Int64s = (buckets - (octaves << _LINEAR_BITS)) << octaves
+    return low, low + (1 << octaves)
 
 
 class Histogram:
@@ -201,6 +200,12 @@ class Histogram:
         for bucket in np.flatnonzero(counts).tolist():
             self._counts[bucket] = self._counts.get(bucket, 0) + int(counts[bucket])
 
+    def columns(self) -> tuple[Int64s, Int64s, Int64s]:
+        """Return low_ns, high_ns and count of the buckets in use, ascending."""
+        counts = np.array(sorted(self._counts.items()), dtype=np.int64).reshape(-1, 2)
+        return *bounds_of(counts[:, 0]), counts[:, 1]
+
     def rows(self) -> list[tuple[int, int, int]]:
-        """Return (low_ns, high_ns, count) of the buckets in use, ascending."""
-        return [(*bucket_bounds(b), self._counts[b]) for b in sorted(self._counts)]
+        """Return the same as a row for each."""
+        low, high, count = (column.tolist() for column in self.columns())
+        return list(zip(low, high, count, strict=True))

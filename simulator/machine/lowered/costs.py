@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -91,6 +92,8 @@ class LoweredCosts(EveryCost[InstanceOf[LoweredCost], InstanceOf[LoweredCost]]):
         return cost
 
 
+# Replications have the same costs; what they draw has keys of its own.
+@lru_cache(maxsize=64)
 def lower_costs(costs: Costs) -> LoweredCosts:
     """Return the costs of a profile as integers."""
     # Checked by their names, which are those of the profile.

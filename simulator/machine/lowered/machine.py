@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import floor
 
 import numpy as np
@@ -33,7 +34,7 @@ from simulator.machine.lowered.costs import (
 )
 from simulator.machine.lowered.mechanisms import LoweredMechanism, lower_mechanisms
 from simulator.machine.lowered.spells import Spells, SpellTable, spell_table
-from simulator.machine.lowered.topology import distances, icr_writes, places
+from simulator.machine.lowered.topology import Place, distances, icr_writes, places
 from simulator.machine.model import Machine
 from simulator.machine.noise import Noise
 from simulator.machine.noisy import (
@@ -43,7 +44,7 @@ from simulator.machine.noisy import (
     irqs_off_layers,
     preempted_layers,
 )
-from simulator.machine.schema import IdleState, IpiMode
+from simulator.machine.schema import IdleState, IpiMode, Topology
 
 __all__ = ("LoweredIdleState", "Platform", "lower")
 
@@ -152,7 +153,7 @@ def lower(machine: Machine, nr_cpus: int, noise: Noise, seed: int, replication: 
         if not 0 <= value < 2**63:
             raise InputError(f"{name}: {value} is not 0 to 2**63 - 1")
     key = base_key(seed, replication)
-    at = places(machine.topology, nr_cpus)
+    at, distance = _layout(machine.topology, nr_cpus)
     return Platform(
         isa=machine.isa,
         nr_cpus=nr_cpus,
@@ -164,7 +165,7 @@ def lower(machine: Machine, nr_cpus: int, noise: Noise, seed: int, replication: 
         node_memory_bytes=int(machine.memory.node_memory.exact_bytes),
         llc_bytes=int(machine.memory.last_level_cache.exact_bytes),
         outstanding_lines=machine.memory.outstanding_lines.value,
-        distance=distances(machine.topology, at),
+        distance=distance,
         costs=lower_costs(machine.costs),
         spells=_spells(machine, nr_cpus, noise, key),
         idle_states=tuple(_idle_state(state) for state in machine.idle_states),
@@ -175,6 +176,13 @@ def lower(machine: Machine, nr_cpus: int, noise: Noise, seed: int, replication: 
         mechanisms=lower_mechanisms(machine.mechanisms),
         key=key,
     )
+
+
+# Few: of 4096 CPUs, the distances are 16 MB.
+@lru_cache(maxsize=4)
+def _layout(topology: Topology, nr_cpus: int) -> tuple[tuple[Place, ...], npt.NDArray[np.int8]]:
+    at = places(topology, nr_cpus)
+    return at, distances(topology, at)
 
 
 def _guesses(noise: Noise) -> tuple[int, ...]:
