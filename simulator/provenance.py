@@ -10,7 +10,6 @@ assumed, and what a reader has to know before trusting them.
 from __future__ import annotations
 
 import platform as host
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -18,6 +17,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from simulator import __version__
+from simulator.kernel import Kernel
+from simulator.kernel.hugetlb import Hugetlb
 from simulator.kernel.replaced import patch_notes
 from simulator.machine import MECHANISM_TEXT, Machine
 from simulator.scenario import Scenario
@@ -101,7 +102,7 @@ def _notes(scenario: Scenario) -> list[str]:
     notes = patch_notes(kernel)
     if kernel.proposed_in:
         notes.append(f"{kernel.name} was never merged; proposed in {kernel.proposed_in}")
-    if scenario.path == "boot" and scenario.allocators > 1 and not _boots_parallel(scenario):
+    if scenario.path == "boot" and scenario.allocators > 1 and _boots_with_one(kernel):
         notes.append(
             f"extrapolation: {kernel.name} allocates at boot with one thread;"
             " parallel allocation came in v6.9"
@@ -111,6 +112,10 @@ def _notes(scenario: Scenario) -> list[str]:
     if noise.asks_for_preemption and not machine.virtual:
         notes.append(f"noise {noise.name}: {machine.name} is bare metal, no CPU is preempted")
     return notes
+
+
+def _boots_with_one(kernel: type[Kernel]) -> bool:
+    return kernel.boot_threads is Hugetlb.boot_threads
 
 
 # What carries flushes, where it is not as on every machine.
@@ -123,8 +128,3 @@ def _mechanism_notes(scenario: Scenario) -> list[str]:
     present = scenario.machine_model.mechanisms.present
     unused = [MECHANISM_TEXT[name] for name in ("invlpgb", "rar") if name in present]
     return [f"{kernel.name}: flushes by interrupts, not by {name}" for name in unused]
-
-
-def _boots_parallel(scenario: Scenario) -> bool:
-    release = re.match(r"v(\d+)\.(\d+)", scenario.kernel_class.base)
-    return release is not None and (int(release[1]), int(release[2])) >= (6, 9)

@@ -207,7 +207,8 @@ def found_of(args: Namespace, asked: Asked) -> tuple[int, Sweep, Evidence]:
     """
     Return the exit status, the sweep and what it hangs on.
 
-    What was finished counts, even if interrupted; nothing more is simulated then.
+    What was finished counts, even if interrupted; nothing more is simulated then.  So does the
+    sweep where what it hangs on cannot be found out.
     """
     from simulator.experiment.evidence import Evidence
 
@@ -217,7 +218,14 @@ def found_of(args: Namespace, asked: Asked) -> tuple[int, Sweep, Evidence]:
         return status, found, Evidence()
     if args.strict and comparison.unsafe:
         status = FAILED
-    return status, found, evidence_of(asked, found)
+    try:
+        return status, found, evidence_of(asked, found)
+    except InputError as error:
+        complain(str(error))
+        return FAILED, found, Evidence()
+    except KeyboardInterrupt:
+        complain("interrupted; the table is whole, what it hangs on is not there")
+        return INTERRUPTED, found, Evidence()
 
 
 def shown(args: Namespace, found: Sweep, evidence: Evidence, frame: pd.DataFrame, text: str) -> str:
@@ -262,7 +270,9 @@ def swept(asked: Asked) -> tuple[int, Sweep]:
     if status:
         wanted_n = wanted.replications if wanted.precision is None else wanted.cap
         complain(f"interrupted; the table covers {n} of {wanted_n} replications")
-    for row in found.failed.to_dict("records"):
-        if row["command"]:
-            complain(f"{row['label'] or 'scenario'}: {row['error']}; repeat: {row['command']}")
+    alike = found.failed[found.failed["command"] != ""].groupby(["label", "error"], sort=False)
+    for (label, error), runs in alike:
+        times = f", in {len(runs)} runs" if len(runs) > 1 else ""
+        who = str(label) or "scenario"
+        complain(f"{who}: {error}{times}; repeat: {runs['command'].iloc[0]}")
     return status or (FAILED if len(found.failed) else 0), found

@@ -17,12 +17,14 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simulator.errors import first_line
 from simulator.experiment.code import code_key
+from simulator.kernel.blame import blame
 from simulator.provenance import provenance
 from simulator.run import ALL_CHECKS, simulate
 from simulator.saved import restore_scenario
@@ -124,7 +126,9 @@ def simulate_cell(scenario: Scenario, *, check: bool = True) -> Cell:
         columns = {name: result.columns(name) for name in FRAMES if name != "slowest"}
         columns["slowest"] = _slowest(result)
     except Exception as error:  # noqa: BLE001 - a user's kernel raises anything
-        return failed_cell(scenario, _in_one_line(error), lost=isinstance(error, MemoryError))
+        return failed_cell(
+            scenario, _in_one_line(error, scenario), lost=isinstance(error, MemoryError)
+        )
     return Cell(scenario, {**result.provenance, "code": code_key()}, columns)
 
 
@@ -198,8 +202,11 @@ def _column(plain: Mapping[str, Any]) -> Values:
     return column
 
 
-# One line, the same wherever it was raised: no line numbers of ours, no addresses.
-def _in_one_line(error: Exception) -> str:
+# One line, the same wherever it was raised: of a user's file its name, none of our lines.
+def _in_one_line(error: Exception, scenario: Scenario) -> str:
+    if (blamed := blame(error)) is not None:
+        folder = Path(scenario.kernel_class.file_of()).parent
+        return blamed.splitlines()[0].removeprefix(f"{folder}/")
     text = first_line(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

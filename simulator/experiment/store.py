@@ -55,7 +55,9 @@ class Store:
         self._check = check
         try:
             if not is_store(self.folder):
-                if self.folder.exists() and not all(map(is_hidden, self.folder.iterdir())):
+                other = self.folder.exists() and not all(map(is_hidden, self.folder.iterdir()))
+                # Asked again: another sweep may have made it meanwhile.
+                if other and not is_store(self.folder):
                     raise InputError(
                         f"store: {folder} holds other things than a store; name a new folder"
                     )

@@ -22,6 +22,19 @@ from simulator.machine.noise import NOISE_KEYS
 
 SMALL = ("--machine", "laptop-8", "--pages", "8", "--seed", "3")
 
+FAILS_ON_MORE_THAN_TWO_CPUS = """
+from simulator.kernel.versions.v6_7 import V6_7
+
+
+class Small(V6_7):
+    name = "small"
+
+    def flush_tlb_all(k, reason):
+        if k.platform.nr_cpus > 2:
+            raise ValueError("too large")
+        super().flush_tlb_all(reason)
+"""
+
 
 def fields(*argv):
     """Return the scenarios that a command line describes."""
@@ -325,6 +338,34 @@ def test_json_has_what_it_hangs_on_and_where_it_breaks_even(tlbsim):
     assert {row["n"] for row in found["rows"]} == {4}
     assert {row["factor"] for row in found["tornado"]} <= {r["factor"] for r in found["ranking"]}
     assert [step["value"] for step in found["break_even"][0]["steps"]] == [2, 3]
+
+
+def test_the_table_is_there_if_kernel_code_fails_where_it_might_break_even(tlbsim, tmp_path):
+    patch = tmp_path / "small_machines_only.py"
+    patch.write_text(FAILS_ON_MORE_THAN_TWO_CPUS)
+    options = ("--kernel", "v6.6", "--kernel", patch, "--cpus", "2", "--jobs", "1")
+    alone = tlbsim("compare", *SMALL, *options)
+    done = tlbsim("compare", *SMALL, *options, "--break-even", "cpus=2..3")
+    assert (alone.status, done.status) == (0, 1)
+    assert done.out == alone.out
+    raised = "small_machines_only.py, line 10, in flush_tlb_all(): ValueError: too large"
+    assert done.err == f"tlbsim: break-even: {raised} (at 3)\n"
+
+
+def test_the_table_is_there_if_the_search_for_a_break_even_is_interrupted(tlbsim, monkeypatch):
+    calls = itertools.count(1)
+    simulate = cell.simulate
+
+    def interrupted_after_the_table(scenario, **options):
+        if next(calls) == 2 * 3 + 1:
+            raise KeyboardInterrupt
+        return simulate(scenario, **options)
+
+    monkeypatch.setattr(cell, "simulate", interrupted_after_the_table)
+    options = ("--replications", "3", "--jobs", "1", "--break-even", "cpus=2..3")
+    done = tlbsim("compare", *SMALL, *PAIR, *options, "--json")
+    assert done.status == 130
+    assert {row["n"] for row in done.json} == {3}
 
 
 def test_nothing_is_checked_in_a_comparison_that_asks_for_it(tlbsim):

@@ -62,13 +62,13 @@ def test_a_kernel_travels_by_content_and_not_by_path(scenario, own_kernel):
     assert (cell.error, cell.provenance["key"]) == ("", key)
 
 
-def test_an_error_is_in_the_cell_and_the_same_everywhere(scenario, own_kernel):
+def test_an_error_is_in_the_cell_with_its_line_and_the_same_everywhere(scenario, own_kernel):
     own_kernel.write_text(
         own_kernel.read_text()
         + "    def __init__(k, *a):\n        raise RuntimeError('no\\nway')\n"
     )
     cell = simulate_cell(scenario.replace(kernel=str(own_kernel)))
-    assert cell.error == "RuntimeError: no"
+    assert cell.error == "own.py, line 10, in __init__(): RuntimeError: no"
     assert decode(encode(cell)).error == cell.error
 
 

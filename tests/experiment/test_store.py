@@ -74,7 +74,7 @@ def test_a_failed_cell_is_kept_with_its_error_and_not_simulated_again(
     again = sweep(BASE, axes, replications=1, store=tmp_path / "s")
     assert len(done) == 2
     assert again.failed.equals(first.failed)
-    assert first.failed["error"].tolist() == ["OSError"]
+    assert first.failed["error"].tolist() == ["own.py, line 11, in __init__(): OSError"]
     with pytest.raises(InputError, match=r"has one scenario"):
         compare_saved([tmp_path / "s"])
     # Whoever opens the store sees it.

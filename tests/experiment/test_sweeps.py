@@ -47,7 +47,7 @@ def test_a_failed_cell_is_a_row_with_its_error_and_a_command_and_the_others_go_o
     found = sweep(BASE, {"cpus": [2, 4], "kernel": ["v6.6", str(own_kernel)]}, replications=2)
     assert found.failed["replication"].tolist() == [0, 1]
     row = found.failed.iloc[1]
-    assert row["error"] == "RuntimeError: not on four"
+    assert row["error"] == "own.py, line 11, in __init__(): RuntimeError: not on four"
     assert row["command"] == (
         f"tlbsim run --machine laptop-8 --pages 2 --phases alloc --cpus 4 --kernel {own_kernel}"
         " --replication 1"
@@ -60,7 +60,8 @@ def test_a_failed_cell_is_a_row_with_its_error_and_a_command_and_the_others_go_o
 def test_a_point_whose_baseline_failed_says_so(own_kernel):
     own_kernel.write_text(own_kernel.read_text() + NEVER_BOOTS)
     found = sweep(BASE, {"kernel": [str(own_kernel), "v6.7"]}, replications=1)
-    assert found.failed["error"].tolist() == ["OSError", "its baseline failed"]
+    raised = "own.py, line 11, in __init__(): OSError"
+    assert found.failed["error"].tolist() == [raised, "its baseline failed"]
     assert found.comparison is None
 
 
