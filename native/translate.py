@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 from simulator.boot import boot
 from simulator.kernel import load_kernel
 from simulator.kernel.base import KernelBase
+from simulator.machine.lowered.costs import LoweredCosts
 from simulator.native import digest_of_sources
 from simulator.ordering.checker import Checker, Checks
 from simulator.scenario import Scenario
@@ -37,28 +38,18 @@ TWIN = "simulator.twin"
 _CHAIN = [cls for cls in load_kernel(NEWEST).__mro__ if issubclass(cls, KernelBase)]
 _NEXT = {cls.__name__: base for cls, base in pairwise(_CHAIN)}
 _OF_CHAIN = list(dict.fromkeys(cls.__module__ for cls in _CHAIN))
-_COMPILED = [
-    *(
-        f"simulator.engine.{name}"
-        for name in ("task", "locks", "compiled.turns", "compiled.tasks", "compiled.engine")
-    ),
-    "simulator.engine.compiled.alone.cpu",
-    "simulator.engine.compiled.together.tasks",
-    *(f"simulator.kernel.{name}" for name in ("structs", "records", "requests")),
-    "simulator.trace.tables",
-    *(
-        f"simulator.ordering.checker.{name}"
-        for name in ("accounting", "barriers", "held_locks", "stores", "translations")
-    ),
-    *_OF_CHAIN,
-]
+_COMPILED = [f"simulator.{name}" for name in (
+    "engine.timeline", "engine.task", "engine.locks", "engine.calls", "engine.compiled.turns",
+    "engine.compiled.tasks", "engine.compiled.engine", "engine.compiled.alone.cpu",
+    "engine.compiled.together.tasks", "kernel.structs", "kernel.records", "kernel.requests",
+    "trace.recorder", "trace.tables", "ordering.checker.accounting", "ordering.checker.barriers",
+    "ordering.checker.held_locks", "ordering.checker.stores", "ordering.checker.translations",
+)] + _OF_CHAIN  # fmt: skip
 # They use classes of the others, and are not worth it, or no classes that mypyc takes.
 _INTERPRETED = [
     "simulator.engine.ending",
     "simulator.engine.hardware",
-    "simulator.engine.timeline",
     "simulator.ordering.checker.checker",
-    "simulator.trace.recorder",
     "simulator.boot",
     "simulator.run",
 ]
@@ -90,12 +81,46 @@ def _rename(k) -> None:
 '''
 
 
+#: What kernel code asks of a cost, in native integers.
+_COSTS = """
+class Cost:
+    def __init__(self, cost: Any) -> None:
+        self.mean_fp: list[int] = list(cost.mean_fp)
+        self.each_ns: int = cost.each_ns
+
+    def ns(self, n: int = 1, distance: int = 0) -> int:
+        return (self.mean_fp[distance] * n + 512) >> 10
+
+class Costs:
+    def __init__(self, costs: Any) -> None:
+        for name, cost in costs:
+            setattr(self, name, Cost(cost))
+"""
+#: What of a task's ``time_by`` is counted apart, in an attribute for each category.
+_SPENT = """
+@property
+def time_by(self) -> dict[str, int]:
+    for category in CATEGORIES:
+        ns: int = getattr(self, f"_by_{category}")
+        if ns:
+            self._time_by[category] += ns
+            setattr(self, f"_by_{category}", 0)
+    return self._time_by
+"""
+_SPEND = """
+def work_{0}(self, ns: int) -> None:
+    self.planned_ns += ns
+    self._by_{0} += ns
+"""
+
+
 def translate(folder: Path) -> list[Path]:
     """Write the package below a folder; return the files that are to be compiled."""
     hooked = _attached()
+    categories = {name for module in _COMPILED for name in _categories(_tree(module))}
     found = {}
     for module in (*_COMPILED, *_INTERPRETED):
-        tree = _Twin(module, hooked).visit(_tree(module))
+        tree = _Twin(module, hooked, categories).visit(_tree(module))
         path = found[module] = folder / Path(*_twin_of(module).split(".")).with_suffix(".py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(ast.unparse(ast.fix_missing_locations(tree)) + "\n", encoding="utf-8")
@@ -116,6 +141,16 @@ def _attached() -> set[str]:
         Checker(k, Checks(isa="arm64", head_writer=True), "x86-64")
         names |= k._attached - set(k.RENAMED)  # noqa: SLF001 - there is no other door
     return names
+
+
+def _categories(tree: ast.Module) -> Iterator[str]:
+    # Those of time_by that are written out.
+    for node in ast.walk(tree):
+        match node:
+            case ast.Subscript(ast.Attribute(_, "time_by"), ast.Constant(str(category))):
+                yield category
+            case ast.Call(ast.Attribute(_, "work"), [ast.Constant(str(category)), _]):
+                yield category
 
 
 def _file(module: str) -> Path:
@@ -205,7 +240,8 @@ def _calling(name: str, like: ast.FunctionDef, body: str) -> ast.FunctionDef:
 class _Twin(ast.NodeTransformer):
     # Makes a module of the twin of one of the package.
 
-    def __init__(self, module: str, hooked: set[str]) -> None:
+    def __init__(self, module: str, hooked: set[str], categories: set[str]) -> None:
+        self._categories = sorted(categories)
         self._in_chain = module in _OF_CHAIN
         self._hooked = hooked
         self._bases: list[ast.stmt] = []
@@ -230,6 +266,31 @@ class _Twin(ast.NodeTransformer):
             ast.ImportFrom(_twin_of(_home(module, alias.name)), [alias], 0) for alias in node.names
         ]
 
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AnnAssign:
+        self.generic_visit(node)
+        match node.target:
+            case ast.Attribute(attr="current"):
+                node.value = None  # no task, until one runs
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        self.generic_visit(node)
+        match node:
+            case ast.Subscript(ast.Attribute(cost, "times"), nr):
+                return ast.Call(ast.Attribute(cost, "ns"), [nr], [])
+            case ast.Subscript(ast.Attribute(task, "time_by"), category, ast.Store()):
+                if isinstance(category, ast.Constant):
+                    return ast.Attribute(task, f"_by_{category.value}")
+                node.value = ast.Attribute(task, "_time_by")
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        self.generic_visit(node)
+        match node:
+            case ast.Call(ast.Attribute(task, "work"), [ast.Constant(category), ns]):
+                return ast.Call(ast.Attribute(task, f"work_{category}"), [ns], [])
+        return node
+
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         # A base's function is called as it is, past its hook.
         self.generic_visit(node)
@@ -238,6 +299,8 @@ class _Twin(ast.NodeTransformer):
                 node.attr += "_"
             case ast.Name(name) if name in _METHODS and node.attr in self._hooked:
                 node.attr += "_"
+            case ast.Name("self") if node.attr == "time_by" and isinstance(node.ctx, ast.Store):
+                node.attr = "_time_by"
             case ast.Name("k") if node.attr == "flush_mechanism":
                 return ast.parse("python_of(k).flush_mechanism", mode="eval").body
             case ast.Name("scenario") if node.attr == "built_kernel":
@@ -247,10 +310,9 @@ class _Twin(ast.NodeTransformer):
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
         if not (self._in_chain and node.name in _METHODS):
             node.body = [self._alias(stmt, list(self._classes.values())) for stmt in node.body]
-            if any(ast.unparse(base) == "Timeline" for base in node.bases):
-                # What narrows an attribute of a class that is not compiled would be a second one.
-                node.body = [stmt for stmt in node.body if not isinstance(stmt, ast.AnnAssign)]
             self.generic_visit(node)
+            if node.name == "Task":
+                self._count_apart(node)
             return node
         if node.name in _NEXT:
             base = _NEXT[node.name]
@@ -263,6 +325,10 @@ class _Twin(ast.NodeTransformer):
         node.body = [found for stmt in node.body for found in self._of_chain(stmt, node.name)]
         if node.name == "KernelBase":
             node.body += ast.parse(_ATTACH).body
+            costs = ast.parse(_COSTS).body
+            fields = "\n".join(f"{name}: Cost" for name in LoweredCosts.model_fields)
+            cast("ast.ClassDef", costs[-1]).body[:0] = ast.parse(fields).body
+            self._bases += costs
         return node
 
     def _alias(self, stmt: ast.stmt, classes: list[dict[str, ast.stmt]]) -> ast.stmt:
@@ -298,10 +364,18 @@ class _Twin(ast.NodeTransformer):
             stmt.name += "_"
         yield stmt
 
+    def _count_apart(self, task: ast.ClassDef) -> None:
+        self._bases += ast.parse(f"CATEGORIES = {self._categories}").body
+        task.body += ast.parse(_SPENT).body
+        begin = cast("ast.FunctionDef", _methods(task)["__init__"])
+        for category in self._categories:
+            task.body += ast.parse(_SPEND.format(category)).body
+            begin.body[:0] = ast.parse(f"self._by_{category} = 0").body
+
     def _begin(self, function: ast.FunctionDef) -> None:
         for stmt in function.body:
             match stmt:
-                case ast.AnnAssign(ast.Attribute(attr="current")):
-                    stmt.value = None  # no task, until one runs
+                case ast.Assign([ast.Attribute(attr="cost")]):
+                    stmt.value = ast.parse("Costs(platform.costs)", mode="eval").body
         hooks = [f"k.{name}_hook: Any = None" for name in sorted(self._hooked)]
         function.body[:0] = ast.parse("\n".join(hooks)).body

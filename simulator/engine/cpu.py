@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING, Any
 from simpy.events import Event
 
 from simulator.engine.calls import Csd, Ipi
+from simulator.engine.event_queue import EventQueue, Signal
 from simulator.engine.keys import Order, key
-from simulator.engine.timeline import Signal, Timeline
 
 if TYPE_CHECKING:
     from simulator.engine.platform import IdleState, Platform
@@ -51,7 +51,7 @@ class Cpu:
     )  # fmt: skip
 
     def __init__(
-        self, timeline: Timeline, number: int, platform: Platform, recorder: Recorder
+        self, timeline: EventQueue, number: int, platform: Platform, recorder: Recorder
     ) -> None:
         self._timeline = timeline
         self._platform = platform

@@ -40,8 +40,8 @@ from simpy.events import Event
 from simulator.engine.calls import Call, Csd, Ipi
 from simulator.engine.cpu import Cpu
 from simulator.engine.ending import ending
+from simulator.engine.event_queue import EventQueue
 from simulator.engine.task import Body, Task
-from simulator.engine.timeline import Timeline
 from simulator.errors import KernelError
 from simulator.trace.words import STATES
 
@@ -57,7 +57,7 @@ class EventsEngine:
     """CPUs, tasks and broadcasts as SimPy events."""
 
     def __init__(self, platform: Platform, recorder: Recorder) -> None:
-        self.timeline = Timeline()
+        self.timeline = EventQueue()
         self.platform = platform
         self.recorder = recorder
         self.cpus = tuple(

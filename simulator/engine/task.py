@@ -267,7 +267,7 @@ class Task:
         if not pending:
             self.clear_ns = _FOREVER
         elif pending[0][0] > t_ns << KEY_BITS | self._meeting:
-            self.clear_ns = int(pending[0][0]) >> KEY_BITS
+            self.clear_ns = pending[0][0] >> KEY_BITS
         else:
             return False
         self.met_ns = t_ns

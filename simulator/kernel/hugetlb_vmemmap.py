@@ -265,7 +265,7 @@ class HugetlbVmemmap(Vmalloc, TlbMm, Pgtable, JumpLabel):
 
     def vmemmap_remap_alloc(k, start: int, end: int, nid: int, flags: int) -> int:
         """Allocate vmemmap pages for a range and remap it; 0 or -ENOMEM."""
-        vmemmap_pages = VmemmapPages(0, 0, 0, nid)
+        vmemmap_pages = VmemmapPages(nid)
         if k.alloc_vmemmap_page_list(start, end, nid, vmemmap_pages):
             return -ENOMEM
         walk = VmemmapRemapWalk(k.vmemmap_restore_pte, vmemmap_pages, start, flags, "restore")

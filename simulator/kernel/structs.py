@@ -237,7 +237,6 @@ def pmd_addr_end(addr: int, end: int) -> int:
     return boundary if boundary < end else end
 
 
-@dataclass(slots=True)
 class VmemmapPages:
     """
     A list of vmemmap pages to be freed, as a count of pages.
@@ -249,12 +248,13 @@ class VmemmapPages:
     checker keeps them.
     """
 
-    nr_pages: int = 0
-    nr_old: int = 0
-    nr_far: int = 0
-    nid: int = 0
-    listed_at: int = 0
-    runs: list[int] | None = None
+    __slots__ = ("listed_at", "nid", "nr_far", "nr_old", "nr_pages", "runs")
+
+    def __init__(self, nid: int = 0) -> None:
+        self.nr_pages = self.nr_old = self.nr_far = 0
+        self.nid = nid
+        self.listed_at = 0
+        self.runs: list[int] | None = None
 
 
 #: The list of a walk that only splits.
@@ -271,7 +271,6 @@ def list_del(page: int, vmemmap_pages: VmemmapPages) -> None:
     vmemmap_pages.nr_pages -= page
 
 
-@dataclass(slots=True)
 class VmemmapRemapWalk:
     """
     struct vmemmap_remap_walk.
@@ -280,13 +279,24 @@ class VmemmapRemapWalk:
     only splits.  ``reuse_page`` is 0 until it is known; ``reason`` that of its flush.
     """
 
-    remap_pte: Callable[[int, int, VmemmapRemapWalk], None] | None
-    vmemmap_pages: VmemmapPages
-    reuse_addr: int = 0
-    flags: int = 0
-    reason: str = "remap"
-    reuse_page: int = 0
-    nr_walked: int = 0
+    __slots__ = (
+        "flags", "nr_walked", "reason", "remap_pte", "reuse_addr", "reuse_page", "vmemmap_pages",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        remap_pte: Callable[[int, int, VmemmapRemapWalk], None] | None,
+        vmemmap_pages: VmemmapPages,
+        reuse_addr: int = 0,
+        flags: int = 0,
+        reason: str = "remap",
+    ) -> None:
+        self.remap_pte = remap_pte
+        self.vmemmap_pages = vmemmap_pages
+        self.reuse_addr = reuse_addr
+        self.flags = flags
+        self.reason = reason
+        self.reuse_page = self.nr_walked = 0
 
 
 @dataclass(slots=True)

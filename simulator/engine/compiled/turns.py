@@ -12,22 +12,20 @@ place whether it goes on (:data:`Goes`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import copy_context
 from heapq import heappop, heappush
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from simulator.engine.compiled.flat.state import NEVER
-from simulator.engine.keys import KEY_BITS, MAX_NS, TOO_LONG
+from simulator.engine.keys import KEY_BITS, TOO_LONG
 from simulator.engine.task import Task
-from simulator.engine.timeline import Timeline
+from simulator.engine.timeline import END, Timeline
 from simulator.errors import InputError
 
 __all__ = ("Ahead", "Goes", "Nothing", "TurnTask", "Turns", "goes")
-
-_END: Final = (MAX_NS + 1) << KEY_BITS
 
 #: Whether a task goes on when it is its turn, at a key; if not, it has another turn, or waits.
 Goes = Callable[[Any, int], bool]
@@ -59,39 +57,35 @@ class Nothing:
 class Turns(Timeline):
     """A timeline without SimPy's events; ``ahead`` is asked for what comes before a turn."""
 
-    current: TurnTask
-
     def __init__(self) -> None:
-        super().__init__()
         # The last is never taken: there always is a first.
-        self._heap: list[tuple[int, int, Any, Any]] = [(NEVER, 0, None, None)]
+        super().__init__([(NEVER, 0, None, None)])
+        self.now = 0  # an event key
         self._nr = 0
         self.ahead: Ahead = Nothing()
 
-    @property
-    def pending(self) -> Sequence[tuple[int | float, int, Any, Any]]:
-        """The pending turns, a heap by key; one that never comes is always there."""
-        return self._heap
-
-    def push(self, event_key: int, task: TurnTask, goes_on: Goes = goes) -> None:
+    def push(self, event_key: int, task: Task, goes_on: Goes = goes) -> None:
         """Give a task a turn at a key; of equal ones, the first that was pushed is first."""
-        if event_key >= _END:
+        if event_key >= END:
             raise InputError(TOO_LONG)
         self._nr += 1
-        heappush(self._heap, (event_key, self._nr, task, goes_on))
+        heappush(self.pending, (event_key, self._nr, task, goes_on))
 
-    def at(self, event_key: int) -> None:
+    def at(self, event_key: int) -> Any:
         """Give the running task a turn at a key."""
         self.push(event_key, self.current)
+
+    def promise(self) -> Any:
+        """Nothing: who lets the running task go on gives it a turn."""
 
     def begin(self, task: TurnTask, body: Callable[[], object]) -> None:
         """Let a task begin, after those that have begun before."""
         task.prepare(body)
-        self.push(int(self.now), task)
+        self.push(self.now, task)
 
     def take(self) -> TurnTask | None:
         """Take turns up to that of a task that goes on; None if there is none left."""
-        heap, ahead = self._heap, self.ahead
+        heap, ahead = self.pending, self.ahead
         while True:
             event_key = heap[0][0]
             if ahead.next_key < event_key:
@@ -101,11 +95,11 @@ class Turns(Timeline):
             else:
                 task: TurnTask
                 _, _, task, goes_on = heappop(heap)
-                self._now = event_key
+                self.now = event_key
                 if goes_on(task, event_key):
                     return task
 
-    def run(self, until: object = None) -> None:  # noqa: ARG002 - as SimPy's
+    def run(self) -> None:
         """Let tasks go on until nothing is left to happen."""
         while (task := self.take()) is not None:
             ended = task.switch()
@@ -151,4 +145,4 @@ class TurnTask(Task):
             for watcher in turns.watchers:
                 watcher(self)
         first, next_key = turns.pending[0][0], turns.ahead.next_key
-        self.clear_ns = int(first if first < next_key else next_key) >> KEY_BITS
+        self.clear_ns = (first if first < next_key else next_key) >> KEY_BITS

@@ -144,7 +144,7 @@ class InterruptedTask(FlatTask):
             if next_key > own_key:
                 break
             together.advance(own_key)
-        self.clear_ns = int(first if first < next_key else next_key) >> KEY_BITS
+        self.clear_ns = (first if first < next_key else next_key) >> KEY_BITS
         self.met_ns = t_ns
         if stolen_ns:
             self.planned_ns = t_ns
@@ -286,7 +286,7 @@ class Together:
         if slot >= 0:
             task = self._tasks[slot]
             end_key = task.end_ns << KEY_BITS | Order.MEETING | task.cpu.number
-            self.timeline.push(max(end_key, int(self.timeline.now)), task)
+            self.timeline.push(max(end_key, self.timeline.now), task)
             self.timeline.disturb()
 
     def broadcast(
