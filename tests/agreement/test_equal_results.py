@@ -103,7 +103,7 @@ BROKEN = (
     ("together/stages.py", "elif s[words + TASK.irqs_off]:", "elif False:"),
     (
         "together/stages.py",
-        "max(s[words + TASK.idle_from_ns], s[line + CPU.busy_until_ns])",
+        "max(s[words + TASK.idle_from_ns], s[part(s, S.busy_until) + cpu])",
         "s[words + TASK.idle_from_ns]",
     ),
     (

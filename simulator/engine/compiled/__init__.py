@@ -27,7 +27,7 @@ and the distances of all pairs of CPUs::
     +-----------+-----------+-------+------------------------+------------+------------+
 
 A task of the phase has a *slot*, and in it one broadcast at a time.  ``M``, ``S``, ``CPU`` and
-``TASK`` are named tuples of offsets: ``m[M.nr_cpus]``, ``s[line + CPU.busy_until_ns]`` where
+``TASK`` are named tuples of offsets: ``m[M.nr_cpus]``, ``s[line + CPU.drain_ns]`` where
 ``line = line_of(s, cpu)``, ``s[part(s, S.released) + slot * n + cpu]``.  Numba folds them into
 the code as constants.  A place of the header (``S.released``) holds where a part begins, if
 it is not said to be a number.
@@ -41,8 +41,8 @@ One broadcast of a task alone (``alone/``) is one call, :func:`.broadcast_alone`
 
     _enqueue   draw a cost for every CPU; their running sum are the times ``enqueued``
     _send      in the order of the interrupt controller: ``sent_ns``, ``arrived``
-    _answer    each target by itself: spells, then ``started``, ``released``, and in its
-               line of CPU until when it is busy; histograms count
+    _answer    each target by itself: spells, then ``started``, ``released``, and until when
+               it is busy (``busy_until``); histograms count
     _wait      read each csd in turn: ``acked``; the last one ends the broadcast
 
 Python writes into TASK which one it is and when it begins, gets back the end, and copies the

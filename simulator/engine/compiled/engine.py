@@ -82,10 +82,11 @@ class CompiledEngine:
 
     def _allot(self) -> None:
         # Room for the tasks of a phase; the CPUs remain as they are.
-        before = self._lines
+        before = self._state
         state = self._state = new_state(self._n, len(self._slots))
+        of_cpus = slice(state[S.cpus], state[S.ack_hist])
+        state[of_cpus] = before[of_cpus]
         self._lines = lines_in(state, self._n)
-        self._lines[:] = before
         self._lines[:, CPU.eager] = 0
         for cpu, slot in self._slots.items():
             words = int(state[S.tasks]) + TASK.words * slot
@@ -159,7 +160,7 @@ class CompiledEngine:
 
     def _run_alone(self, start_ns: int, bodies: Mapping[int, Body]) -> Task:
         ((number, body),) = bodies.items()
-        cpu = OnlyCpu(number, int(self._lines[number, CPU.busy_until_ns]))
+        cpu = OnlyCpu(number, int(self._words(S.busy_until, self._n)[number]))
         calls = Calls(self.recorder.reasons)
         task = OnlyTask(self.timeline, cpu, 0, self._state, 0, calls)
         self._checkpoints = Checkpoints(self._machine, self._distance, self._n, calls)
@@ -170,7 +171,7 @@ class CompiledEngine:
         self._begin(task, start_ns, body)
         with ending(self.timeline, [task]):
             self.timeline.run()
-        self._lines[number, CPU.busy_until_ns] = cpu.busy_until_ns
+        self._words(S.busy_until, self._n)[number] = cpu.busy_until_ns
         return task
 
     def _alone(self, task: OnlyTask, call: Call) -> None:

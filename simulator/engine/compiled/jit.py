@@ -36,7 +36,11 @@ MARKED: Final[list[Marked]] = []
 
 
 def compiled(function: F) -> F:
-    """Return the function, which other compiled functions call."""
+    """
+    Return the function, which other compiled functions call.
+
+    Arrays that it is given do not overlap, as the state and a part of it would: LLVM relies on it.
+    """
     MARKED.append(Marked(function))
     return function
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.engine.compiled.flat.machine import COST, COSTS, SPELL, SPELLS, M
-from simulator.engine.compiled.flat.places import index, line_of, part, words_of
+from simulator.engine.compiled.flat.places import index, line_of, part, span, words_of
 from simulator.engine.compiled.flat.state import CALL, CPU, EXECUTED, FOUND, TASK, S
 from simulator.engine.compiled.flat.words import Int8s, Int64s
-from simulator.engine.compiled.jit import compiled, entry
+from simulator.engine.compiled.jit import compiled, entry, inlined
 from simulator.engine.compiled.rules.answers import (
     answer_late,
     bucket,
@@ -33,6 +33,7 @@ from simulator.engine.compiled.rules.sending import draw_all, write_order
 __all__ = ("broadcast_alone",)
 
 _ONE = np.uint64(1)
+_BLOCK = 56
 
 
 @compiled
@@ -61,50 +62,56 @@ def _mean_ns(m: Int64s, row: int) -> int:
 
 
 @compiled
-def _alike(m: Int64s) -> bool:
-    # Whether all handlers take as long.
-    return _is_one(m, COSTS.handler_entry) and _is_one(m, COSTS.handler_exit)
+def _alike_ns(m: Int64s, run_ns: int) -> int:
+    # How long all handlers take, or -1.
+    if not _is_one(m, COSTS.handler_entry) or not _is_one(m, COSTS.handler_exit):
+        return -1
+    entry_ns, exit_ns = _mean_ns(m, COSTS.handler_entry), _mean_ns(m, COSTS.handler_exit)
+    return max(1, entry_ns) + run_ns + exit_ns
 
 
 @compiled
 def _enqueue(m: Int64s, s: Int64s, distance: Int8s, me: int, nth: int, start_ns: int) -> int:
     # Every queue is empty.
-    enqueued = part(s, S.enqueued)
-    draw_all(m, s, distance, COSTS.enqueue, me, nth, enqueued)
+    n = m[M.nr_cpus]
+    draw_all(m, s, distance, COSTS.enqueue, me, nth, part(s, S.enqueued))
+    enqueued = s[span(s, S.enqueued, 0, n)]
+    enqueued[me] = 0
     t_ns = start_ns + m[M.base_ns]
-    for cpu in range(m[M.nr_cpus]):
-        if cpu != me:
-            t_ns += s[enqueued + cpu]
-            s[enqueued + cpu] = t_ns
+    for cpu in range(n):
+        t_ns += enqueued[cpu]
+        enqueued[cpu] = t_ns
     return t_ns
 
 
 @compiled
 def _send(m: Int64s, s: Int64s, distance: Int8s, me: int, nth: int, now_ns: int) -> int:
     # What is the handler's part comes to lie where its times will.
-    sent, arrived = part(s, S.sent_ns), part(s, S.arrived)
-    order, begins = part(s, S.order), part(s, S.begins)
-    draw_all(m, s, distance, COSTS.inject, me, nth, sent)
-    draw_all(m, s, distance, COSTS.deliver, me, nth, arrived)
-    if not _alike(m):
-        draw_all(m, s, distance, COSTS.handler_entry, me, nth, part(s, S.released))
-        draw_all(m, s, distance, COSTS.handler_exit, me, nth, part(s, S.started))
-    t_ns = now_ns
+    n = m[M.nr_cpus]
+    draw_all(m, s, distance, COSTS.inject, me, nth, part(s, S.sent_ns))
+    draw_all(m, s, distance, COSTS.deliver, me, nth, part(s, S.arrived))
+    draw_all(m, s, distance, COSTS.handler_entry, me, nth, part(s, S.released))
+    draw_all(m, s, distance, COSTS.handler_exit, me, nth, part(s, S.started))
+    sent, arrived = s[span(s, S.sent_ns, 0, n)], s[span(s, S.arrived, 0, n)]
+    order, begins = s[span(s, S.order, 0, n)], s[span(s, S.begins, 0, n)]
+    # Before each write but the first it comes back from the one before, whose interrupts
+    # are on their way.
+    return_ns = m[M.send_return_ns]
+    write_ns = m[M.send_ns] + return_ns
+    t_ns = now_ns - return_ns
     writes = 0
-    for i in range(m[M.nr_cpus] - 1):
-        cpu = index(s[order + i])
-        if s[begins + i]:
-            # Back from the write before, whose interrupts are on their way.
-            t_ns += m[M.send_ns] + m[M.send_return_ns] * (writes > 0)
-            writes += 1
-        t_ns += s[sent + cpu]
-        s[sent + cpu] = t_ns
-        s[arrived + cpu] = t_ns + max(1, s[arrived + cpu])
-    s[arrived + me] = t_ns  # as good as any
+    for i in range(n - 1):
+        cpu = index(order[i])
+        t_ns += begins[i] * write_ns + sent[cpu]
+        sent[cpu] = t_ns
+        writes += begins[i]
+    sent[me] = t_ns
+    for cpu in range(n):
+        arrived[cpu] = sent[cpu] + max(1, arrived[cpu])
     words = words_of(s, 0)
-    s[words + TASK.ipis] = m[M.nr_cpus] - 1
+    s[words + TASK.ipis] = n - 1
     s[words + TASK.icr_writes] = writes
-    return t_ns + m[M.send_return_ns] * (writes > 0)
+    return t_ns + return_ns
 
 
 @compiled
@@ -122,118 +129,156 @@ def _wake(m: Int64s, s: Int64s, distance: Int8s, me: int, nth: int, now_ns: int)
     s[words + TASK.icr_writes] = 0
 
 
+@inlined
+def _lowest(mask: int) -> int:
+    # The number of the lowest bit that is set, exact as a float.
+    return int((np.float64(mask & -mask).view(np.int64) >> 52) - 1023)
+
+
 @compiled
-def _take_at_once(m: Int64s, s: Int64s, me: int, run_ns: int, alike: bool) -> int:
-    # Let all others but those that may not be able to take their interrupts when they come;
-    # list these and return how many they are. Without branches, which nobody could foresee.
-    release, off = part(s, S.released), part(s, S.acked)
-    arrived, started, late = part(s, S.arrived), part(s, S.started), part(s, S.queue)
-    threshold = np.uint64(m[M.spells + SPELLS.irqs_off * SPELL.words + SPELL.threshold])
-    entry_ns, exit_ns = _mean_ns(m, COSTS.handler_entry), _mean_ns(m, COSTS.handler_exit)
-    nr = 0
-    for cpu in range(m[M.nr_cpus]):
-        line = line_of(s, cpu)
-        arrive_ns = s[arrived + cpu]
-        if not alike:
-            entry_ns, exit_ns = s[release + cpu], s[started + cpu]
-        busy_until_ns, state = s[line + CPU.busy_until_ns], s[line + CPU.state]
-        release_ns = arrive_ns + max(1, entry_ns) + run_ns
-        s[release + cpu] = release_ns
+def _take_at_once(
+    arrived: Int64s,
+    off: Int64s,
+    awake_until: Int64s,
+    run_ns: int,
+    threshold: np.uint64,
+    released: Int64s,
+    started: Int64s,
+    busy_until: Int64s,
+    last_found: Int64s,
+) -> int:
+    # Let CPUs take their interrupts when they come, but for those that may not be able to; return
+    # these, as the bits of a number.  Without branches: LLVM vectorises that.
+    late = 0
+    for i in range(len(arrived)):
+        arrive_ns = arrived[i]
         is_late = (
-            (busy_until_ns > arrive_ns)
-            | (arrive_ns >= s[line + CPU.awake_until_ns])
-            | ((np.uint64(s[off + cpu]) >> _ONE) < threshold)
+            (busy_until[i] > arrive_ns)
+            | (arrive_ns >= awake_until[i])
+            | ((np.uint64(off[i]) >> _ONE) < threshold)
         )
-        is_mine = cpu == me
-        s[late + nr] = cpu
-        nr += int(is_late & (not is_mine))
-        stays = is_late | is_mine
-        s[started + cpu] = exit_ns if stays else arrive_ns
-        s[line + CPU.busy_until_ns] = busy_until_ns if stays else release_ns + exit_ns
-        s[line + CPU.state] = state if stays else FOUND.running
-    return nr
+        late |= int(is_late) << i
+        release_ns = arrive_ns + max(1, released[i]) + run_ns
+        end_ns = release_ns + started[i]
+        released[i] = release_ns
+        started[i] = started[i] if is_late else arrive_ns
+        busy_until[i] = busy_until[i] if is_late else end_ns
+        last_found[i] = last_found[i] if is_late else FOUND.running
+    return late
 
 
 @compiled
-def _take_late(m: Int64s, s: Int64s, nr: int, refill_ns: int, polled: bool) -> None:
-    # And those that are listed, each by itself.
-    release, off = part(s, S.released), part(s, S.acked)
-    arrived, started, found = part(s, S.arrived), part(s, S.started), part(s, S.found)
-    for i in range(nr):
-        cpu = index(s[part(s, S.queue) + i])
-        line = line_of(s, cpu)
-        arrive_ns = s[arrived + cpu]
-        state, start_ns = answer_late(m, s, cpu, arrive_ns, np.uint64(s[off + cpu]), polled)
-        release_ns = s[release + cpu] + start_ns - arrive_ns
-        end_ns = release_ns + s[started + cpu]
-        s[started + cpu] = start_ns
-        s[release + cpu] = release_ns
-        s[found + cpu] = state
-        settle(s, line, state, end_ns - start_ns, refill_ns, end_ns)
-        if state == FOUND.irqs_off:
-            s[line + CPU.irqs_off_delay_ns] += start_ns - arrive_ns
+def _take_late(m: Int64s, s: Int64s, cpu: int, refill_ns: int, polled: bool) -> None:
+    # One that may not be able to, by itself.
+    release, started = part(s, S.released) + cpu, part(s, S.started) + cpu
+    arrive_ns, off = s[part(s, S.arrived) + cpu], np.uint64(s[part(s, S.acked) + cpu])
+    state, start_ns = answer_late(m, s, cpu, arrive_ns, off, polled)
+    release_ns = s[release] + start_ns - arrive_ns
+    end_ns = release_ns + s[started]
+    s[started] = start_ns
+    s[release] = release_ns
+    s[part(s, S.found) + cpu] = state
+    settle(s, cpu, state, end_ns - start_ns, refill_ns, end_ns)
+    if state == FOUND.irqs_off:
+        s[line_of(s, cpu) + CPU.irqs_off_delay_ns] += start_ns - arrive_ns
+
+
+@compiled
+def _buckets(released: Int64s, enqueued: Int64s, buckets: Int64s) -> None:
+    for cpu in range(len(released)):
+        buckets[cpu] = bucket(released[cpu] - enqueued[cpu])
 
 
 @compiled
 def _count(m: Int64s, s: Int64s, me: int, alike_ns: int) -> None:
     # Times from enqueueing to release, and those of handlers, unless all are alike.
     n = m[M.nr_cpus]
-    row = s[S.enqueued]
-    enqueued, release = s[row : row + n], s[s[S.released] : s[S.released] + n]
-    buckets = s[s[S.read_ns] : s[S.read_ns] + n]
-    for cpu in range(n):
-        buckets[cpu] = bucket(release[cpu] - enqueued[cpu])
+    _buckets(
+        s[span(s, S.released, 0, n)], s[span(s, S.enqueued, 0, n)], s[span(s, S.read_ns, 0, n)]
+    )
     ack_hist, counted = part(s, S.ack_hist), part(s, S.read_ns)
     for cpu in range(n):
-        if cpu != me:
-            s[ack_hist + index(s[counted + cpu])] += 1
+        s[ack_hist + index(s[counted + cpu])] += 1
+    s[ack_hist + index(s[counted + me])] -= 1
     if alike_ns >= 0:
         s[S.alike_handler_ns] += alike_ns
         s[part(s, S.handler_hist) + bucket(alike_ns)] += n - 1
         return
+    busy_until, started = part(s, S.busy_until), part(s, S.started)
     for cpu in range(n):
         if cpu != me:
-            line = line_of(s, cpu)
-            handled(s, line, s[line + CPU.busy_until_ns] - s[part(s, S.started) + cpu])
+            handled(s, line_of(s, cpu), s[busy_until + cpu] - s[started + cpu])
 
 
 @compiled
 def _answer(m: Int64s, s: Int64s, me: int, run_ns: int, refill_ns: int, polled: bool) -> None:
     # The others answer, each by itself.
     n = m[M.nr_cpus]
-    alike = _alike(m) and not polled
-    alike_ns = -1
-    if alike:
-        entry_ns = max(1, _mean_ns(m, COSTS.handler_entry))
-        alike_ns = entry_ns + run_ns + _mean_ns(m, COSTS.handler_exit)
-    off_draws(m, s, part(s, S.arrived), part(s, S.acked))
-    found = s[s[S.found] : s[S.found] + n]
+    threshold = np.uint64(m[M.spells + SPELLS.irqs_off * SPELL.words + SPELL.threshold])
+    busy_until_ns, last_found = s[part(s, S.busy_until) + me], s[part(s, S.last_found) + me]
+    s[span(s, S.found, 0, n)][:] = FOUND.running
+    for first in range(0, n, _BLOCK):
+        end = min(n, first + _BLOCK)
+        off_draws(m, s, S.arrived, S.acked, first, end)
+        late = _take_at_once(
+            s[span(s, S.arrived, first, end)],
+            s[span(s, S.acked, first, end)],
+            s[span(s, S.awake_until, first, end)],
+            run_ns,
+            threshold,
+            s[span(s, S.released, first, end)],
+            s[span(s, S.started, first, end)],
+            s[span(s, S.busy_until, first, end)],
+            s[span(s, S.last_found, first, end)],
+        )
+        while late != 0:
+            cpu = first + _lowest(late)
+            late &= late - 1
+            if cpu != me:
+                _take_late(m, s, cpu, refill_ns, polled)
+    # The initiator's own does not count.
+    s[part(s, S.busy_until) + me], s[part(s, S.last_found) + me] = busy_until_ns, last_found
+    _count(m, s, me, -1 if polled else _alike_ns(m, run_ns))
+
+
+@compiled
+def _acks(released: Int64s, acked: Int64s, now_ns: int) -> int:
+    # When each csd has been read, given what that takes; csds are waited for in turn.  As the sum
+    # of what reading them takes, and of what all waiting so far comes to.
+    read_ns = 0
+    waited_ns = now_ns
+    for cpu in range(len(released)):
+        waited_ns = max(waited_ns, released[cpu] - read_ns)
+        read_ns += acked[cpu]
+        acked[cpu] = read_ns + waited_ns
+    return read_ns + waited_ns
+
+
+@compiled
+def _last(released: Int64s) -> tuple[int, int]:
+    # The last release, and the first CPU that has it.
+    n = len(released)
+    last_ns = 0
     for cpu in range(n):
-        found[cpu] = FOUND.running
-    _take_late(m, s, _take_at_once(m, s, me, run_ns, alike), refill_ns, polled)
-    _count(m, s, me, alike_ns)
+        last_ns = max(last_ns, released[cpu])
+    slowest = n
+    for cpu in range(n):
+        slowest = min(slowest, cpu if released[cpu] == last_ns else n)
+    return last_ns, slowest
 
 
 @compiled
 def _wait(m: Int64s, s: Int64s, distance: Int8s, me: int, nth: int, now_ns: int) -> int:
-    release, acked = part(s, S.released), part(s, S.acked)
-    draw_all(m, s, distance, COSTS.ack, me, nth, acked)
-    t_ns = now_ns
-    last_ns = 0
-    slowest = -1
-    for cpu in range(m[M.nr_cpus]):
-        if cpu == me:
-            continue
-        release_ns = s[release + cpu]
-        if release_ns > last_ns:
-            last_ns = release_ns
-            slowest = cpu
-        t_ns = max(t_ns, release_ns) + s[acked + cpu]
-        s[acked + cpu] = t_ns
+    n = m[M.nr_cpus]
+    draw_all(m, s, distance, COSTS.ack, me, nth, part(s, S.acked))
+    s[part(s, S.acked) + me] = 0
+    s[part(s, S.released) + me] = 0
+    end_ns = _acks(s[span(s, S.released, 0, n)], s[span(s, S.acked, 0, n)], now_ns)
+    last_ns, slowest = _last(s[span(s, S.released, 0, n)])
     words = words_of(s, 0)
     s[words + TASK.last_ack_ns] = last_ns
-    s[words + TASK.slowest_cpu] = slowest
-    return t_ns
+    s[words + TASK.slowest_cpu] = slowest if n > 1 else -1
+    return end_ns
 
 
 @entry

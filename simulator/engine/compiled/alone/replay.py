@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from simulator.engine.compiled.alone.broadcast import broadcast_alone
 from simulator.engine.compiled.flat.call_words import Calls
 from simulator.engine.compiled.flat.seen import ipi_rows
-from simulator.engine.compiled.flat.state import CALL, CPU, TASK, S, lines_in, new_state
+from simulator.engine.compiled.flat.state import CALL, TASK, S, new_state
 from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import wrapping
 from simulator.engine.compiled.machine_code import bound
@@ -34,8 +34,8 @@ class _Checkpoint:
     flush: int
     cpu: int
     nth: int
-    busy_until_ns: Int64s
-    state: Int64s
+    busy_until: Int64s
+    last_found: Int64s
 
 
 class Checkpoints:
@@ -52,10 +52,11 @@ class Checkpoints:
 
     def keep(self, flush: int, state: Int64s) -> None:
         """Keep the targets' state before a broadcast of the only task."""
-        words, lines = int(state[S.tasks]), lines_in(state, self._n)
+        words = int(state[S.tasks])
         cpu, nth = int(state[words + TASK.cpu]), int(state[words + TASK.nth])
-        busy_until_ns, found = lines[:, CPU.busy_until_ns].copy(), lines[:, CPU.state].copy()
-        self._kept.append(_Checkpoint(flush, cpu, nth, busy_until_ns, found))
+        busy_until = self._row(state, S.busy_until).copy()
+        last_found = self._row(state, S.last_found).copy()
+        self._kept.append(_Checkpoint(flush, cpu, nth, busy_until, last_found))
         self.due = flush + _EVERY
 
     def replay(
@@ -92,8 +93,12 @@ class Checkpoints:
 
     def _state(self, checkpoint: _Checkpoint) -> Int64s:
         state = new_state(self._n, 1)
-        words, lines = int(state[S.tasks]), lines_in(state, self._n)
+        words = int(state[S.tasks])
         state[words + TASK.cpu], state[words + TASK.nth] = checkpoint.cpu, checkpoint.nth
-        lines[:, CPU.busy_until_ns] = checkpoint.busy_until_ns
-        lines[:, CPU.state] = checkpoint.state
+        self._row(state, S.busy_until)[:] = checkpoint.busy_until
+        self._row(state, S.last_found)[:] = checkpoint.last_found
         return state
+
+    def _row(self, state: Int64s, part: int) -> Int64s:
+        first = int(state[part])
+        return state[first : first + self._n]

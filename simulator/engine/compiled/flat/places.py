@@ -17,7 +17,7 @@ from simulator.engine.compiled.flat.words import Int64s
 from simulator.engine.compiled.jit import inlined
 from simulator.engine.keys import KEY_BITS, MAX_NS
 
-__all__ = ("event_key", "index", "line_of", "part", "words_of")
+__all__ = ("event_key", "index", "line_of", "part", "span", "words_of")
 
 _40_BITS: Final = (1 << 40) - 1
 
@@ -32,6 +32,12 @@ def index(number: int) -> int:
 def part(s: Int64s, word: int) -> int:
     """Return where a part of the state begins, by its word in the header."""
     return index(s[word])
+
+
+@inlined
+def span(s: Int64s, word: int, first: int, end: int) -> slice:
+    """Return where a part of the state has the words of some CPUs."""
+    return slice(s[word] + first, s[word] + end)
 
 
 @inlined

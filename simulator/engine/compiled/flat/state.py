@@ -36,6 +36,10 @@ class StateWords(NamedTuple):
     order: int  # the destinations of one broadcast, in the order of their interrupts
     begins: int  # whether a write begins with a destination
     next_key: int  # number: the first of ``keys``
+    # By CPU, as every interrupt comes to all of them:
+    busy_until: int  # end of its last finished handler
+    last_found: int  # of FOUND, in which its last interrupt found it
+    awake_until: int  # what is known: it neither idles nor is preempted before
     # A row of nr_cpus for every slot:
     registered: int  # enqueue times that are not committed; -1: none
     enqueued: int
@@ -75,16 +79,15 @@ class StateWords(NamedTuple):
 class CpuWords(NamedTuple):
     """A CPU: three cache lines."""
 
-    # One for every interrupt ...
-    busy_until_ns: int  # end of its last finished handler
-    state: int  # of FOUND, in which its last interrupt found it
-    handler_ns: int  # in this phase
-    # ... with what is known of its spells until a time (interrupts come to a CPU in their order),
-    awake_until_ns: int  # neither idle nor preempted
+    # One for what is known of its spells until a time (interrupts come to a CPU in their order),
     idle_known_until_ns: int
     idle_begin_ns: int  # -1: not idle
     preempted_known_until_ns: int
     preempted_begin_ns: int
+    preempted_end_ns: int
+    handler_ns: int  # in this phase
+    idle_woken: int
+    idle_ns: int  # handlers and refills that cost nothing, as it was idle
     # one for a handler that has not ended, with several tasks,
     queued: int  # csds that are not known to be taken yet
     drain_ns: int  # when its handler takes the list; -1: not known
@@ -97,10 +100,7 @@ class CpuWords(NamedTuple):
     # and one for what else has come together in this phase.
     ipis: int
     refill_ns: int
-    idle_woken: int
-    idle_ns: int  # handlers and refills that cost nothing, as it was idle
     irqs_off_delay_ns: int
-    preempted_end_ns: int  # with those of the first line
     words: int
 
 
@@ -259,6 +259,9 @@ def new_state(nr_cpus: int, nr_slots: int, nr_told: int = 0) -> Int64s:
         {
             # Histograms between the CPUs and all else: a checkpoint leaves them out.
             S.cpus: array.add(cpus.reshape(-1)),
+            S.busy_until: filled(nr_cpus),
+            S.last_found: filled(nr_cpus),
+            S.awake_until: filled(nr_cpus),
             S.ack_hist: filled(NR_BUCKETS),
             S.handler_hist: filled(NR_BUCKETS),
             S.executed: filled(EXECUTED.words),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.engine.compiled.flat.machine import IDLE_STATE, SPELL, SPELLS, M
-from simulator.engine.compiled.flat.places import index, line_of, part
+from simulator.engine.compiled.flat.places import index, line_of, part, span
 from simulator.engine.compiled.flat.state import CPU, FOUND, S
 from simulator.engine.compiled.flat.words import Int64s
 from simulator.engine.compiled.jit import compiled, inlined
@@ -28,7 +28,6 @@ _ONE, _TWO, _S58 = np.uint64(1), np.uint64(2), np.uint64(58)
 _FEW = 3
 _TWO_TO_52 = np.float64(1 << 52)
 _TWO_TO_52_BITS = 0x433 << 52  # of the float
-_BLOCK = 32
 
 
 @inlined
@@ -146,39 +145,40 @@ def _off_draw(m: Int64s, cpu: int, t_ns: int) -> np.int64:
 
 
 @compiled
-def _off_draws(m: Int64s, s: Int64s, times: int, draws: int, first: int, end: int) -> None:
-    # off_draws() of some CPUs. Those of one frame have half of the draw in common, which is
-    # selected where there are few frames: LLVM vectorises that, and no division.
-    row = M.spells + SPELLS.irqs_off * SPELL.words
-    frame_ns, key = m[row + SPELL.frame_ns], np.uint64(m[row + SPELL.key])
-    phases = m[M.phases] + SPELLS.irqs_off * m[M.nr_cpus]
-    phase_ns, t_ns = m[phases + first : phases + end], s[times + first : times + end]
-    drawn = s[draws + first : draws + end]
+def _few_frames(
+    t_ns: Int64s, phase_ns: Int64s, frame_ns: int, key: np.uint64, first: int, drawn: Int64s
+) -> bool:
+    # off_draws() of CPUs whose times are in few frames.  Those of one frame have half of the draw
+    # in common, which is selected: LLVM vectorises that, and no division.
+    n = len(t_ns)
     least_ns = most_ns = t_ns[0] + phase_ns[0]
-    for i in range(end - first):
+    for i in range(n):
         least_ns = min(least_ns, t_ns[i] + phase_ns[i])
         most_ns = max(most_ns, t_ns[i] + phase_ns[i])
     frame = least_ns // frame_ns
     begin_ns = frame * frame_ns
-    if (most_ns - begin_ns) // frame_ns < _FEW:
-        key += np.uint64(frame)
-        x0, x1, x2 = mix64(key), mix64(key + _ONE), mix64(key + _TWO)
-        for i in range(end - first):
-            since_ns = t_ns[i] + phase_ns[i] - begin_ns
-            x = x0 if since_ns < frame_ns else x1
-            x = x if since_ns - frame_ns < frame_ns else x2
-            drawn[i] = np.int64(mix64(x + np.uint64(first + i)))
-    else:
-        for i in range(end - first):
-            drawn[i] = _off_draw(m, first + i, t_ns[i])
+    if (most_ns - begin_ns) // frame_ns >= _FEW:
+        return False
+    key += np.uint64(frame)
+    x0, x1, x2 = mix64(key), mix64(key + _ONE), mix64(key + _TWO)
+    for i in range(n):
+        since_ns = t_ns[i] + phase_ns[i] - begin_ns
+        x = x0 if since_ns < frame_ns else x1
+        x = x if since_ns - frame_ns < frame_ns else x2
+        drawn[i] = np.int64(mix64(x + np.uint64(first + i)))
+    return True
 
 
 @compiled
-def off_draws(m: Int64s, s: Int64s, times: int, draws: int) -> None:
-    """Write the off_draw() of every CPU, each at its own time, both in rows of the state."""
-    n = m[M.nr_cpus]
-    for first in range(0, n, _BLOCK):
-        _off_draws(m, s, times, draws, first, min(n, first + _BLOCK))
+def off_draws(m: Int64s, s: Int64s, times: int, draws: int, first: int, end: int) -> None:
+    """Write the off_draw() of some CPUs, each at its own time, both in parts of the state."""
+    words = M.spells + SPELLS.irqs_off * SPELL.words
+    phases = m[M.phases] + SPELLS.irqs_off * m[M.nr_cpus]
+    t_ns, drawn = s[span(s, times, first, end)], s[span(s, draws, first, end)]
+    key, phase_ns = np.uint64(m[words + SPELL.key]), m[phases + first : phases + end]
+    if not _few_frames(t_ns, phase_ns, m[words + SPELL.frame_ns], key, first, drawn):
+        for i in range(end - first):
+            drawn[i] = _off_draw(m, first + i, t_ns[i])
 
 
 @inlined
@@ -246,9 +246,9 @@ def answer_late(
 ) -> tuple[int, int]:
     """Do as answer() where the CPU may be busy, idle, preempted or have interrupts off."""
     line = line_of(s, cpu)
-    busy_until_ns = s[line + CPU.busy_until_ns]
+    busy_until_ns = s[part(s, S.busy_until) + cpu]
     if busy_until_ns > arrive_ns:
-        was_idle = s[line + CPU.state] == FOUND.idle
+        was_idle = s[part(s, S.last_found) + cpu] == FOUND.idle
         return (FOUND.idle if was_idle else FOUND.running), int(busy_until_ns)
     idle = _idle_state(m, s, cpu, arrive_ns, busy_until_ns)
     if idle >= 0:
@@ -263,7 +263,8 @@ def answer_late(
         until_ns = s[line + CPU.preempted_known_until_ns]
         if arrive_ns < s[line + CPU.preempted_begin_ns]:
             until_ns = s[line + CPU.preempted_begin_ns]
-        s[line + CPU.awake_until_ns] = min(until_ns, s[line + CPU.idle_known_until_ns])
+        awake_until_ns = min(until_ns, s[line + CPU.idle_known_until_ns])
+        s[part(s, S.awake_until) + cpu] = awake_until_ns
     return (FOUND.irqs_off if on_ns > arrive_ns else FOUND.running), on_ns
 
 
@@ -276,13 +277,12 @@ def answer(
 
     ``off`` is the off_draw() of its arrival.
     """
-    line = line_of(s, cpu)
     state = FOUND.running
     start_ns = arrive_ns
     # Most are taken at once.
     if (
-        s[line + CPU.busy_until_ns] > arrive_ns
-        or arrive_ns >= s[line + CPU.awake_until_ns]
+        s[part(s, S.busy_until) + cpu] > arrive_ns
+        or arrive_ns >= s[part(s, S.awake_until) + cpu]
         or _has_spell(m, SPELLS.irqs_off, off)
     ):
         state, start_ns = answer_late(m, s, cpu, arrive_ns, off, polled)
@@ -292,7 +292,7 @@ def answer(
 @inlined
 def polls(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> bool:
     """Return whether a lazy CPU idles polling at a time."""
-    busy_until_ns = s[line_of(s, cpu) + CPU.busy_until_ns]
+    busy_until_ns = s[part(s, S.busy_until) + cpu]
     found = -1
     if busy_until_ns <= t_ns:
         found = _idle_state(m, s, cpu, t_ns, busy_until_ns)
@@ -316,10 +316,11 @@ def count(s: Int64s, hist: int, ns: int) -> None:
 
 
 @inlined
-def settle(s: Int64s, line: int, state: int, handler_ns: int, refill_ns: int, end_ns: int) -> None:
+def settle(s: Int64s, cpu: int, state: int, handler_ns: int, refill_ns: int, end_ns: int) -> None:
     """Account for the handler of a lazy CPU, counted already, which ended at a time."""
-    s[line + CPU.busy_until_ns] = end_ns
-    s[line + CPU.state] = state
+    line = line_of(s, cpu)
+    s[part(s, S.busy_until) + cpu] = end_ns
+    s[part(s, S.last_found) + cpu] = state
     if state == FOUND.idle:
         s[line + CPU.idle_woken] += 1
         s[line + CPU.idle_ns] += handler_ns + refill_ns
@@ -345,7 +346,7 @@ def open_handler(
 ) -> None:
     """Note the handler of a lazy CPU that is going to take the CPU's list."""
     line = line_of(s, cpu)
-    s[line + CPU.state] = state
+    s[part(s, S.last_found) + cpu] = state
     s[line + CPU.arrive_ns] = arrive_ns
     s[line + CPU.start_ns] = start_ns
     s[line + CPU.drain_ns] = start_ns + entry_ns
@@ -366,7 +367,7 @@ def close_handler(s: Int64s, cpu: int) -> None:
     refill_ns = s[line + CPU.next_refill_ns]
     handler_ns = end_ns - s[line + CPU.start_ns]
     handled(s, line, handler_ns)
-    settle(s, line, s[line + CPU.state], handler_ns, refill_ns, end_ns)
+    settle(s, cpu, s[part(s, S.last_found) + cpu], handler_ns, refill_ns, end_ns)
     s[line + CPU.refill_ns] += refill_ns
     s[line + CPU.queued] = 0
     s[line + CPU.drain_ns] = -1

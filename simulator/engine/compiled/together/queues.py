@@ -99,8 +99,9 @@ def shift(m: Int64s, s: Int64s, slot: int, from_ns: int, by_ns: int) -> None:
 
 
 @inlined
-def _released(s: Int64s, line: int, cell: int, slot: int, contended_ns: int) -> None:
+def _released(s: Int64s, cpu: int, cell: int, slot: int, contended_ns: int) -> None:
     # The next csd of the list of a CPU's handler runs; behind others, it is contended for.
+    line = line_of(s, cpu)
     call = part(s, S.calls) + CALL.words * index(slot)
     s[line + CPU.tail_ns] += s[call + CALL.run_ns] + contended_ns
     s[line + CPU.next_refill_ns] = max(s[line + CPU.next_refill_ns], s[call + CALL.refill_ns])
@@ -108,7 +109,7 @@ def _released(s: Int64s, line: int, cell: int, slot: int, contended_ns: int) -> 
     s[part(s, S.unreleased) + index(slot)] -= 1
     s[part(s, S.arrived) + cell] = s[line + CPU.arrive_ns]
     s[part(s, S.started) + cell] = s[line + CPU.start_ns]
-    s[part(s, S.found) + cell] = s[line + CPU.state]
+    s[part(s, S.found) + cell] = s[part(s, S.last_found) + cpu]
     count(s, part(s, S.ack_hist), s[line + CPU.tail_ns] - s[part(s, S.enqueued) + cell])
     s[part(s, S.executed) + s[call + CALL.kind]] += 1
     s[part(s, S.executed) + EXECUTED.pages] += s[call + CALL.pages]
@@ -130,7 +131,7 @@ def _enqueue(m: Int64s, s: Int64s, cpu: int, slot: int) -> None:
     s[part(s, S.queue) + cpu * s[S.nr_slots] + s[line + CPU.queued]] = slot
     s[line + CPU.queued] += 1
     if s[line + CPU.drain_ns] >= 0:
-        _released(s, line, cell, slot, m[M.contention_ns])
+        _released(s, cpu, cell, slot, m[M.contention_ns])
 
 
 @compiled
@@ -259,7 +260,7 @@ def send(
         for k in range(s[line + CPU.queued]):
             other = s[part(s, S.queue) + cpu * s[S.nr_slots] + k]
             contended_ns = m[M.contention_ns] * (k > 0)
-            _released(s, line, index(other * n + cpu), other, contended_ns)
+            _released(s, cpu, index(other * n + cpu), other, contended_ns)
     return t_ns + m[M.send_return_ns] * (writes > 0), nr, writes
 
 
@@ -269,14 +270,14 @@ def drain(m: Int64s, s: Int64s, cpu: int, drain_ns: int, state: int) -> None:
     _enqueue_before(m, s, cpu, drain_ns, -1)
     line = line_of(s, cpu)
     s[line + CPU.tail_ns] = drain_ns
-    s[line + CPU.state] = state
+    s[part(s, S.last_found) + cpu] = state
     s[line + CPU.next_refill_ns] = 0
     nr = s[line + CPU.queued]
     s[line + CPU.queued] = 0
     for k in range(nr):
         slot = s[part(s, S.queue) + cpu * s[S.nr_slots] + k]
         contended_ns = m[M.contention_ns] * (k > 0)
-        _released(s, line, index(slot * m[M.nr_cpus] + cpu), slot, contended_ns)
+        _released(s, cpu, index(slot * m[M.nr_cpus] + cpu), slot, contended_ns)
 
 
 @entry

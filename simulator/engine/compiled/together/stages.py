@@ -138,12 +138,12 @@ def _interrupt_wait(
 
 
 @inlined
-def _idle_state(m: Int64s, s: Int64s, words: int, line: int, t_ns: int) -> int:
+def _idle_state(m: Int64s, s: Int64s, words: int, cpu: int, t_ns: int) -> int:
     # The C-state in which a sleeping task has left its CPU; -1: it is awake.
     found = -1
     if s[words + TASK.idle_from_ns] >= 0:
-        since_ns = max(s[words + TASK.idle_from_ns], s[line + CPU.busy_until_ns])
-        found = depth(m, s[words + TASK.cpu], since_ns, t_ns)
+        since_ns = max(s[words + TASK.idle_from_ns], s[part(s, S.busy_until) + cpu])
+        found = depth(m, cpu, since_ns, t_ns)
     return found
 
 
@@ -154,11 +154,11 @@ def _polls(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> bool:
     words = words_of(s, s[line + CPU.eager] - 1)
     if s[line + CPU.eager] == 0 or s[words + TASK.ended]:
         return polls(m, s, cpu, t_ns)
-    found = _idle_state(m, s, words, line, t_ns)
+    found = _idle_state(m, s, words, cpu, t_ns)
     polling = (
         found >= 0 and m[m[M.idle_states] + IDLE_STATE.words * found + IDLE_STATE.polling] == 1
     )
-    return polling and s[line + CPU.busy_until_ns] <= t_ns
+    return polling and s[part(s, S.busy_until) + cpu] <= t_ns
 
 
 @compiled
@@ -183,7 +183,7 @@ def _enter(m: Int64s, s: Int64s, slot: int, state: int, start_ns: int) -> None:
     line = line_of(s, cpu)
     drain_ns = start_ns + s[words + TASK.entry_ns]
     s[line + CPU.start_ns] = start_ns
-    s[line + CPU.busy_until_ns] = drain_ns
+    s[part(s, S.busy_until) + cpu] = drain_ns
     s[words + TASK.found] = state
     s[words + TASK.handler] = HANDLER.entered
     s[part(s, S.keys) + 2 * slot + 1] = event_key(drain_ns, _HANDLER | cpu)
@@ -193,7 +193,7 @@ def _enter(m: Int64s, s: Int64s, slot: int, state: int, start_ns: int) -> None:
 
 
 @compiled
-def _catch_up(s: Int64s, words: int, line: int, arrive_ns: int) -> int:
+def _catch_up(s: Int64s, words: int, cpu: int, arrive_ns: int) -> int:
     # In a replay: do what kernel code did to the CPU before an interrupt came.  Returns when
     # kernel code let it be taken; -1: nothing held it back.
     while s[words + TASK.next_told] < s[words + TASK.end_told]:
@@ -212,7 +212,8 @@ def _catch_up(s: Int64s, words: int, line: int, arrive_ns: int) -> int:
             s[words + TASK.idle_from_ns] = -1
         else:
             s[words + TASK.ended] = 1
-            s[line + CPU.busy_until_ns] = max(s[line + CPU.busy_until_ns], told_ns)
+            at = part(s, S.busy_until) + cpu
+            s[at] = max(s[at], told_ns)
     return -1
 
 
@@ -227,19 +228,19 @@ def _arrive(m: Int64s, s: Int64s, slot: int) -> None:
     start_ns = arrive_ns
     held_until_ns = -1
     if s[S.replays]:
-        held_until_ns = _catch_up(s, words, line, arrive_ns)
-    idle = _idle_state(m, s, words, line, arrive_ns)
+        held_until_ns = _catch_up(s, words, cpu, arrive_ns)
+    idle = _idle_state(m, s, words, cpu, arrive_ns)
     if held_until_ns >= 0:
         state = FOUND.irqs_off
         start_ns = held_until_ns
     elif s[words + TASK.ended]:
         off = off_draw(m, cpu, arrive_ns)
         state, start_ns = answer(m, s, cpu, arrive_ns, off, s[words + TASK.polled] == 1)
-    elif s[line + CPU.busy_until_ns] > arrive_ns:
+    elif s[part(s, S.busy_until) + cpu] > arrive_ns:
         # During a handler: taken when that one ends.
-        if s[line + CPU.state] == FOUND.idle:
+        if s[part(s, S.last_found) + cpu] == FOUND.idle:
             state = FOUND.idle
-        start_ns = s[line + CPU.busy_until_ns]
+        start_ns = s[part(s, S.busy_until) + cpu]
     elif idle >= 0:
         state = FOUND.idle
         if not s[words + TASK.polled]:
@@ -263,7 +264,7 @@ def _take_list(m: Int64s, s: Int64s, slot: int, drain_ns: int) -> None:
     end_ns = s[line + CPU.tail_ns] + s[line + CPU.exit_ns]
     refill_ns = s[line + CPU.next_refill_ns]
     handled(s, line, end_ns - start_ns)
-    settle(s, line, state, end_ns - start_ns, refill_ns, end_ns)
+    settle(s, cpu, state, end_ns - start_ns, refill_ns, end_ns)
     s[line + CPU.refill_ns] += refill_ns
     if not s[words + TASK.polled]:
         s[line + CPU.ipis] += 1

@@ -37,12 +37,13 @@ __all__ = ("InterruptedTask", "Together")
 class InterruptedCpu:
     """The CPU of a task, as kernel code sees it; what it is doing lies in the flat state."""
 
-    __slots__ = ("_line", "_together", "_words", "number", "slot")
+    __slots__ = ("_busy_until", "_line", "_together", "_words", "number", "slot")
 
     def __init__(self, together: Together, number: int, slot: int) -> None:
         self._together = together
         self._words = int(together.state[S.tasks]) + TASK.words * slot
         self._line = int(together.state[S.cpus]) + CPU.words * number
+        self._busy_until = int(together.state[S.busy_until]) + number
         self.number = number
         self.slot = slot
         together.words[self._line + CPU.eager] = slot + 1
@@ -51,7 +52,7 @@ class InterruptedCpu:
     @property
     def places(self) -> tuple[int, int]:
         """Where the flat state has ``stolen_ns`` and ``busy_until_ns``."""
-        return self._words + TASK.stolen_ns, self._line + CPU.busy_until_ns
+        return self._words + TASK.stolen_ns, self._busy_until
 
     @property
     def stolen_ns(self) -> int:
@@ -59,7 +60,7 @@ class InterruptedCpu:
 
     @property
     def busy_until_ns(self) -> int:
-        return self._together.words[self._line + CPU.busy_until_ns]
+        return self._together.words[self._busy_until]
 
     @property
     def irqs_off(self) -> bool:
@@ -102,7 +103,7 @@ class InterruptedCpu:
     def hold(self, ns: int, until_ns: int) -> None:
         """Stand still for so long, up to a time, which a task that waits cannot go on before."""
         self.stall(ns)
-        words, at = self._together.words, self._line + CPU.busy_until_ns
+        words, at = self._together.words, self._busy_until
         words[at] = max(words[at], until_ns)
 
     def leave(self, now_ns: int) -> None:
@@ -110,7 +111,7 @@ class InterruptedCpu:
         self._together.checkpoints.tell(self.slot, now_ns, DID.ends)
         words = self._together.words
         words[self._words + TASK.ended] = 1
-        words[self._line + CPU.busy_until_ns] = max(words[self._line + CPU.busy_until_ns], now_ns)
+        words[self._busy_until] = max(words[self._busy_until], now_ns)
 
 
 class InterruptedTask(FlatTask):
