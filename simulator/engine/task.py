@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from simulator.engine.keys import KEY_BITS, Order
+from simulator.errors import KernelError
 
 if TYPE_CHECKING:
     from simpy.events import Event
@@ -228,7 +229,15 @@ class Task:
     # --- its clock ----------------------------------------------------------------------
 
     def work(self, category: str, ns: int) -> None:
-        """Work on the CPU: costs time, needs no event."""
+        """
+        Work on the CPU: costs time, needs no event.
+
+        Raises KernelError for what is no whole number from 0 on: here its line is known.
+        """
+        if type(ns) is not int or ns < 0:
+            raise KernelError(
+                f"{ns!r:.80} ns of work in {category!r} is not a whole number from 0 on"
+            )
         self.planned_ns += ns
         self.time_by[category] += ns
 

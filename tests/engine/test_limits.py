@@ -71,9 +71,8 @@ def test_time_that_goes_backwards_is_one_line(engine, fields):
     class Backwards(load_kernel("v6.6")):
         def pmd_populate_kernel(k, pmd, pgtable):
             super().pmd_populate_kernel(pmd, pgtable)
-            k.current.work("mine", 10**6)
-            k.current.work("mine", 1 - 10**6)
-            k.current.work("remap", -(10**7))
+            k.current.planned_ns -= 10**7
+            k.current.time_by["remap"] -= 10**7
 
     with pytest.raises(InputError, match=r"^kernel: "):
         run(Backwards, engine, fields)

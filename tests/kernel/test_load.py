@@ -206,6 +206,8 @@ FAILING = HEAD + "    name = 'mine'\n\n    def folio_set_hugetlb_vmemmap_optimiz
         ("raise ValueError('two\\nlines')", "ValueError: two"),
         ("int('x')", "ValueError: invalid literal for int() with base 10: 'x'"),
         ("k.memory.lay_out(None)", "AttributeError: "),
+        ("k.current.work('mine', 0.5)", "0.5 ns of work in 'mine' is not a whole number"),
+        ("k.current.work('mine', -5)", "-5 ns of work in 'mine' is not a whole number from 0 on"),
     ],
 )
 def test_the_users_line_is_blamed_for_its_errors(file, engine, line, what):
@@ -255,7 +257,7 @@ def test_errors_of_others_are_not_blamed_on_a_kernel():
         # The error arises later, in code of the package: the file is named all the same.
         ("k.split_pmds = None", "TypeError: argument of type 'NoneType'"),
         ("k.counts['mine'] = 2**63", "9223372036854775808 as count 'mine' is not a whole number"),
-        ("k.current.work('mine', 0.5)", "0.5 ns of work in 'mine' is not a whole number"),
+        ("k.current.time_by['mine'] += 0.5", "0.5 ns of work in 'mine' is not a whole number"),
         ("k.mmap_lock.down_read()", "mmap_lock: still held by task 0 on CPU "),
         ("raise __import__('greenlet').GreenletExit", "GreenletExit"),
     ],
