@@ -18,15 +18,17 @@ from simulator.engine.compiled.flat.machine import COST, COSTS, SPELL, SPELLS, M
 from simulator.engine.compiled.flat.places import index, line_of, part, span, words_of
 from simulator.engine.compiled.flat.state import CALL, CPU, EXECUTED, FOUND, TASK, S
 from simulator.engine.compiled.flat.words import Int8s, Int64s
-from simulator.engine.compiled.jit import compiled, entry, inlined
+from simulator.engine.compiled.jit import compiled, entry
 from simulator.engine.compiled.rules.answers import (
     answer_late,
     bucket,
     handled,
     off_draws,
+    off_for,
     polls,
     settle,
 )
+from simulator.engine.compiled.rules.bits import lowest_bit
 from simulator.engine.compiled.rules.records import begin_record
 from simulator.engine.compiled.rules.sending import draw_all, write_order
 
@@ -129,12 +131,6 @@ def _wake(m: Int64s, s: Int64s, distance: Int8s, me: int, nth: int, now_ns: int)
     s[words + TASK.icr_writes] = 0
 
 
-@inlined
-def _lowest(mask: int) -> int:
-    # The number of the lowest bit that is set, exact as a float.
-    return int((np.float64(mask & -mask).view(np.int64) >> 52) - 1023)
-
-
 @compiled
 def _take_at_once(
     arrived: Int64s,
@@ -146,25 +142,38 @@ def _take_at_once(
     started: Int64s,
     busy_until: Int64s,
     last_found: Int64s,
-) -> int:
-    # Let CPUs take their interrupts when they come, but for those that may not be able to; return
-    # these, as the bits of a number.  Without branches: LLVM vectorises that.
-    late = 0
+) -> tuple[int, int]:
+    # Let CPUs take their interrupts when they come, but for those that may be busy, idle or
+    # preempted.  Return these, and others that may have interrupts off, as the bits of numbers.
+    # Without branches: LLVM vectorises that.
+    late = masked = 0
     for i in range(len(arrived)):
         arrive_ns = arrived[i]
-        is_late = (
-            (busy_until[i] > arrive_ns)
-            | (arrive_ns >= awake_until[i])
-            | ((np.uint64(off[i]) >> _ONE) < threshold)
-        )
+        is_late = (busy_until[i] > arrive_ns) | (arrive_ns >= awake_until[i])
+        is_masked = ((np.uint64(off[i]) >> _ONE) < threshold) & (not is_late)
         late |= int(is_late) << i
+        masked |= int(is_masked) << i
         release_ns = arrive_ns + max(1, released[i]) + run_ns
         end_ns = release_ns + started[i]
         released[i] = release_ns
         started[i] = started[i] if is_late else arrive_ns
         busy_until[i] = busy_until[i] if is_late else end_ns
         last_found[i] = last_found[i] if is_late else FOUND.running
-    return late
+    return late, masked
+
+
+@compiled
+def _take_masked(m: Int64s, s: Int64s, cpu: int) -> None:
+    # One that is to take it at once, if its frame's spell with interrupts off does not cover that.
+    off, since_ns = np.uint64(s[part(s, S.acked) + cpu]), s[part(s, S.read_ns) + cpu]
+    by_ns = off_for(m, off, since_ns)
+    if by_ns > 0:
+        s[part(s, S.released) + cpu] += by_ns
+        s[part(s, S.started) + cpu] += by_ns
+        s[part(s, S.busy_until) + cpu] += by_ns
+        s[part(s, S.found) + cpu] = FOUND.irqs_off
+        s[part(s, S.last_found) + cpu] = FOUND.irqs_off
+        s[line_of(s, cpu) + CPU.irqs_off_delay_ns] += by_ns
 
 
 @compiled
@@ -219,8 +228,8 @@ def _answer(m: Int64s, s: Int64s, me: int, run_ns: int, refill_ns: int, polled: 
     s[span(s, S.found, 0, n)][:] = FOUND.running
     for first in range(0, n, _BLOCK):
         end = min(n, first + _BLOCK)
-        off_draws(m, s, S.arrived, S.acked, first, end)
-        late = _take_at_once(
+        off_draws(m, s, S.arrived, S.acked, S.read_ns, first, end)
+        late, masked = _take_at_once(
             s[span(s, S.arrived, first, end)],
             s[span(s, S.acked, first, end)],
             s[span(s, S.awake_until, first, end)],
@@ -232,10 +241,15 @@ def _answer(m: Int64s, s: Int64s, me: int, run_ns: int, refill_ns: int, polled: 
             s[span(s, S.last_found, first, end)],
         )
         while late != 0:
-            cpu = first + _lowest(late)
+            cpu = first + lowest_bit(late)
             late &= late - 1
             if cpu != me:
                 _take_late(m, s, cpu, refill_ns, polled)
+        while masked != 0:
+            cpu = first + lowest_bit(masked)
+            masked &= masked - 1
+            if cpu != me:
+                _take_masked(m, s, cpu)
     # The initiator's own does not count.
     s[part(s, S.busy_until) + me], s[part(s, S.last_found) + me] = busy_until_ns, last_found
     _count(m, s, me, -1 if polled else _alike_ns(m, run_ns))

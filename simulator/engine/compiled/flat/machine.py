@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
+import numpy as np
+
 from simulator.draws import fold, purpose_of
 from simulator.engine.compiled.flat.words import FlatArray, Int64s, places
 from simulator.engine.platform import NR_DISTANCES, Cost, IdleState, Platform, Spells
@@ -36,10 +38,11 @@ class CostNames(NamedTuple):
 
 
 class CostWords(NamedTuple):
-    """A row of ``M.costs``: the offset of a quantile table (-1: no spread), means by distance."""
+    """A row of ``M.costs``: offsets of quantile tables (-1: no spread), and means by distance."""
 
     table: int
     mean_fp: int
+    coarse: int
     words: int
 
 
@@ -224,6 +227,9 @@ def flatten(platform: FlatPlatform) -> Int64s:
             offsets[knots.tobytes()] = array.add(knots)
         return offsets[knots.tobytes()]
 
+    def coarse(knots: Int64s | None) -> int:
+        return -1 if knots is None else table(_coarse(knots))
+
     def words(spell: SpellTable) -> list[int]:
         numbers = [spell.frame_ns, spell.mean_fp, table(spell.length)]
         return [*numbers, _signed(spell.key), _signed(spell.threshold)]
@@ -238,7 +244,7 @@ def flatten(platform: FlatPlatform) -> Int64s:
     keys: list[int] = []
     for name in COSTS._fields:
         cost = platform.costs[name]
-        costs += [table(cost.spread), *cost.mean_fp]
+        costs += [table(cost.spread), *cost.mean_fp, coarse(cost.spread)]
         keys.append(_signed(fold(platform.key, cost.purpose)))
     spells: list[int] = []
     phases: list[int] = []
@@ -287,6 +293,14 @@ def flatten(platform: FlatPlatform) -> Int64s:
             **dict(enumerate(line_ns, M.line_ns)),
         }
     )
+
+
+def _coarse(knots: Int64s) -> Int64s:
+    # All bins but the last, which is split: where each begins and how far it goes, in one word.
+    # Of a distribution whose mean is 65536, no quantile below 1 - 1/1024 has more than 26 bits.
+    bins = np.zeros(1024, dtype=np.int64)
+    bins[:-1] = (knots[:1023] << 32) + np.diff(knots[:1024])
+    return bins
 
 
 def _signed(key: int) -> int:

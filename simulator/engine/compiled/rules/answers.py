@@ -21,7 +21,7 @@ from simulator.engine.compiled.rules.draws import below, mix64, quantile
 
 __all__ = (
     "answer", "answer_late", "bucket", "close_handler", "count", "depth", "handled", "off_draw",
-    "off_draws", "open_handler", "polls", "settle",
+    "off_draws", "off_for", "open_handler", "polls", "settle",
 )  # fmt: skip
 
 _ONE, _TWO, _S58 = np.uint64(1), np.uint64(2), np.uint64(58)
@@ -140,21 +140,22 @@ def off_draw(m: Int64s, cpu: int, t_ns: int) -> np.uint64:
 
 
 @compiled
-def _off_draw(m: Int64s, cpu: int, t_ns: int) -> np.int64:
-    return np.int64(off_draw(m, cpu, t_ns))
-
-
-@compiled
 def _few_frames(
-    t_ns: Int64s, phase_ns: Int64s, frame_ns: int, key: np.uint64, first: int, drawn: Int64s
+    times: Int64s,
+    phase_ns: Int64s,
+    frame_ns: int,
+    key: np.uint64,
+    first: int,
+    drawn: Int64s,
+    since: Int64s,
 ) -> bool:
     # off_draws() of CPUs whose times are in few frames.  Those of one frame have half of the draw
     # in common, which is selected: LLVM vectorises that, and no division.
-    n = len(t_ns)
-    least_ns = most_ns = t_ns[0] + phase_ns[0]
+    n = len(times)
+    least_ns = most_ns = times[0] + phase_ns[0]
     for i in range(n):
-        least_ns = min(least_ns, t_ns[i] + phase_ns[i])
-        most_ns = max(most_ns, t_ns[i] + phase_ns[i])
+        least_ns = min(least_ns, times[i] + phase_ns[i])
+        most_ns = max(most_ns, times[i] + phase_ns[i])
     frame = least_ns // frame_ns
     begin_ns = frame * frame_ns
     if (most_ns - begin_ns) // frame_ns >= _FEW:
@@ -162,23 +163,41 @@ def _few_frames(
     key += np.uint64(frame)
     x0, x1, x2 = mix64(key), mix64(key + _ONE), mix64(key + _TWO)
     for i in range(n):
-        since_ns = t_ns[i] + phase_ns[i] - begin_ns
+        since_ns = times[i] + phase_ns[i] - begin_ns
         x = x0 if since_ns < frame_ns else x1
-        x = x if since_ns - frame_ns < frame_ns else x2
+        since_ns -= 0 if since_ns < frame_ns else frame_ns
+        x = x if since_ns < frame_ns else x2
+        since[i] = since_ns - (0 if since_ns < frame_ns else frame_ns)
         drawn[i] = np.int64(mix64(x + np.uint64(first + i)))
     return True
 
 
 @compiled
-def off_draws(m: Int64s, s: Int64s, times: int, draws: int, first: int, end: int) -> None:
-    """Write the off_draw() of some CPUs, each at its own time, both in parts of the state."""
+def off_draws(
+    m: Int64s, s: Int64s, times: int, draws: int, since: int, first: int, end: int
+) -> None:
+    """
+    Write the off_draw() of some CPUs, each at its own time, and how long its frame has lasted.
+
+    All of them are parts of the state.
+    """
     words = M.spells + SPELLS.irqs_off * SPELL.words
     phases = m[M.phases] + SPELLS.irqs_off * m[M.nr_cpus]
-    t_ns, drawn = s[span(s, times, first, end)], s[span(s, draws, first, end)]
-    key, phase_ns = np.uint64(m[words + SPELL.key]), m[phases + first : phases + end]
-    if not _few_frames(t_ns, phase_ns, m[words + SPELL.frame_ns], key, first, drawn):
-        for i in range(end - first):
-            drawn[i] = _off_draw(m, first + i, t_ns[i])
+    few = _few_frames(
+        s[span(s, times, first, end)],
+        m[phases + first : phases + end],
+        m[words + SPELL.frame_ns],
+        np.uint64(m[words + SPELL.key]),
+        first,
+        s[span(s, draws, first, end)],
+        s[span(s, since, first, end)],
+    )
+    if not few:
+        for cpu in range(first, end):
+            t_ns = s[part(s, times) + cpu]
+            begin_ns, x = _frame(m, SPELLS.irqs_off, cpu, t_ns)
+            s[part(s, draws) + cpu] = np.int64(x)
+            s[part(s, since) + cpu] = t_ns - begin_ns
 
 
 @inlined
@@ -225,6 +244,13 @@ def _runs_from(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> int:
     return from_ns
 
 
+@inlined
+def off_for(m: Int64s, off: np.uint64, since_ns: int) -> int:
+    """Return how long interrupts stay off, in a frame that has a spell and has lasted so long."""
+    off_ns, on_ns = _spell_in(m, SPELLS.irqs_off, off)
+    return on_ns - since_ns if off_ns <= since_ns < on_ns else 0
+
+
 @compiled
 def _on_from(m: Int64s, cpu: int, t_ns: int, off: np.uint64) -> int:
     # When a CPU that runs at a time has interrupts on: then, or at the end of a spell.
@@ -234,9 +260,7 @@ def _on_from(m: Int64s, cpu: int, t_ns: int, off: np.uint64) -> int:
         on_from_ns = _until(m, SPELLS.irqs_off, nr, more, m[M.more_off_phases], cpu, t_ns)
     elif _has_spell(m, SPELLS.irqs_off, off):
         begin_ns, _ = _frame(m, SPELLS.irqs_off, cpu, t_ns)
-        off_ns, on_ns = _spell_in(m, SPELLS.irqs_off, off)
-        if begin_ns + off_ns <= t_ns < begin_ns + on_ns:
-            on_from_ns = begin_ns + on_ns
+        on_from_ns += off_for(m, off, t_ns - begin_ns)
     return int(on_from_ns)
 
 
