@@ -4,7 +4,8 @@ Another revision against the tree
 ---------------------------------
 
 ``--against REV`` checks the revision out beside, runs both in turn in processes of their own,
-with the packages that are installed here, and says how many times as fast this tree is.
+with the packages that are installed here, and says how many times as fast this tree is: in
+Python, and with the kernel side compiled as ``make native`` does, where that is possible.
 CPU time, the least of several rounds; what both are asked is what both offer: a simulation,
 or ``tlbsim run``.
 
@@ -21,8 +22,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from shutil import copytree, ignore_patterns, rmtree
+from shutil import copyfile, copytree, ignore_patterns, rmtree, which
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
@@ -45,32 +47,49 @@ class RevisionError(Exception):
 
 @dataclass(frozen=True)
 class _Row:
-    """What is compared: of the other revision and of this tree, and what was aimed at."""
+    """What is compared: of the other revision, this tree, and this tree compiled, if it was."""
 
     what: str
-    other: float
-    ours: float
-    wanted: float = 0.0  # times as fast
+    values: Sequence[float]
+    wanted: Sequence[float] = ()  # times as fast, of this tree and compiled; 0: not aimed at
 
     def cells(self) -> tuple[str, ...]:
-        wanted = number(self.wanted) if self.wanted else ""
-        ratio = self.other / self.ours
-        return self.what, number(self.other), number(self.ours), f"{ratio:.2f}", wanted
+        then, *now = self.values
+        found = [cell for value in now for cell in (number(value), f"{then / value:.2f}")]
+        return self.what, number(then), *found, *[""] * (4 - len(found))
+
+    def targets(self) -> list[Target]:
+        then, *now = self.values
+        return [
+            Target(f"{self.what}{how}, x faster", then / value, wanted, at_least=True)
+            for how, value, wanted in zip(("", ", native"), now, self.wanted, strict=False)
+            if wanted
+        ]
 
 
 @contextmanager
-def revision(rev: str) -> Iterator[tuple[Path, Path]]:
+def revision(rev: str) -> Iterator[tuple[Path, ...]]:
     """
     Yield the tree of a revision and this one, copied, both without anything compiled.
 
+    And as a third this one with the kernel side compiled, if there is what that takes.
     Raises RevisionError for what git does not know.
     """
     with TemporaryDirectory(prefix="tlbsim-against-") as folder:
-        other, ours = Path(folder, "other"), Path(folder, "ours")
+        other, ours, native = (Path(folder, name) for name in ("other", "ours", "native"))
         _git("worktree", "add", "--quiet", "--detach", str(other), rev)
         try:
-            copytree(_ROOT / "simulator", ours / "simulator", ignore=ignore_patterns("__pycache__"))
-            yield other, ours
+            compiled = ignore_patterns("__pycache__", "twin", "built")
+            copytree(_ROOT / "simulator", ours / "simulator", ignore=compiled)
+            if not (which("cc") and find_spec("mypyc")):
+                yield other, ours
+                return
+            for name in ("simulator", "native"):
+                copytree(_ROOT / name, native / name, ignore=compiled)
+            for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+                copyfile(_ROOT / name, native / name)
+            _run(native, "setup.py", "--quiet", "build_ext", "--inplace", TLBSIM_NATIVE="1")
+            yield other, ours, native
         finally:
             _git("worktree", "remove", "--force", str(other))
 
@@ -79,28 +98,28 @@ def against(plan: Plan, rev: str) -> Section:
     """Compare this tree with a revision."""
     with revision(rev) as trees:
         rows, targets = _measured(plan, trees)
-    head = (f"against {rev}"[:34], "then", "now", "x faster", "wanted")
+    head = (f"against {rev}"[:34], "then", "now", "x", "native", "x")
+    names = ("then", "now", "native")
     return Section(
         table("CPU time of a revision and of this tree", head, [row.cells() for row in rows]),
-        {row.what: {"then": row.other, "now": row.ours, "wanted": row.wanted} for row in rows},
-        [Target(row.what, row.other / row.ours, row.wanted, at_least=True) for row in rows
-         if row.wanted] + targets,
-    )  # fmt: skip
+        {row.what: dict(zip(names, row.values, strict=False)) for row in rows},
+        [target for row in rows for target in row.targets()] + targets,
+    )
 
 
 def _measured(plan: Plan, trees: Sequence[Path]) -> tuple[list[_Row], list[Target]]:
     # Nothing is compiled yet: the first run of each is a cold one.
-    cold = [_run(tree, *_FIRST)["cpu_s"] for tree in trees]
+    cold = [_run(tree, *_FIRST)["cpu_s"] for tree in trees[:2]]
     _as_in_a_wheel(trees[1])
     installed_s = _run(trees[1], *_FIRST)["cpu_s"]
     rounds = plan.rounds
     warm = _least(rounds, trees, *_FIRST)
     library = _least(rounds, trees, str(_PROBE), "one")
     rows = [
-        _Row("first result, nothing compiled, s", *cold),
-        _Row("the same of a wheel, s", cold[0], installed_s),
-        _Row("first result of tlbsim run, s", *warm),
-        _Row("first result of the library, s", *library),
+        _Row("first result, nothing compiled, s", cold),
+        _Row("the same of a wheel, s", (cold[0], installed_s)),
+        _Row("first result of tlbsim run, s", warm),
+        _Row("first result of the library, s", library),
     ]
     targets = [
         Target("first result of a wheel, s", installed_s, 6),
@@ -109,29 +128,32 @@ def _measured(plan: Plan, trees: Sequence[Path]) -> tuple[list[_Row], list[Targe
     sizes = (256, 1024) if plan.quick else (2048, 8192)
     lone = {"machine": MACHINE, "cpus": 1}
     for what, fields, wanted in (
-        ("v6.7, us per folio and phase", {"kernel": "v6.7"}, 4.5),
-        ("v6.6, us per folio and phase", {"kernel": "v6.6"}, 0.0),
-        ("a patch of v6.7, us", {"kernel": "v6.7", "patched": True}, 2.0),
+        ("v6.7, us per folio and phase", {"kernel": "v6.7"}, (2.0, 4.5)),
+        ("v6.6, us per folio and phase", {"kernel": "v6.6"}, ()),
+        ("a patch of v6.7, us", {"kernel": "v6.7", "patched": True}, (2.0,)),
     ):
         us = [1e6 * s / 2 for s in _per_page(rounds, trees, {**lone, **fields}, sizes)]
-        rows.append(_Row(what, *us, wanted))
+        rows.append(_Row(what, us, wanted))
     boot = {"machine": MACHINE, "kernel": "v6.7", "path": "boot", "allocators": 16}
     us = [1e6 * s / 2 for s in _per_page(rounds, trees, boot, sizes)]
-    rows.append(_Row("16 tasks on boot, us", *us, 3.0))
+    rows.append(_Row("16 tasks on boot, us", us, (3.0, 3.0)))
     ipi = _per_ipi(rounds, trees, 256 if plan.quick else 1024)
-    rows.append(_Row("one more IPI of a flush, ns", *ipi))
+    rows.append(_Row("one more IPI of a flush, ns", ipi))
     recursion = Recursion()
     if not recursion.missing():
         c = costs([recursion], MACHINE, CPUS, 1, rounds, plan.effort)[recursion.name]
         targets.append(Target("one more IPI, x the C recursion", ipi[1] / c.marginal_ns, 0.65))
     pages = 4096 if plan.quick else 524_288
-    for kernel, wanted in (("v6.7", 4.0), ("v6.6", 3.0)):
+    for kernel, faster in (("v6.7", 4.0), ("v6.6", 3.0)):
         job = ("-m", "simulator", "run", *_JOB, "--kernel", kernel, "--pages", str(pages))
         taken = [_run(tree, *job) for tree in trees]
         what = f"{kernel}, {pages:,} pages"
-        cpu_s = [one["cpu_s"] for one in taken]
-        rows.append(_Row(f"{what}, s", cpu_s[0], cpu_s[1], 0.0 if plan.quick else wanted))
-        rows.append(_Row(f"{what}, MB", *(one["peak_mb"] for one in taken)))
+        aimed = () if plan.quick else (0.0, faster)
+        rows.append(_Row(f"{what}, s", [one["cpu_s"] for one in taken], aimed))
+        peaks = [one["peak_mb"] for one in taken]
+        rows.append(_Row(f"{what}, MB", peaks))
+        if not plan.quick:
+            targets += [Target(f"{what}, MB", peak, 350) for peak in peaks[1:2]]
     return rows, targets
 
 
@@ -183,13 +205,13 @@ def _least(rounds: int, trees: Sequence[Path], *arguments: str) -> list[float]:
     return [min(times) for times in zip(*taken, strict=True)]
 
 
-def _run(tree: Path, *arguments: str) -> dict[str, Any]:
+def _run(tree: Path, *arguments: str, **more: str) -> dict[str, Any]:
     # In a process of its own, with what is compiled kept in the tree.
     kept = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
     with TemporaryFile("w+") as written:
         process = subprocess.Popen(
             [sys.executable, "-P", *arguments],
-            env=kept | {"PYTHONPATH": str(tree)},
+            env=kept | more | {"PYTHONPATH": str(tree)},
             cwd=tree,
             stdout=written,
         )
@@ -208,7 +230,7 @@ def _run(tree: Path, *arguments: str) -> dict[str, Any]:
 
 
 #: Python keeps what it compiles as well, and nothing is compiled for another tree.
-_LEFT_OUT = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONPATH"})
+_LEFT_OUT = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "TLBSIM_PURE"})
 
 
 def _git(*arguments: str) -> None:
