@@ -26,6 +26,7 @@ from simulator.machine.lowered.costs import LoweredCosts
 from simulator.native import digest_of_sources
 from simulator.ordering.checker import Checker, Checks
 from simulator.scenario import Scenario
+from simulator.trace.words import CATEGORIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,8 @@ _OF_CHAIN = list(dict.fromkeys(cls.__module__ for cls in _CHAIN))
 _COMPILED = [f"simulator.{name}" for name in (
     "engine.timeline", "engine.task", "engine.locks", "engine.calls", "engine.compiled.turns",
     "engine.compiled.tasks", "engine.compiled.engine", "engine.compiled.alone.cpu",
-    "engine.compiled.together.tasks", "kernel.structs", "kernel.records", "kernel.requests",
+    "engine.compiled.together.tasks", "kernel.structs", "kernel.placement",
+    "kernel.records", "kernel.requests",
     "trace.recorder", "trace.tables", "ordering.checker.accounting", "ordering.checker.barriers",
     "ordering.checker.held_locks", "ordering.checker.stores", "ordering.checker.translations",
 )] + _OF_CHAIN  # fmt: skip
@@ -85,7 +87,7 @@ def _rename(k) -> None:
 _COSTS = """
 class Cost:
     def __init__(self, cost: Any) -> None:
-        self.mean_fp: list[int] = list(cost.mean_fp)
+        self.mean_fp: tuple[int, ...] = cost.mean_fp
         self.each_ns: int = cost.each_ns
 
     def ns(self, n: int = 1, distance: int = 0) -> int:
@@ -96,31 +98,43 @@ class Costs:
         for name, cost in costs:
             setattr(self, name, Cost(cost))
 """
-#: What of a task's ``time_by`` is counted apart, in an attribute for each category.
-_SPENT = """
-@property
-def time_by(self) -> dict[str, int]:
-    for category in CATEGORIES:
-        ns: int = getattr(self, f"_by_{category}")
-        if ns:
+#: What a task's time went to: an integer each, where compiled code names it.  Names are compared as
+#: objects: one that is written out is one object.
+_TIME_BY = f"""
+CATEGORIES = {CATEGORIES}
+
+class Task:
+    def __init__(self) -> None:
+        {"; ".join(f"self._by_{name} = 0" for name in CATEGORIES)}
+
+    def spend(self, category: str, ns: int) -> None:
+        {
+    "".join(
+        f'''if category is {name!r}:
+            self._by_{name} += ns
+        el'''
+        for name in CATEGORIES
+    )
+}se:
             self._time_by[category] += ns
-            setattr(self, f"_by_{category}", 0)
-    return self._time_by
-"""
-_SPEND = """
-def work_{0}(self, ns: int) -> None:
-    self.planned_ns += ns
-    self._by_{0} += ns
+
+    @property
+    def time_by(self) -> dict[str, int]:
+        for category in CATEGORIES:
+            ns: int = getattr(self, "_by_" + category)
+            if ns:
+                self._time_by[category] += ns
+                setattr(self, "_by_" + category, 0)
+        return self._time_by
 """
 
 
 def translate(folder: Path) -> list[Path]:
     """Write the package below a folder; return the files that are to be compiled."""
     hooked = _attached()
-    categories = {name for module in _COMPILED for name in _categories(_tree(module))}
     found = {}
     for module in (*_COMPILED, *_INTERPRETED):
-        tree = _Twin(module, hooked, categories).visit(_tree(module))
+        tree = _Twin(module, hooked).visit(_tree(module))
         path = found[module] = folder / Path(*_twin_of(module).split(".")).with_suffix(".py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(ast.unparse(ast.fix_missing_locations(tree)) + "\n", encoding="utf-8")
@@ -141,16 +155,6 @@ def _attached() -> set[str]:
         Checker(k, Checks(isa="arm64", head_writer=True), "x86-64")
         names |= k._attached - set(k.RENAMED)  # noqa: SLF001 - there is no other door
     return names
-
-
-def _categories(tree: ast.Module) -> Iterator[str]:
-    # Those of time_by that are written out.
-    for node in ast.walk(tree):
-        match node:
-            case ast.Subscript(ast.Attribute(_, "time_by"), ast.Constant(str(category))):
-                yield category
-            case ast.Call(ast.Attribute(_, "work"), [ast.Constant(str(category)), _]):
-                yield category
 
 
 def _file(module: str) -> Path:
@@ -240,8 +244,7 @@ def _calling(name: str, like: ast.FunctionDef, body: str) -> ast.FunctionDef:
 class _Twin(ast.NodeTransformer):
     # Makes a module of the twin of one of the package.
 
-    def __init__(self, module: str, hooked: set[str], categories: set[str]) -> None:
-        self._categories = sorted(categories)
+    def __init__(self, module: str, hooked: set[str]) -> None:
         self._in_chain = module in _OF_CHAIN
         self._hooked = hooked
         self._bases: list[ast.stmt] = []
@@ -278,17 +281,15 @@ class _Twin(ast.NodeTransformer):
         match node:
             case ast.Subscript(ast.Attribute(cost, "times"), nr):
                 return ast.Call(ast.Attribute(cost, "ns"), [nr], [])
-            case ast.Subscript(ast.Attribute(task, "time_by"), category, ast.Store()):
-                if isinstance(category, ast.Constant):
-                    return ast.Attribute(task, f"_by_{category.value}")
-                node.value = ast.Attribute(task, "_time_by")
         return node
 
-    def visit_Call(self, node: ast.Call) -> ast.Call:
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
         self.generic_visit(node)
-        match node:
-            case ast.Call(ast.Attribute(task, "work"), [ast.Constant(category), ns]):
-                return ast.Call(ast.Attribute(task, f"work_{category}"), [ns], [])
+        match node.target:
+            case ast.Subscript(ast.Attribute(task, "time_by"), ast.Constant(category)):
+                node.target = ast.Attribute(task, f"_by_{category}")
+            case ast.Subscript(ast.Attribute(task, "time_by"), category):
+                return ast.Expr(ast.Call(ast.Attribute(task, "spend"), [category, node.value], []))
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
@@ -365,12 +366,11 @@ class _Twin(ast.NodeTransformer):
         yield stmt
 
     def _count_apart(self, task: ast.ClassDef) -> None:
-        self._bases += ast.parse(f"CATEGORIES = {self._categories}").body
-        task.body += ast.parse(_SPENT).body
-        begin = cast("ast.FunctionDef", _methods(task)["__init__"])
-        for category in self._categories:
-            task.body += ast.parse(_SPEND.format(category)).body
-            begin.body[:0] = ast.parse(f"self._by_{category} = 0").body
+        words, more = ast.parse(_TIME_BY).body
+        begin, *functions = cast("ast.ClassDef", more).body
+        self._bases.append(words)
+        cast("Any", _methods(task)["__init__"]).body[:0] = cast("ast.FunctionDef", begin).body
+        task.body += functions
 
     def _begin(self, function: ast.FunctionDef) -> None:
         for stmt in function.body:

@@ -38,6 +38,7 @@ from simulator.kernel.structs import Folio, Hstate, KernelConfig, StaticKey, Wor
 if TYPE_CHECKING:
     from simulator.engine.task import Lock
     from simulator.machine import LoweredCosts, Platform
+    from simulator.trace.recorder import Recorder
 
 __all__ = ("KernelBase",)
 
@@ -167,7 +168,7 @@ class KernelBase:
         #: The task that runs.
         k.current: Task = timeline.current
         k.engine = engine
-        k.recorder = engine.recorder
+        k.recorder: Recorder = engine.recorder
         k.platform = platform
         # As attributes of a plain object: those of a pydantic model are found slowly.
         k.cost = cast("LoweredCosts", SimpleNamespace(**dict(platform.costs)))
@@ -284,22 +285,23 @@ class KernelBase:
             raise KernelError(
                 f"the folio of PFN {folio.pfn} is {status} a second time (is it in a list twice?)"
             )
-        recorder = k.recorder
-        recorder.folios.add(
-            (
-                folio.phase,
-                folio.number,
-                k.current.number,
-                folio.pfn,
-                folio.start_ns,
-                folio.split_ns,
-                folio.remap_ns,
-                folio.restore_ns,
-                folio.flush_ns,
-                folio.end_ns,
-                ready_ns,
-                recorder.statuses[status],
-            )
+        folios = k.recorder.folios
+        at = folios.begin_row()
+        folios.pack_into(
+            folios.last,
+            at,
+            folio.phase,
+            folio.number,
+            k.current.number,
+            folio.pfn,
+            folio.start_ns,
+            folio.split_ns,
+            folio.remap_ns,
+            folio.restore_ns,
+            folio.flush_ns,
+            folio.end_ns,
+            ready_ns,
+            k.recorder.statuses[status],
         )
         # Let go of what is recorded: a pool holds many folios, and another task may take this.
         folio.phase = -1

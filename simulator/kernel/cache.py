@@ -166,7 +166,7 @@ class Cache(KernelBase):
         ]
         #: The cache of the CPU that runs.
         k.cache = k.caches[0]
-        k.llc_bytes = platform.llc_bytes
+        k.llc_bytes: int = platform.llc_bytes
         k._pte_line_ns = k.runs[False][1]
 
     def resumes(k, task: Task) -> None:

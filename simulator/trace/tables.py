@@ -52,10 +52,11 @@ class IntTable:
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         self._width = len(self.names)
-        self._pack_into = struct.Struct(f"{self._width}q").pack_into  # faster than item assignment
+        #: Packs a row into ``last``, which is faster than item assignment.
+        self.pack_into = struct.Struct(f"{self._width}q").pack_into
         self._row_bytes = 8 * self._width
         self._chunks: list[Int64s | _Packed] = []
-        self._last = np.zeros(0, dtype=np.int64).data
+        self.last = np.zeros(0, dtype=np.int64).data
         self._first = 0  # row of the last chunk
         self.nr_rows = 0
 
@@ -70,29 +71,29 @@ class IntTable:
         self.nr_rows = row + 1
         return row
 
+    def begin_row(self) -> int:
+        """Append a row of zeros; return where in ``last`` it is, in bytes."""
+        return (self.reserve() - self._first) * self._row_bytes
+
     def add(self, values: Sequence[int]) -> None:
         """Append a row."""
-        row = self.nr_rows
-        at = row % _CHUNK_ROWS
-        if not at:
-            self._grow()
-        self._pack_into(self._last, at * self._row_bytes, *values)
-        self.nr_rows = row + 1
+        at = self.begin_row()
+        self.pack_into(self.last, at, *values)
 
     def put(self, row: int, values: Sequence[int]) -> None:
         """Write a row."""
         at = row - self._first
         if at >= 0:
-            self._pack_into(self._last, at * self._row_bytes, *values)
+            self.pack_into(self.last, at * self._row_bytes, *values)
             return
         chunk, at = divmod(row, _CHUNK_ROWS)
-        self._pack_into(self._open(chunk).data, at * self._row_bytes, *values)
+        self.pack_into(self._open(chunk).data, at * self._row_bytes, *values)
 
     def put_words(self, row: int, words: memoryview) -> None:
         """Write a row that lies in memory as int64 already."""
         at = (row - self._first) * self._width
         if at >= 0:
-            self._last[at : at + self._width] = words
+            self.last[at : at + self._width] = words
         else:
             self.put(row, words)
 
@@ -102,7 +103,7 @@ class IntTable:
         if not row % _CHUNK_ROWS:
             self._grow()
         at = (row - self._first) * self._width
-        self._last[at : at + self._width] = words
+        self.last[at : at + self._width] = words
         self.nr_rows = row + 1
 
     def increase(self, row: int, column: int, value: int) -> None:
@@ -138,7 +139,7 @@ class IntTable:
             if not isinstance(full, _Packed):
                 self._chunks[-2] = _Packed(full)
         rows = np.zeros((_CHUNK_ROWS, self._width), dtype=np.int64)
-        self._last = rows.reshape(-1).data
+        self.last = rows.reshape(-1).data
         self._first = self.nr_rows
         self._chunks.append(rows)
 
