@@ -19,6 +19,7 @@ from simulator.engine.compiled.flat.places import index, line_of, part, span, wo
 from simulator.engine.compiled.flat.state import CALL, CPU, EXECUTED, FOUND, TASK, S
 from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import compiled, entry
+from simulator.engine.compiled.rules.acks import acks_of_released, last_release
 from simulator.engine.compiled.rules.answers import (
     answer_late,
     bucket,
@@ -256,42 +257,18 @@ def _answer(m: Int64s, s: Int64s, me: int, run_ns: int, refill_ns: int, polled: 
 
 
 @compiled
-def _acks(released: Int64s, acked: Int64s, now_ns: int) -> int:
-    # When each csd has been read, given what that takes; csds are waited for in turn.  As the sum
-    # of what reading them takes, and of what all waiting so far comes to.
-    read_ns = 0
-    waited_ns = now_ns
-    for cpu in range(len(released)):
-        waited_ns = max(waited_ns, released[cpu] - read_ns)
-        read_ns += acked[cpu]
-        acked[cpu] = read_ns + waited_ns
-    return read_ns + waited_ns
-
-
-@compiled
-def _last(released: Int64s) -> tuple[int, int]:
-    # The last release, and the first CPU that has it.
-    n = len(released)
-    last_ns = 0
-    for cpu in range(n):
-        last_ns = max(last_ns, released[cpu])
-    slowest = n
-    for cpu in range(n):
-        slowest = min(slowest, cpu if released[cpu] == last_ns else n)
-    return last_ns, slowest
-
-
-@compiled
 def _wait(m: Int64s, s: Int64s, distance: Int8s, me: int, nth: int, now_ns: int) -> int:
     n = m[M.nr_cpus]
-    draw_all(m, s, distance, COSTS.ack, me, nth, part(s, S.acked))
-    s[part(s, S.acked) + me] = 0
+    draw_all(m, s, distance, COSTS.ack, me, nth, part(s, S.read_ns))
+    s[part(s, S.read_ns) + me] = 0
     s[part(s, S.released) + me] = 0
-    end_ns = _acks(s[span(s, S.released, 0, n)], s[span(s, S.acked, 0, n)], now_ns)
-    last_ns, slowest = _last(s[span(s, S.released, 0, n)])
+    end_ns = acks_of_released(
+        s[span(s, S.released, 0, n)], s[span(s, S.read_ns, 0, n)], s[span(s, S.acked, 0, n)], now_ns
+    )
+    last_ns, slowest = last_release(s[span(s, S.released, 0, n)])
     words = words_of(s, 0)
     s[words + TASK.last_ack_ns] = last_ns
-    s[words + TASK.slowest_cpu] = slowest if n > 1 else -1
+    s[words + TASK.slowest_cpu] = slowest
     return end_ns
 
 
@@ -309,7 +286,7 @@ def broadcast_alone(m: Int64s, s: Int64s, distance: Int8s) -> int:
     words, call = words_of(s, 0), part(s, S.calls)
     run_ns, refill_ns = s[call + CALL.run_ns], s[call + CALL.refill_ns]
     start_ns = s[words + TASK.start_ns]
-    begin_record(s, 0, s[words + TASK.flush], start_ns)
+    begin_record(s, 0)
     me, nth = s[words + TASK.cpu], s[words + TASK.nth]
     _order_others(m, s, me)
     walk_end_ns = _enqueue(m, s, distance, me, nth, start_ns)

@@ -66,6 +66,7 @@ class StateWords(NamedTuple):
     keys: int
     nr_slots: int  # number
     nr_walking: int  # number
+    to_begin: int  # number: the slot whose broadcast is to begin now + 1; 0: none
     order_for: int  # number: the only task's CPU + 1, once the order of its interrupts is there
     # Numbers: what the only task has done to every other CPU alike, in this phase.
     alike_ipis: int

@@ -17,13 +17,11 @@ __all__ = ("begin_record",)
 
 
 @compiled
-def begin_record(s: Int64s, slot: int, flush: int, start_ns: int) -> None:
-    """Begin the record of a task's next broadcast, with what is known at its start."""
+def begin_record(s: Int64s, slot: int) -> None:
+    """Begin the record of a task's next broadcast, whose number and start are there."""
     words = words_of(s, slot)
     call = part(s, S.calls) + CALL.words * slot
     s[words + TASK.nth] += 1
-    s[words + TASK.flush] = flush
     s[words + TASK.reason] = s[call + CALL.reason]
     s[words + TASK.kind] = s[call + CALL.kind]
     s[words + TASK.pages] = s[call + CALL.pages_asked]
-    s[words + TASK.start_ns] = start_ns

@@ -34,7 +34,7 @@ import numpy as np
 from simulator.engine import keys
 from simulator.engine.compiled.flat.machine import COSTS, M
 from simulator.engine.compiled.flat.places import event_key, index, line_of, part, words_of
-from simulator.engine.compiled.flat.state import CALL, CPU, EXECUTED, HANDLER, TASK, S
+from simulator.engine.compiled.flat.state import CALL, CPU, HANDLER, TASK, S
 from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import compiled, entry, inlined
 from simulator.engine.compiled.rules.answers import (
@@ -65,14 +65,20 @@ def walk(m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, st
     reg, release = part(s, S.registered) + index(slot * n), part(s, S.released) + index(slot * n)
     draw_all(m, s, distance, COSTS.enqueue, me, nth, reg)
     t_ns = start_ns + m[M.base_ns]
+    s[release : release + n] = -1
+    s[reg + me], s[release + me] = -1, 0
     if s[words_of(s, slot) + TASK.masked]:
         _leave_out(m, s, slot, me)
-    for cpu in range(n):
-        if cpu != me and s[reg + cpu] >= 0:
-            t_ns += s[reg + cpu]
-            s[reg + cpu] = t_ns
-            s[release + cpu] = -1
-    s[reg + me] = -1
+    return _register(s[reg : reg + n], t_ns)
+
+
+@compiled
+def _register(registered: Int64s, t_ns: int) -> int:
+    # What enqueueing takes becomes when it is done, but for CPUs that are left out.
+    for cpu in range(len(registered)):
+        takes_ns = registered[cpu]
+        t_ns += max(takes_ns, 0)
+        registered[cpu] = t_ns if takes_ns >= 0 else -1
     return t_ns
 
 
@@ -111,8 +117,6 @@ def _released(s: Int64s, cpu: int, cell: int, slot: int, contended_ns: int) -> N
     s[part(s, S.started) + cell] = s[line + CPU.start_ns]
     s[part(s, S.found) + cell] = s[part(s, S.last_found) + cpu]
     count(s, part(s, S.ack_hist), s[line + CPU.tail_ns] - s[part(s, S.enqueued) + cell])
-    s[part(s, S.executed) + s[call + CALL.kind]] += 1
-    s[part(s, S.executed) + EXECUTED.pages] += s[call + CALL.pages]
 
 
 @inlined
@@ -128,10 +132,12 @@ def _enqueue(m: Int64s, s: Int64s, cpu: int, slot: int) -> None:
         close_handler(s, cpu)
     s[part(s, S.sent) + cell] = s[line + CPU.queued] == 0
     s[part(s, S.sent_ns) + cell] = -1
-    s[part(s, S.queue) + cpu * s[S.nr_slots] + s[line + CPU.queued]] = slot
-    s[line + CPU.queued] += 1
     if s[line + CPU.drain_ns] >= 0:
+        # The handler under way finds it in its list.
         _released(s, cpu, cell, slot, m[M.contention_ns])
+    else:
+        s[part(s, S.queue) + cpu * s[S.nr_slots] + s[line + CPU.queued]] = slot
+        s[line + CPU.queued] += 1
 
 
 @compiled
@@ -189,8 +195,6 @@ def commit(m: Int64s, s: Int64s, slot: int, me: int) -> int:
     s[sent + me] = 0
     _find_ahead(m, s, slot)
     for cpu in range(n):
-        if cpu == me:
-            continue
         t_ns = s[reg + cpu]
         if t_ns >= 0:
             if s[ahead + cpu]:

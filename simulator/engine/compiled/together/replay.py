@@ -36,7 +36,7 @@ from simulator.engine.compiled.flat.state import (
 from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import wrapping
 from simulator.engine.compiled.machine_code import bound
-from simulator.engine.compiled.together.stages import advance, begin
+from simulator.engine.compiled.together.stages import advance
 from simulator.engine.keys import KEY_BITS, Order
 from simulator.trace.recorder import Recorder
 
@@ -95,7 +95,7 @@ class SharedCheckpoints:
     ) -> Iterator[Int64s]:
         m, distance = self._machine, self._distance
         s = self._restored(checkpoint)
-        advance_to, begin_at = (bound(one, m, s, distance) for one in (advance, begin))
+        advance_to = bound(advance, m, s, distance)
         n = int(m[M.nr_cpus])
         slot_of = {cpu: slot for slot, cpu in enumerate(self._cpus(s))}
         table = recorder.flushes
@@ -130,7 +130,8 @@ class SharedCheckpoints:
             s[call : call + CALL.words] = self._calls.recorded(reason, kind, pages)
             words = int(s[S.tasks]) + TASK.words * slot
             s[words + TASK.target_polls] = ipis == 0 and saved == targets - 1
-            begin_at(slot, flush, start_ns)
+            s[words + TASK.flush], s[words + TASK.start_ns] = flush, start_ns
+            s[S.to_begin] = slot + 1
             under_way[slot] = flush
             flush += 1
 

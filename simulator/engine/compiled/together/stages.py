@@ -24,7 +24,7 @@ from typing import Final
 
 from simulator.engine import keys
 from simulator.engine.compiled.flat.machine import COSTS, IDLE_STATE, M
-from simulator.engine.compiled.flat.places import event_key, index, line_of, part, words_of
+from simulator.engine.compiled.flat.places import event_key, index, line_of, part, span, words_of
 from simulator.engine.compiled.flat.state import (
     CALL,
     CPU,
@@ -40,7 +40,7 @@ from simulator.engine.compiled.flat.state import (
 )
 from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import compiled, entry, inlined
-from simulator.engine.compiled.rules.acks import IN_WORK, acks
+from simulator.engine.compiled.rules.acks import IN_WORK, acks, acks_of_released, last_release
 from simulator.engine.compiled.rules.answers import (
     answer,
     depth,
@@ -53,7 +53,7 @@ from simulator.engine.compiled.rules.records import begin_record
 from simulator.engine.compiled.rules.sending import draw_all
 from simulator.engine.compiled.together.queues import commit, drain, send, shift, walk
 
-__all__ = ("BEYOND_MAX", "advance", "begin", "irqs_on")
+__all__ = ("BEYOND_MAX", "advance", "irqs_on")
 
 _MEETING: Final = int(keys.Order.MEETING)
 _HANDLER: Final = int(keys.Order.HANDLER)
@@ -91,11 +91,13 @@ def _plan(m: Int64s, s: Int64s, slot: int) -> None:
     # When the wait ends is known once all csds are released, unless a handler comes.
     words = words_of(s, slot)
     if s[part(s, S.unreleased) + slot] == 0 and s[words + TASK.handler] != HANDLER.entered:
-        _, _, done_ns = acks(
-            m, s, slot, s[words + TASK.cpu], s[words + TASK.wait_cpu], s[words + TASK.wait_ns],
-            s[words + TASK.spins] == 1, -1,
-        )  # fmt: skip
-        s[words + TASK.until_ns] = done_ns
+        first, end = slot * m[M.nr_cpus] + s[words + TASK.wait_cpu], (slot + 1) * m[M.nr_cpus]
+        s[words + TASK.until_ns] = acks_of_released(
+            s[span(s, S.released, first, end)],
+            s[span(s, S.read_ns, first, end)],
+            s[span(s, S.acked, first, end)],
+            s[words + TASK.wait_ns],
+        )
         _stage_ends(s, slot, words)
 
 
@@ -347,8 +349,10 @@ def _call_locally(s: Int64s, slot: int, now_ns: int) -> None:
     words = words_of(s, slot)
     call = part(s, S.calls) + CALL.words * slot
     run_ns = s[call + CALL.run_ns]
-    s[part(s, S.executed) + s[call + CALL.kind]] += 1
-    s[part(s, S.executed) + EXECUTED.pages] += s[call + CALL.pages]
+    # Here, and by now or soon on all targets.
+    nr = 1 + s[words + TASK.targets]
+    s[part(s, S.executed) + s[call + CALL.kind]] += nr
+    s[part(s, S.executed) + EXECUTED.pages] += nr * s[call + CALL.pages]
     s[words + TASK.took_local] += run_ns + s[call + CALL.refill_ns]
     s[words + TASK.irqs_off_max_ns] = max(s[words + TASK.irqs_off_max_ns], run_ns)
     s[words + TASK.stage] = STAGE.local
@@ -377,6 +381,7 @@ def _called(m: Int64s, s: Int64s, distance: Int8s, slot: int, now_ns: int) -> No
         s[words + TASK.nth],
         part(s, S.read_ns) + row,
     )
+    s[part(s, S.read_ns) + row + s[words + TASK.cpu]] = 0
     s[words + TASK.waits_from_ns] = now_ns
     if s[words + TASK.masked]:
         for cpu in range(m[M.nr_cpus]):
@@ -393,13 +398,8 @@ def _done(m: Int64s, s: Int64s, slot: int, now_ns: int) -> None:
     s[words + TASK.end_ns] = now_ns
     s[words + TASK.took_wait] += now_ns - s[words + TASK.interrupted]
     s[part(s, S.keys) + 2 * slot] = NEVER
-    last_ns = 0
-    slowest = -1
-    release = part(s, S.released) + slot * m[M.nr_cpus]
-    for cpu in range(m[M.nr_cpus]):
-        if s[release + cpu] > last_ns and cpu != s[words + TASK.cpu]:
-            last_ns = s[release + cpu]
-            slowest = cpu
+    first = slot * m[M.nr_cpus]
+    last_ns, slowest = last_release(s[span(s, S.released, first, first + m[M.nr_cpus])])
     s[words + TASK.last_ack_ns] = max(last_ns, s[words + TASK.send_end_ns])
     s[words + TASK.slowest_cpu] = slowest
 
@@ -407,17 +407,17 @@ def _done(m: Int64s, s: Int64s, slot: int, now_ns: int) -> None:
 # --- called by Python -------------------------------------------------------------------------
 
 
-@entry
-def begin(m: Int64s, s: Int64s, distance: Int8s, slot: int, flush: int, start_ns: int) -> None:
-    """Begin a broadcast of a call (``CALLS``)."""
+@compiled
+def _begin(m: Int64s, s: Int64s, distance: Int8s, slot: int) -> None:
+    # A broadcast of a call (CALLS) begins.
     words = words_of(s, slot)
-    begin_record(s, slot, flush, start_ns)
+    begin_record(s, slot)
+    start_ns = s[words + TASK.start_ns]
     end_ns = walk(m, s, distance, slot, s[words + TASK.cpu], s[words + TASK.nth], start_ns)
     s[words + TASK.stage] = STAGE.walking
     s[words + TASK.until_ns] = end_ns
     s[words + TASK.took_enqueue] += end_ns - start_ns
     _stage_ends(s, slot, words)
-    _find_next(s)
 
 
 @entry
@@ -430,11 +430,14 @@ def irqs_on(m: Int64s, s: Int64s, slot: int, now_ns: int) -> None:
 @entry
 def advance(m: Int64s, s: Int64s, distance: Int8s, until_key: int) -> int:
     """
-    Let happen what comes before a key.
+    Begin a broadcast (``S.to_begin``), if any, and let happen what comes before a key.
 
     Returns early, with its slot, when a task is done with its broadcast, or with
     BEYOND_MAX; otherwise -1.  ``S.next_key`` is then the key of what comes next.
     """
+    if s[S.to_begin]:
+        _begin(m, s, distance, s[S.to_begin] - 1)
+        s[S.to_begin] = 0
     while True:
         found = _find_next(s)
         if s[S.next_key] >= until_key:

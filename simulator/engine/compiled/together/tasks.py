@@ -25,13 +25,15 @@ from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.machine_code import bound
 from simulator.engine.compiled.tasks import FlatTask
 from simulator.engine.compiled.together.replay import SharedCheckpoints
-from simulator.engine.compiled.together.stages import BEYOND_MAX, advance, begin, irqs_on
+from simulator.engine.compiled.together.stages import BEYOND_MAX, advance, irqs_on
 from simulator.engine.compiled.turns import Turns
 from simulator.engine.keys import KEY_BITS, TOO_LONG, Order
 from simulator.engine.task import Queue
 from simulator.errors import InputError
 
 __all__ = ("InterruptedTask", "Together")
+
+_NOW = -1  # before all event keys
 
 
 class InterruptedCpu:
@@ -241,6 +243,13 @@ class InterruptedTask(FlatTask):
         self.planned_ns = end_ns + call.refill_ns
         self._stolen_ns = self.words[self._stolen_word]
 
+    def begins(self, flush: int) -> None:
+        """Tell compiled code that a broadcast begins now."""
+        words, first = self.words, self._first
+        words[first + TASK.flush] = flush
+        words[first + TASK.start_ns] = self.met_ns
+        words[S.to_begin] = self.slot + 1
+
     def take_mask(self, mask: Collection[int] | None, nr_cpus: int) -> None:
         """Tell compiled code which CPUs the next broadcast leaves out."""
         masked = self._first + TASK.masked
@@ -265,9 +274,7 @@ class Together:
         self.state = state
         self.words = state.data  # plain integers, faster
         self.next_key = NEVER
-        self._advance, self._begin = (
-            bound(one, machine, state, distance) for one in (advance, begin)
-        )
+        self._advance = bound(advance, machine, state, distance)
         self._irqs_on = bound(irqs_on, machine, state)
         self.nr_cpus = int(machine[M.nr_cpus])
         self.checkpoints = SharedCheckpoints(machine, state, distance, self.calls)
@@ -280,7 +287,7 @@ class Together:
 
     def advance(self, until_key: int) -> None:
         """Let compiled code do what comes before a key, or until a broadcast ends."""
-        slot = self._advance(min(until_key, NEVER))
+        slot = self._advance(until_key if until_key < NEVER else NEVER)
         self.next_key = self.words[S.next_key]
         if slot == BEYOND_MAX:
             raise InputError(TOO_LONG)
@@ -299,8 +306,8 @@ class Together:
         if call is not task.call:
             task.tell(call)
         task.take_mask(mask, self.nr_cpus)
-        self._begin(task.slot, flush, task.met_ns)
-        self.next_key = self.words[S.next_key]
+        task.begins(flush)
+        self.next_key = _NOW
 
     def irqs_on(self, slot: int, now_ns: int) -> None:
         """Turn interrupts on, on the CPU of a slot; one has waited."""
