@@ -14,11 +14,14 @@ hook first: methods of compiled classes cannot be replaced.  Everything else is 
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import patch
 
+from native.hooks import ATTACH, dispatching, hook_classes, put_around
 from simulator.boot import boot
 from simulator.kernel import load_kernel
 from simulator.kernel.base import KernelBase
@@ -45,12 +48,15 @@ _COMPILED = [f"simulator.{name}" for name in (
     "engine.compiled.together.tasks", "kernel.structs", "kernel.placement",
     "kernel.records", "kernel.requests",
     "trace.recorder", "trace.tables", "ordering.checker.accounting", "ordering.checker.barriers",
-    "ordering.checker.held_locks", "ordering.checker.stores", "ordering.checker.translations",
+    "ordering.checker.held_locks", "ordering.checker.live_entries",
+    "ordering.checker.other_writers", "ordering.checker.report", "ordering.checker.stores",
+    "ordering.checker.translations",
 )] + _OF_CHAIN  # fmt: skip
 # They use classes of the others, and are not worth it, or no classes that mypyc takes.
 _INTERPRETED = [
     "simulator.engine.ending",
     "simulator.engine.hardware",
+    "simulator.engine.platform",
     "simulator.ordering.checker.checker",
     "simulator.boot",
     "simulator.run",
@@ -58,17 +64,13 @@ _INTERPRETED = [
 _COPIED = {*_COMPILED, *_INTERPRETED}
 _OWN = ("__new__", "version", "attach", "detach", "_rename")  # of KernelBase, which the twin has
 _LEFT_OUT = ("file_of", "source", "digest", "flush_mechanism")  # super() of a class is none
-_ATTACH = '''
+_OF_ALL = (
+    ATTACH
+    + '''
 @property
 def version(k) -> Any:
     """The class that it was made of."""
     return type(k)
-
-def attach(k, name: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    """Put ``around(function)`` in the place of a function that has a hook."""
-    hook = getattr(k, f"{name}_hook")
-    setattr(k, f"{name}_hook", around(getattr(k, f"{name}_") if hook is None else hook))
-    k._attached.add(name)
 
 def detach(k) -> None:
     """Put back all functions as they were, and let go of the engine."""
@@ -81,6 +83,7 @@ def detach(k) -> None:
 def _rename(k) -> None:
     pass
 '''
+)
 
 
 #: What kernel code asks of a cost, in native integers.
@@ -106,6 +109,10 @@ CATEGORIES = {CATEGORIES}
 class Task:
     def __init__(self) -> None:
         {"; ".join(f"self._by_{name} = 0" for name in CATEGORIES)}
+
+    def work(self, category: str, ns: int) -> None:
+        self.planned_ns += ns
+        self.spend(category, ns)
 
     def spend(self, category: str, ns: int) -> None:
         {
@@ -147,14 +154,22 @@ def translate(folder: Path) -> list[Path]:
     return [found[module] for module in _COMPILED]
 
 
-def _attached() -> set[str]:
-    # What records and checker attach to, on any machine and in any kernel of the chain.
-    names = set()
-    for cls in _kernels():
-        _, k, _ = boot(Scenario(machine="laptop-8", kernel=cls.name, pages=1))
-        Checker(k, Checks(isa="arm64", head_writer=True), "x86-64")
-        names |= k._attached - set(k.RENAMED)  # noqa: SLF001 - there is no other door
-    return names
+def _attached() -> dict[str, set[tuple[str, str]]]:
+    # What records and checker attach to, on any machine and in any kernel of the chain: by
+    # function of the kernel, the class and the method of what is put around it.
+    found: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    attach = KernelBase.attach
+
+    def noting(k: KernelBase, name: str, around: Any) -> None:
+        attach(k, name, around)
+        if name not in k.RENAMED:
+            found[name].add((type(around.__self__).__name__, around.__name__))
+
+    with patch.object(KernelBase, "attach", noting):
+        for cls in _kernels():
+            _, k, _ = boot(Scenario(machine="laptop-8", kernel=cls.name, pages=1))
+            Checker(k, Checks(isa="arm64", head_writer=True), "x86-64")
+    return found
 
 
 def _file(module: str) -> Path:
@@ -202,6 +217,7 @@ _METHODS = {
     for node in _tree(cls.__module__).body
     if isinstance(node, ast.ClassDef) and node.name == cls.__name__
 }
+_MODULES = {cls.__name__: cls.__module__ for cls in _CHAIN}
 _BASEMOST = {name: cls for cls, methods in _METHODS.items() for name in methods}
 
 
@@ -230,6 +246,14 @@ def _definition(names: tuple[str, ...], classes: list[dict[str, ast.stmt]]) -> a
     return next(stmt for stmt in stmts if isinstance(stmt, ast.FunctionDef))
 
 
+def _like(name: str) -> ast.FunctionDef:
+    # A function with the parameters of one of the chain, which may be another name of a function.
+    classes = list(_METHODS.values())
+    others = [_alias(methods[name]) for methods in classes if name in methods]
+    like = _definition((name, *(alias[1] for alias in others if alias is not None)), classes)
+    return _calling(name, like, "    pass")
+
+
 def _calling(name: str, like: ast.FunctionDef, body: str) -> ast.FunctionDef:
     # A function of a name, with the parameters of another; %s in its body are the arguments.
     args = [arg.arg for arg in like.args.args[1:]]
@@ -244,7 +268,7 @@ def _calling(name: str, like: ast.FunctionDef, body: str) -> ast.FunctionDef:
 class _Twin(ast.NodeTransformer):
     # Makes a module of the twin of one of the package.
 
-    def __init__(self, module: str, hooked: set[str]) -> None:
+    def __init__(self, module: str, hooked: dict[str, set[tuple[str, str]]]) -> None:
         self._in_chain = module in _OF_CHAIN
         self._hooked = hooked
         self._bases: list[ast.stmt] = []
@@ -255,7 +279,10 @@ class _Twin(ast.NodeTransformer):
 
     def visit_Module(self, node: ast.Module) -> ast.Module:
         self.generic_visit(node)
-        text = "from simulator.native import python_of, twin_of\nfrom typing import Any, ClassVar"
+        text = (
+            "from simulator.native import python_of, twin_of\nfrom typing import Any, ClassVar\n"
+            "from importlib import import_module"
+        )
         self._bases += ast.parse(text).body
         future = next(i for i, stmt in enumerate(node.body) if isinstance(stmt, ast.ImportFrom))
         node.body[future + 1 : future + 1] = self._bases
@@ -308,13 +335,13 @@ class _Twin(ast.NodeTransformer):
                 return ast.parse("twin_of(scenario.built_kernel)", mode="eval").body
         return node
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
         if not (self._in_chain and node.name in _METHODS):
             node.body = [self._alias(stmt, list(self._classes.values())) for stmt in node.body]
             self.generic_visit(node)
             if node.name == "Task":
                 self._count_apart(node)
-            return node
+            return [node, *self._put_around(node)]
         if node.name in _NEXT:
             base = _NEXT[node.name]
             node.bases = [ast.Name(base.__name__)]
@@ -323,14 +350,21 @@ class _Twin(ast.NodeTransformer):
         later = list(_METHODS.values())[list(_METHODS).index(node.name) :]
         node.body = [self._alias(stmt, later) for stmt in node.body]
         self.generic_visit(node)
+        hooks = [
+            made
+            for stmt in node.body
+            if isinstance(stmt, ast.FunctionDef) and node.name == _BASEMOST.get(stmt.name)
+            if stmt.name in self._hooked
+            for made in hook_classes(stmt, node.name)
+        ]
         node.body = [found for stmt in node.body for found in self._of_chain(stmt, node.name)]
         if node.name == "KernelBase":
-            node.body += ast.parse(_ATTACH).body
+            node.body += ast.parse(_OF_ALL).body
             costs = ast.parse(_COSTS).body
             fields = "\n".join(f"{name}: Cost" for name in LoweredCosts.model_fields)
             cast("ast.ClassDef", costs[-1]).body[:0] = ast.parse(fields).body
             self._bases += costs
-        return node
+        return [*hooks, node]
 
     def _alias(self, stmt: ast.stmt, classes: list[dict[str, ast.stmt]]) -> ast.stmt:
         alias = _alias(stmt)
@@ -357,11 +391,7 @@ class _Twin(ast.NodeTransformer):
         if stmt.name in self._hooked:
             name = stmt.name
             if cls == _BASEMOST[name]:
-                yield _calling(
-                    name, stmt,
-                    f"    if k.{name}_hook is None:\n        return k.{name}_(%s)\n"
-                    f"    return k.{name}_hook(%s)",
-                )  # fmt: skip
+                yield from dispatching(stmt)
             stmt.name += "_"
         yield stmt
 
@@ -370,7 +400,25 @@ class _Twin(ast.NodeTransformer):
         begin, *functions = cast("ast.ClassDef", more).body
         self._bases.append(words)
         cast("Any", _methods(task)["__init__"]).body[:0] = cast("ast.FunctionDef", begin).body
+        names = [cast("ast.FunctionDef", function).name for function in functions]
+        task.body = [stmt for stmt in task.body if getattr(stmt, "name", "") not in names]
         task.body += functions
+
+    def _put_around(self, cls: ast.ClassDef) -> Iterator[ast.stmt]:
+        for method in _methods(cls).values():
+            for name in sorted(self._hooked):
+                if (cls.name, cast("ast.FunctionDef", method).name) in self._hooked[name]:
+                    module = _twin_of(_MODULES[_BASEMOST[name]])
+                    self._bases += ast.parse(f"from {module} import Hook_{name}").body
+                    function = _like(name)
+                    yield from put_around(cls.name, cast("ast.FunctionDef", method), function)
+        # What these methods make are the classes.
+        for method in _methods(cls).values():
+            if any(
+                (cls.name, cast("ast.FunctionDef", method).name) in pairs
+                for pairs in self._hooked.values()
+            ):
+                cast("ast.FunctionDef", method).body = ast.parse("return function").body
 
     def _begin(self, function: ast.FunctionDef) -> None:
         for stmt in function.body:

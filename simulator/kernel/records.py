@@ -202,7 +202,7 @@ class _Records:
         pooled = self._pooled
 
         def add(h: Hstate, what: Any) -> Any:
-            result = function(h, what)
+            result: Any = function(h, what)
             if pooled:
                 self._write_pooled()
             return result

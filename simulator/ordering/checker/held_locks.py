@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 from simulator.engine.locks import SpinLock, taken_text
 from simulator.engine.task import ALWAYS, ATOMIC
 from simulator.errors import KernelError
-from simulator.ordering.checker.report import Reporter, caller, place_of
+from simulator.ordering.checker.places import caller, place_of
+from simulator.ordering.checker.report import Reporter
 
 if TYPE_CHECKING:
     from simulator.engine.calls import Call
