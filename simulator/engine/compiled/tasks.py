@@ -52,11 +52,6 @@ class FlatTask(TurnTask):
         """When its last broadcast began to wait for the others."""
         return self.words[self._first + TASK.waits_from_ns]
 
-    @property
-    def end_ns(self) -> int:
-        """When its last broadcast ended."""
-        return self.words[self._first + TASK.end_ns]
-
     def tell(self, call: Call) -> None:
         """Tell compiled code what the next broadcasts run."""
         if call.categories is not self._categories:

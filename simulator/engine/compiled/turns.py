@@ -41,8 +41,8 @@ class Ahead(Protocol):
 
     next_key: int
 
-    def advance(self, until_key: int) -> None:
-        """Let happen what comes before a key, or some of it."""
+    def advance(self, until_key: int) -> tuple[int, TurnTask] | None:
+        """Let happen what comes before a key, up to a task that goes on, and at which key."""
 
 
 class Nothing:
@@ -71,6 +71,12 @@ class Turns(Timeline):
         self._nr += 1
         heappush(self.pending, (event_key, self._nr, task, goes_on))
 
+    def follow(self, ended: tuple[int, TurnTask] | None) -> None:
+        """Give a task a turn that goes on, as Ahead.advance() says, if there is one."""
+        if ended is not None:
+            self.push(max(ended[0], self.now), ended[1])
+            self.disturb()
+
     def at(self, event_key: int) -> Any:
         """Give the running task a turn at a key."""
         self.push(event_key, self.current)
@@ -86,14 +92,18 @@ class Turns(Timeline):
     def take(self) -> TurnTask | None:
         """Take turns up to that of a task that goes on; None if there is none left."""
         heap, ahead = self.pending, self.ahead
+        task: TurnTask
         while True:
             event_key = heap[0][0]
             if ahead.next_key < event_key:
-                ahead.advance(event_key)
+                if (ended := ahead.advance(event_key)) is not None:
+                    if ended[0] >= self.now:
+                        self.now, task = ended
+                        return task
+                    self.follow(ended)
             elif event_key == NEVER:
                 return None
             else:
-                task: TurnTask
                 _, _, task, goes_on = heappop(heap)
                 self.now = event_key
                 if goes_on(task, event_key):

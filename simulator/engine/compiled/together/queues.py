@@ -33,7 +33,7 @@ import numpy as np
 
 from simulator.engine import keys
 from simulator.engine.compiled.flat.machine import COSTS, M
-from simulator.engine.compiled.flat.places import event_key, index, line_of, part, words_of
+from simulator.engine.compiled.flat.places import event_key, index, line_of, part, span, words_of
 from simulator.engine.compiled.flat.state import CALL, CPU, HANDLER, TASK, S
 from simulator.engine.compiled.flat.words import Int8s, Int64s
 from simulator.engine.compiled.jit import compiled, entry, inlined
@@ -44,11 +44,14 @@ from simulator.engine.compiled.rules.answers import (
     off_draw,
     open_handler,
 )
+from simulator.engine.compiled.rules.bits import lowest_bit
 from simulator.engine.compiled.rules.sending import draw_all, drawn, flush_key, write_order
 
 __all__ = ("close_all", "commit", "drain", "send", "shift", "walk")
 
 _ARRIVAL: Final = int(keys.Order.ARRIVAL)
+_BITS: Final = 32
+_ALL: Final = (1 << _BITS) - 1
 
 
 @compiled
@@ -140,49 +143,70 @@ def _enqueue(m: Int64s, s: Int64s, cpu: int, slot: int) -> None:
         s[line + CPU.queued] += 1
 
 
+@inlined
+def _is_after(one: int, one_ns: int, other: int, other_ns: int) -> bool:
+    return one_ns > other_ns or (one_ns == other_ns and one > other)
+
+
 @compiled
-def _enqueue_before(m: Int64s, s: Int64s, cpu: int, until_ns: int, until_slot: int) -> None:
-    # Commit what is registered on a CPU before a time, or at it by a slot up to the given one.
+def _enqueue_before(
+    m: Int64s, s: Int64s, cpu: int, until_ns: int, until_slot: int, walks: int
+) -> None:
+    # Commit what is registered on a CPU before a time, or at it by a slot up to the given one, by
+    # some of the slots that walk: their places among these, modulo _BITS, are bits of a number.
     n = m[M.nr_cpus]
     reg, walking, order = part(s, S.registered) + cpu, part(s, S.walking), part(s, S.by_time)
     nr = 0
-    # Without branches, which nobody could foresee.
-    for k in range(s[S.nr_walking]):
-        slot = s[walking + k]
-        t_ns = s[index(reg + slot * n)]
-        s[order + nr] = slot
-        nr += (t_ns >= 0) & (t_ns < until_ns + (slot <= until_slot))
-    # The slots that walk are in ascending order, and of equal times the lower slot comes first.
-    for k in range(1, nr):
-        slot = s[order + k]
-        t_ns = s[index(reg + slot * n)]
-        place = order + k
-        while place > order and s[index(reg + s[place - 1] * n)] > t_ns:
-            s[place] = s[place - 1]
-            place -= 1
-        s[place] = slot
+    while walks != 0:
+        for k in range(lowest_bit(walks), s[S.nr_walking], _BITS):
+            slot = s[walking + k]
+            t_ns = s[index(reg + slot * n)]
+            if 0 <= t_ns < until_ns + (slot <= until_slot):
+                # Of equal times the lower slot comes first.
+                place = order + nr
+                while place > order:
+                    before = s[place - 1]
+                    if not _is_after(before, s[index(reg + before * n)], slot, t_ns):
+                        break
+                    s[place] = before
+                    place -= 1
+                s[place] = slot
+                nr += 1
+        walks &= walks - 1
     for k in range(nr):
         _enqueue(m, s, cpu, s[order + k])
 
 
 @compiled
-def _find_ahead(m: Int64s, s: Int64s, slot: int) -> None:
-    # On which CPUs anything is registered before a walk's own csd. Few are: who began earlier
-    # mostly ended earlier. LLVM vectorises this.
+def _mark(theirs: Int64s, mine: Int64s, earlier: int, bit: int, ahead: Int64s) -> None:
+    for cpu in range(len(mine)):
+        before = (theirs[cpu] < mine[cpu] + earlier) & (theirs[cpu] >= 0)
+        ahead[cpu] |= np.int64(before) << bit
+
+
+@compiled
+def _find_ahead(m: Int64s, s: Int64s, slot: int) -> int:
+    # On which CPUs anything is registered before a walk's own csd, and by which of the slots that
+    # walk, as _enqueue_before() has them; return its own bit. On most there is nothing: who began
+    # earlier mostly ended earlier. LLVM vectorises this.
     n = m[M.nr_cpus]
-    first = s[S.registered] + slot * n
-    mine, ahead = s[first : first + n], s[s[S.ahead] : s[S.ahead] + n]
-    for cpu in range(n):
-        ahead[cpu] = 0
+    mine = slot * n
+    own = 0
+    s[span(s, S.ahead, 0, n)] = 0
     for k in range(s[S.nr_walking]):
         other = s[part(s, S.walking) + k]
-        if other != slot:
-            earlier = np.int64(other < slot)  # at the same time, the lower slot comes first
-            first = s[S.registered] + other * n
-            theirs = s[first : first + n]
-            for cpu in range(n):
-                before = theirs[cpu] < mine[cpu] + earlier
-                ahead[cpu] |= np.int64(before) & np.int64(theirs[cpu] >= 0)
+        if other == slot:
+            own = 1 << (k % _BITS)
+        else:
+            theirs = other * n
+            _mark(
+                s[span(s, S.registered, theirs, theirs + n)],
+                s[span(s, S.registered, mine, mine + n)],
+                int(other < slot),  # at the same time, the lower slot comes first
+                k % _BITS,
+                s[span(s, S.ahead, 0, n)],
+            )
+    return own
 
 
 @compiled
@@ -193,12 +217,12 @@ def commit(m: Int64s, s: Int64s, slot: int, me: int) -> int:
     reg, sent, ahead = part(s, S.registered) + row, part(s, S.sent) + row, part(s, S.ahead)
     nr = 0
     s[sent + me] = 0
-    _find_ahead(m, s, slot)
+    own = _find_ahead(m, s, slot)
     for cpu in range(n):
         t_ns = s[reg + cpu]
         if t_ns >= 0:
             if s[ahead + cpu]:
-                _enqueue_before(m, s, cpu, t_ns, slot)
+                _enqueue_before(m, s, cpu, t_ns, slot, s[ahead + cpu] | own)
             else:
                 _enqueue(m, s, cpu, slot)
         nr += s[sent + cpu]
@@ -271,7 +295,7 @@ def send(
 @compiled
 def drain(m: Int64s, s: Int64s, cpu: int, drain_ns: int, state: int) -> None:
     """Let the handler of a CPU with a task take its list and run the calls (``TAIL``)."""
-    _enqueue_before(m, s, cpu, drain_ns, -1)
+    _enqueue_before(m, s, cpu, drain_ns, -1, _ALL)
     line = line_of(s, cpu)
     s[line + CPU.tail_ns] = drain_ns
     s[part(s, S.last_found) + cpu] = state

@@ -27,7 +27,7 @@ from simulator.engine.compiled.tasks import FlatTask
 from simulator.engine.compiled.together.replay import SharedCheckpoints
 from simulator.engine.compiled.together.stages import BEYOND_MAX, advance, irqs_on
 from simulator.engine.compiled.turns import Turns
-from simulator.engine.keys import KEY_BITS, TOO_LONG, Order
+from simulator.engine.keys import KEY_BITS, TOO_LONG
 from simulator.engine.task import Queue
 from simulator.errors import InputError
 
@@ -119,14 +119,20 @@ class InterruptedCpu:
 class InterruptedTask(FlatTask):
     """A task whose CPU takes interrupts in compiled code."""
 
-    __slots__ = ("_busy_word", "_stolen_word", "_wanted", "slot", "together")
+    __slots__ = ("_busy_word", "_end_word", "_stolen_word", "_wanted", "slot", "together")
 
     def __init__(self, together: Together, cpu: InterruptedCpu, number: int) -> None:
         super().__init__(together.timeline, cpu, number, together.state, cpu.slot, together.calls)
         self.together = together
         self.slot = cpu.slot
         self._stolen_word, self._busy_word = cpu.places
+        self._end_word = self._first + TASK.end_ns
         self._wanted: Queue | None = None  # the lock that it asks for when it has met
+
+    @property
+    def end_key(self) -> int:
+        """When it goes on after its broadcast."""
+        return self.words[self._end_word] << KEY_BITS | self._meeting
 
     def _meet(self) -> None:
         if own_key := self._unless_ready():
@@ -146,7 +152,7 @@ class InterruptedTask(FlatTask):
             next_key = together.next_key
             if next_key > own_key:
                 break
-            together.advance(own_key)
+            self._turns.follow(together.advance(own_key))
         self.clear_ns = (first if first < next_key else next_key) >> KEY_BITS
         self.met_ns = t_ns
         if stolen_ns:
@@ -231,12 +237,12 @@ class InterruptedTask(FlatTask):
         while pending[0][0] > event_key:
             if together.next_key > event_key:
                 return True
-            together.advance(event_key)
+            self._turns.follow(together.advance(event_key))
         return False
 
     def ended_broadcast(self, call: Call) -> None:
         """Go on after a broadcast, with TLB misses spread over what is done then."""
-        end_ns = self.end_ns
+        end_ns = self.words[self._end_word]
         preemptible_ns = self.waits_from_ns if call.preemptible_wait else end_ns
         self.ran_broadcast(self.met_ns, preemptible_ns, end_ns)
         self.met_ns = end_ns
@@ -285,17 +291,16 @@ class Together:
         task = self._tasks[slot] = InterruptedTask(self, InterruptedCpu(self, cpu, slot), number)
         return task
 
-    def advance(self, until_key: int) -> None:
-        """Let compiled code do what comes before a key, or until a broadcast ends."""
+    def advance(self, until_key: int) -> tuple[int, InterruptedTask] | None:
+        """Let compiled code do what comes before a key; return early whose broadcast has ended."""
         slot = self._advance(until_key if until_key < NEVER else NEVER)
         self.next_key = self.words[S.next_key]
         if slot == BEYOND_MAX:
             raise InputError(TOO_LONG)
         if slot >= 0:
             task = self._tasks[slot]
-            end_key = task.end_ns << KEY_BITS | Order.MEETING | task.cpu.number
-            self.timeline.push(max(end_key, self.timeline.now), task)
-            self.timeline.disturb()
+            return task.end_key, task
+        return None
 
     def broadcast(
         self, task: InterruptedTask, call: Call, flush: int, mask: Collection[int] | None = None
