@@ -327,6 +327,7 @@ class KernelBase:
         k.phase += 1
         if not any(h.nr_huge_pages for h in k.hstates.values()):
             k.nr_filled = 0  # a folio that could not be given back keeps its number
+        k._draws.clear()  # of every folio of the phase before
         k.nr_tasks = len(initiators)
         k.recorder.begin_phase(label, start_ns, initiators)
         k.counts = k.recorder.counts

@@ -9,7 +9,7 @@ list after another, and finds them cold once the passes in between have touched
 more than the last-level cache holds.  The functions here stand where the kernel
 touches that memory; they work on the folio at hand, whose head the CPU looked at last.
 
-Modelled: the reuse distance.  Every last-level cache counts the bytes that the CPUs
+Modelled: the reuse distance.  Every last-level cache counts the lines that the CPUs
 below it touch (``cache_cores`` of them, with their siblings); what one of them touched
 last is cached for all of them until the count has moved on by more than the cache holds
 (``last_level_cache``), and what a CPU below another one touched last is cold.  So tasks
@@ -95,10 +95,10 @@ class LineRuns(dict[int, int]):
 class LastLevelCache:
     """What the CPUs below it have touched."""
 
-    __slots__ = ("touched_bytes",)
+    __slots__ = ("touched_lines",)
 
     def __init__(self) -> None:
-        self.touched_bytes = 0
+        self.touched_lines = 0
 
 
 class CpuCache:
@@ -146,7 +146,7 @@ class CpuCache:
 class Cache(KernelBase):
     """Struct pages and page contents: cached, or as far away as their node."""
 
-    __slots__ = ("_pte_line_ns", "cache", "caches", "llc_bytes", "runs")
+    __slots__ = ("_pte_line_ns", "cache", "caches", "llc_lines", "runs")
 
     def __init__(
         k, engine: Engine, platform: Platform, memory: HugeMemory, config: KernelConfig
@@ -166,7 +166,7 @@ class Cache(KernelBase):
         ]
         #: The cache of the CPU that runs.
         k.cache = k.caches[0]
-        k.llc_bytes: int = platform.llc_bytes
+        k.llc_lines: int = platform.llc_bytes // LINE_BYTES
         k._pte_line_ns = k.runs[False][1]
 
     def resumes(k, task: Task) -> None:
@@ -186,33 +186,35 @@ class Cache(KernelBase):
         cache = k.cache
         llc = cache.llc
         cache.folio = folio
-        touched = llc.touched_bytes
+        touched = llc.touched_lines
         if folio.cache is llc:
-            if touched - folio.head_at <= k.llc_bytes:
+            if touched - folio.head_at <= k.llc_lines:
                 folio.head_at = touched
                 return 0
         else:
             folio.cache = llc
-            folio.pages_at = NEVER
+        # The pages were touched before the head or with it, and are as cold: a number less for
+        # each folio of a pool.
+        folio.pages_at = NEVER
         folio.head_at = touched
         if folio.pte_mapped:
-            llc.touched_bytes = touched + BASE_PAGE_BYTES + LINE_BYTES
+            llc.touched_lines = touched + LINES_PER_PAGE + 1
             return cache.runs[folio.nid][1] + k._pte_line_ns
-        llc.touched_bytes = touched + BASE_PAGE_BYTES
+        llc.touched_lines = touched + LINES_PER_PAGE
         return cache.runs[folio.nid][1]
 
     def struct_pages_ns(k, folio: Folio, nr_pfns: int) -> int:
         """Write all struct pages of a folio, one after another."""
         cache = k.cache
         llc = cache.llc
-        touched = llc.touched_bytes
+        touched = llc.touched_lines
         ns = 0
-        if folio.cache is not llc or touched - folio.pages_at > k.llc_bytes:
-            head_is_cold = folio.cache is not llc or touched - folio.head_at > k.llc_bytes
+        if folio.cache is not llc or touched - folio.pages_at > k.llc_lines:
+            head_is_cold = folio.cache is not llc or touched - folio.head_at > k.llc_lines
             ns = (cache.runs if head_is_cold else cache.rests)[folio.nid][nr_pfns]
             folio.cache = llc
         folio.pages_at = folio.head_at = touched
-        llc.touched_bytes = touched + nr_pfns * LINE_BYTES
+        llc.touched_lines = touched + nr_pfns
         return ns
 
     def list_pages_ns(k, vmemmap_pages: VmemmapPages, nr: int) -> int:
@@ -221,14 +223,14 @@ class Cache(KernelBase):
         llc = cache.llc
         nid = cache.folio.nid
         if not vmemmap_pages.nr_old:
-            vmemmap_pages.listed_at = llc.touched_bytes
+            vmemmap_pages.listed_at = llc.touched_lines
             vmemmap_pages.nr_far = 0
         if cache.far[nid]:
             vmemmap_pages.nr_far += nr
         vmemmap_pages.nid = nid
         vmemmap_pages.nr_pages += nr
         vmemmap_pages.nr_old += nr
-        llc.touched_bytes += nr * LINE_BYTES
+        llc.touched_lines += nr
         return cache.runs[nid][nr]
 
     def unlist_pages_ns(k, vmemmap_pages: VmemmapPages) -> int:
@@ -236,16 +238,16 @@ class Cache(KernelBase):
         cache = k.cache
         llc = cache.llc
         nr = vmemmap_pages.nr_pages
-        touched = llc.touched_bytes
-        llc.touched_bytes = touched + nr * LINE_BYTES
+        touched = llc.touched_lines
+        llc.touched_lines = touched + nr
         distance = touched - vmemmap_pages.listed_at
-        if distance <= k.llc_bytes:
+        if distance <= k.llc_lines:
             nid = vmemmap_pages.nid
             cache.nr_free[nid] = min(PCP_BATCH, cache.nr_free[nid] + nr)
             cache.free_at[nid] = touched
             return 0
         # The list is gone through from its newest end, which is still cached.
-        nr_cold = nr - nr * k.llc_bytes // distance
+        nr_cold = nr - nr * k.platform.llc_bytes // (distance * LINE_BYTES)
         nr_far = nr_cold * vmemmap_pages.nr_far // nr
         per_folio = k.h.nr_vmemmap_pages
         near_ns, far_ns = (runs[per_folio] for runs in k.runs)
@@ -258,7 +260,7 @@ class Cache(KernelBase):
         nr_cold = nr
         nr_free = cache.nr_free[nid]
         if nr_free:
-            if llc.touched_bytes - cache.free_at[nid] > k.llc_bytes:
+            if llc.touched_lines - cache.free_at[nid] > k.llc_lines:
                 cache.nr_free[nid] = 0
             else:
                 nr_cold = nr - nr_free if nr > nr_free else 0
@@ -266,12 +268,12 @@ class Cache(KernelBase):
         cache.nr_cold_pages = nr_cold
         if not nr_cold:
             return 0
-        llc.touched_bytes += nr_cold * LINE_BYTES
+        llc.touched_lines += nr_cold
         return cache.runs[nid][nr_cold]
 
     def copy_cached_page(k, to: int) -> None:
         """Copy a page that all folios share, and that is cached, to ``to`` new pages."""
-        k.cache.folio.pages_at = k.cache.llc.touched_bytes
+        k.cache.folio.pages_at = k.cache.llc.touched_lines
         k.copy_page(to, 0)
 
     def copy_page(k, to: int, _from: int) -> None:
@@ -280,9 +282,9 @@ class Cache(KernelBase):
         llc = cache.llc
         folio = cache.folio
         cache.flag_at_copy = folio.hugetlb_vmemmap_optimized
-        touched = llc.touched_bytes
+        touched = llc.touched_lines
         ns = 0
-        if folio.cache is not llc or touched - folio.pages_at > k.llc_bytes:
+        if folio.cache is not llc or touched - folio.pages_at > k.llc_lines:
             ns = cache.rests[folio.nid][LINES_PER_PAGE]
             folio.cache = llc
         nr_cold = cache.nr_cold_pages
@@ -297,4 +299,4 @@ class Cache(KernelBase):
         task.planned_ns += ns  # as Task.work(), without a call
         task.time_by["page_copy"] += ns
         folio.pages_at = folio.head_at = touched
-        llc.touched_bytes = touched + (to + 1) * BASE_PAGE_BYTES
+        llc.touched_lines = touched + (to + 1) * LINES_PER_PAGE

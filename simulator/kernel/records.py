@@ -77,9 +77,10 @@ class _Records:
 
     def __init__(self, k: Hugetlb) -> None:
         self._k = k
-        # By CPU: folios put into the pool that are not recorded yet, and their status; of CPUs
-        # that have some.
-        self._pooled: dict[int, list[tuple[Folio, str]]] = defaultdict(list)
+        # By CPU: folios put into the pool that are not recorded yet, each before its status (a
+        # list may be of half a million, and a tuple of two is no small object); of CPUs that
+        # have some.
+        self._pooled: dict[int, list[Any]] = defaultdict(list)
 
     def made(self, function: Function) -> Function:
         k = self._k
@@ -185,7 +186,9 @@ class _Records:
             function(h, folio)
             # A page that was in use comes back as it was, and is nobody's work.
             if folio.phase == k.phase:
-                pooled[k.current.cpu.number].append((folio, k.folio_status(folio)))
+                there = pooled[k.current.cpu.number]
+                there.append(folio)
+                there.append(k.folio_status(folio))
 
         return enqueue
 
@@ -194,7 +197,7 @@ class _Records:
 
         def add(h: Hstate, folio: Folio) -> None:
             function(h, folio)
-            pooled[k.current.cpu.number][-1] = (folio, "restore_failed")
+            pooled[k.current.cpu.number][-1] = "restore_failed"
 
         return add
 
@@ -219,8 +222,9 @@ class _Records:
     def _write_pooled(self) -> None:
         k = self._k
         task = k.current
-        for folio, status in self._pooled.pop(task.cpu.number, ()):
-            k.folio_ends(folio, task.met_ns, status)
+        pooled = self._pooled.pop(task.cpu.number, [])
+        for i in range(0, len(pooled), 2):
+            k.folio_ends(pooled[i], task.met_ns, pooled[i + 1])
 
     def surplus(self, function: Function) -> Function:
         def alloc(h: Hstate) -> Folio | None:

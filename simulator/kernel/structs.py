@@ -96,15 +96,13 @@ class Folio:
 
     __slots__ = (
         "cache", "end_ns", "flush_ns", "head_at", "hugetlb_temporary",
-        "hugetlb_vmemmap_optimized", "nid", "number", "page", "pages_at", "pfn", "phase",
+        "hugetlb_vmemmap_optimized", "nid", "number", "pages_at", "pfn", "phase",
         "pte_mapped", "remap_ns", "restore_ns", "split_ns", "start_ns",
     )  # fmt: skip
 
     def __init__(self, number: int, pfn: int, nid: int) -> None:
         self.number = number
         self.pfn = pfn
-        #: ``&folio->page``: the vmemmap address of its first struct page.
-        self.page = pfn * STRUCT_PAGE_BYTES
         self.nid = nid
         self.hugetlb_vmemmap_optimized = False
         self.hugetlb_temporary = False
@@ -116,6 +114,11 @@ class Folio:
         self.pte_mapped = False
         # What that CPU had touched when it touched the head and all of the pages last.
         self.head_at = self.pages_at = NEVER
+
+    @property
+    def page(self) -> int:
+        """``&folio->page``: the vmemmap address of its first struct page."""
+        return self.pfn * STRUCT_PAGE_BYTES
 
 
 class NodeRound:
@@ -243,7 +246,7 @@ class VmemmapPages:
 
     ``nr_old`` of them were mapped until a PTE was rewritten; the rest are new
     head pages that did not get there.  The list began when its CPU had touched
-    ``listed_at`` bytes; ``nr_far`` of its pages are of other nodes; ``nid`` is the
+    ``listed_at`` lines; ``nr_far`` of its pages are of other nodes; ``nid`` is the
     node of the folio last put on it.  ``runs`` are the PTEs that mapped its pages, if the
     checker keeps them.
     """

@@ -11,7 +11,7 @@ said in :mod:`simulator.trace.contract`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from simulator.trace.contract import FRAMES, IPI_COLUMNS
 from simulator.trace.ipis import IpiLog
 from simulator.trace.recorder import PhaseRecord, Recorder, Violation
-from simulator.trace.tables import Int64s, bounds_of, buckets_of
+from simulator.trace.tables import Int64s, IntTable, bounds_of, buckets_of
 from simulator.trace.words import (
     COUNTS,
     FAILED,
@@ -118,14 +118,27 @@ def _category(words: Words, known: Sequence[str], codes: Int64s) -> Category:
 
 
 def _summary(recorder: Recorder) -> Columns:
-    # Only what is needed: a long run has a million rows.
-    names = ("phase", "kind", "start_ns", "end_ns", "ipis", "ipis_saved")
-    flushes = {name: recorder.flushes.column(name) for name in names}
-    folios = _folio_rows(recorder, "phase", "status")
+    nr_phases = len(recorder.phases)
+    broadcasts = np.zeros((nr_phases, 2, 4), dtype=np.int64)  # by whether they flush
+    # Some rows at a time: a long run has a million.
+    for part in recorder.flushes.parts("phase", "kind", "start_ns", "end_ns", "ipis", "ipis_saved"):
+        took_ns = part["end_ns"] - part["start_ns"]
+        ones = np.ones_like(took_ns)
+        place = part["phase"], (part["kind"] != _NO_FLUSH).astype(np.int64)
+        for i, values in enumerate((ones, part["ipis"], part["ipis_saved"], took_ns)):
+            np.add.at(broadcasts[:, :, i], place, values)
+    folios = np.zeros((nr_phases, len(recorder.statuses)), dtype=np.int64)
+    for part in _folio_parts(recorder, "phase", "status"):
+        np.add.at(folios, (part["phase"], part["status"]), 1)
     cpus = {name: recorder.cpus.column(name) for name in ("phase", "role", "lost_ns")}
-    words = recorder.statuses
     rows = [
-        _summary_row(i, phase, words, flushes, folios, cpus)
+        _summary_row(
+            phase,
+            recorder.statuses,
+            broadcasts[i].tolist(),
+            folios[i],
+            cpus["lost_ns"][(cpus["phase"] == i) & (cpus["role"] == _TARGET)],
+        )
         for i, phase in enumerate(recorder.phases)
     ]
     columns: Columns = {"phase": _phases(recorder, range(len(rows)))}
@@ -135,36 +148,30 @@ def _summary(recorder: Recorder) -> Columns:
 
 
 def _summary_row(
-    number: int,
     phase: PhaseRecord,
     statuses: Mapping[str, int],
-    flushes: Mapping[str, Int64s],
-    folios: Mapping[str, Int64s],
-    cpus: Mapping[str, Int64s],
+    broadcasts: Sequence[Sequence[int]],
+    folios: Int64s,
+    lost_ns: Int64s,
 ) -> dict[str, int | float]:
-    here = flushes["phase"] == number
-    flush = here & (flushes["kind"] != _NO_FLUSH)
-    other = here & ~flush
-    flush_ns = int((flushes["end_ns"] - flushes["start_ns"])[flush].sum())
+    (others, other_ipis, _, _), (flushes, ipis, ipis_saved, flush_ns) = broadcasts
+    pages = int(folios.sum())
     elapsed_ns = phase.end_ns - phase.start_ns
-    status = folios["status"][folios["phase"] == number]
-    failed = np.isin(status, [statuses[name] for name in FAILED])
-    lost_ns = cpus["lost_ns"][(cpus["phase"] == number) & (cpus["role"] == _TARGET)]
     return {
-        "pages": len(status),
+        "pages": pages,
         "elapsed_ns": elapsed_ns,
         "elapsed_s": elapsed_ns / 1e9,
-        "pages_per_s": len(status) / elapsed_ns * 1e9 if elapsed_ns else 0.0,
-        "flushes": int(flush.sum()),
-        "ipis": int(flushes["ipis"][flush].sum()),
-        "ipis_saved": int(flushes["ipis_saved"][flush].sum()),
-        "other_broadcasts": int(other.sum()),
-        "other_ipis": int(flushes["ipis"][other].sum()),
+        "pages_per_s": pages / elapsed_ns * 1e9 if elapsed_ns else 0.0,
+        "flushes": flushes,
+        "ipis": ipis,
+        "ipis_saved": ipis_saved,
+        "other_broadcasts": others,
+        "other_ipis": other_ipis,
         "flush_ns": flush_ns,
         "flush_share": flush_ns / (elapsed_ns * len(phase.time_by)) if elapsed_ns else 0.0,
         "pmd_splits": phase.counts["pmd_splits"],
-        "optimized_folios": int((status == statuses["optimized"]).sum()),
-        "failed_folios": int(failed.sum()),
+        "optimized_folios": int(folios[statuses["optimized"]]),
+        "failed_folios": sum(int(folios[statuses[name]]) for name in FAILED),
         "peak_held_pages": phase.peak_held_pages,
         "free_pages_min": phase.free_pages_min,
         "ptl_held_max_ns": phase.ptl_held_max_ns,
@@ -200,27 +207,45 @@ _OF_FIRST = ("phase", "folio", "pfn", "start_ns")
 _SUMMED = ("split_ns", "remap_ns", "restore_ns", "flush_ns")
 
 
+def _folio_parts(recorder: Recorder, *names: str) -> Iterator[dict[str, Int64s]]:
+    # One row per folio and phase, some of them at a time.
+    if _worked_on_once(recorder.folios):
+        return recorder.folios.parts(*names)
+    return iter([_merged(recorder.folios, names)])
+
+
 def _folio_rows(recorder: Recorder, *names: str) -> dict[str, Int64s]:
-    # One row per folio and phase.
     table = recorder.folios
-    columns = {name: table.column(name) for name in names}
-    if not len(table):
-        return columns
+    if _worked_on_once(table):
+        return {name: table.column(name) for name in names}
+    return _merged(table, names)
+
+
+def _worked_on_once(folios: IntTable) -> bool:
+    # Whether no folio has two rows in a phase.
+    last = dict.fromkeys(("phase", "folio"), 0)
+    for part in folios.parts(*last):
+        last = {name: max(so_far, int(part[name].max())) for name, so_far in last.items()}
+    there = np.zeros((last["phase"] + 1, last["folio"] + 1), dtype=np.bool_)
+    for part in folios.parts(*last):
+        there[part["phase"], part["folio"]] = True
+    return int(np.count_nonzero(there)) == len(folios)
+
+
+def _merged(table: IntTable, names: Sequence[str]) -> dict[str, Int64s]:
     phase, folio = table.column("phase"), table.column("folio")
-    rows_of = np.bincount(phase * (folio.max() + 1) + folio)
-    if rows_of.max() == 1:
-        return columns
     order = np.lexsort((folio, phase))  # stable: in the order of their records
     of_another = (np.diff(phase[order]) != 0) | (np.diff(folio[order]) != 0)
     first = np.flatnonzero(np.concatenate([[True], of_another]))
     last = np.append(first[1:], len(order)) - 1
 
-    def merged(name: str, values: Int64s) -> Int64s:
+    def merged(name: str) -> Int64s:
+        values = table.column(name)
         if name in _SUMMED:
             return np.add.reduceat(values[order], first)
         return values[order[first if name in _OF_FIRST else last]]
 
-    return {name: merged(name, values) for name, values in columns.items()}
+    return {name: merged(name) for name in names}
 
 
 def _flushes(recorder: Recorder) -> Columns:

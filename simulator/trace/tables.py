@@ -11,7 +11,7 @@ log-linear buckets that merge exactly.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -121,16 +121,22 @@ class IntTable:
 
     def column(self, name: str) -> Int64s:
         """Return a copy of a column, a 1-d array of the table's length."""
-        i = self.names.index(name)
-        parts = [np.zeros(0, dtype=np.int64)]
-        for first, chunk in enumerate(self._chunks):
-            rows = self.nr_rows - first * _CHUNK_ROWS  # what lies behind them was never touched
-            parts.append(chunk.column(i) if isinstance(chunk, _Packed) else chunk[:rows, i])
-        return np.concatenate(parts)
+        parts = [part[name] for part in self.parts(name)]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
 
     def columns(self) -> dict[str, Int64s]:
         """Return copies of all columns by name."""
         return {name: self.column(name) for name in self.names}
+
+    def parts(self, *names: str) -> Iterator[dict[str, Int64s]]:
+        """Yield columns by name, some thousands of rows at a time."""
+        places = {name: self.names.index(name) for name in names}
+        for first, chunk in enumerate(self._chunks):
+            if isinstance(chunk, _Packed):
+                yield {name: chunk.column(i) for name, i in places.items()}
+            else:
+                rows = self.nr_rows - first * _CHUNK_ROWS  # what is behind them is not touched
+                yield {name: chunk[:rows, i] for name, i in places.items()}
 
     def _grow(self) -> None:
         # The chunk before the last is packed, as rows of the last may still be written.

@@ -224,9 +224,9 @@ def test_a_head_is_cached_until_more_than_the_cache_was_touched():
     def probe(k, folios):
         head_ns(k, 0, folios[0])
         found = []
-        for more in (8 << 20, (8 << 20) + 1):
+        for more in (8 << 20 >> 6, (8 << 20 >> 6) + 1):  # lines
             head_ns(k, 0, folios[0])
-            k.caches[0].llc.touched_bytes += more
+            k.caches[0].llc.touched_lines += more
             found.append(head_ns(k, 0, folios[0]))
         return found
 

@@ -98,7 +98,7 @@ class Stores:
             task, cache = timeline.current, k.cache
             if task is not mmap_lock.owner and task not in mmap_lock.others:
                 self._report.without(mmap_lock, "set_ptes")
-            run = (addr >> PAGE_SHIFT << NR_BITS) + nr  # as run_of(), without a call
+            run = addr >> PAGE_SHIFT << NR_BITS | nr  # as run_of(), without a call
             if splits:
                 self._check_splits(addr, nr)
             if category == "restore":
@@ -112,7 +112,7 @@ class Stores:
                 stale = remapped
                 cache.unlisted.append(run)
                 folio = cache.folio
-                if addr != folio.page:
+                if addr != folio.pfn * STRUCT_PAGE_BYTES:  # as folio.page, without a call
                     self.nr_mapped -= nr
                 else:
                     # A new page is mapped, which was copied before.
