@@ -23,6 +23,7 @@ from simulator.engine.compiled.rules.acks import acks_of_released, last_release
 from simulator.engine.compiled.rules.answers import (
     answer_late,
     bucket,
+    count_released,
     handled,
     off_draws,
     off_for,
@@ -194,22 +195,11 @@ def _take_late(m: Int64s, s: Int64s, cpu: int, refill_ns: int, polled: bool) -> 
 
 
 @compiled
-def _buckets(released: Int64s, enqueued: Int64s, buckets: Int64s) -> None:
-    for cpu in range(len(released)):
-        buckets[cpu] = bucket(released[cpu] - enqueued[cpu])
-
-
-@compiled
 def _count(m: Int64s, s: Int64s, me: int, alike_ns: int) -> None:
     # Times from enqueueing to release, and those of handlers, unless all are alike.
     n = m[M.nr_cpus]
-    _buckets(
-        s[span(s, S.released, 0, n)], s[span(s, S.enqueued, 0, n)], s[span(s, S.read_ns, 0, n)]
-    )
-    ack_hist, counted = part(s, S.ack_hist), part(s, S.read_ns)
-    for cpu in range(n):
-        s[ack_hist + index(s[counted + cpu])] += 1
-    s[ack_hist + index(s[counted + me])] -= 1
+    s[part(s, S.enqueued) + me] = s[part(s, S.released) + me]
+    count_released(m, s, 0, n - 1)
     if alike_ns >= 0:
         s[S.alike_handler_ns] += alike_ns
         s[part(s, S.handler_hist) + bucket(alike_ns)] += n - 1

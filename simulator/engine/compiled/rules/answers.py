@@ -20,8 +20,8 @@ from simulator.engine.compiled.jit import compiled, inlined
 from simulator.engine.compiled.rules.draws import below, mix64, quantile
 
 __all__ = (
-    "answer", "answer_late", "bucket", "close_handler", "count", "depth", "handled", "off_draw",
-    "off_draws", "off_for", "open_handler", "polls", "settle",
+    "answer", "answer_late", "bucket", "close_handler", "count", "count_released", "depth",
+    "handled", "off_draw", "off_draws", "off_for", "open_handler", "polls", "settle",
 )  # fmt: skip
 
 _ONE, _TWO, _S58 = np.uint64(1), np.uint64(2), np.uint64(58)
@@ -337,6 +337,32 @@ def bucket(ns: int) -> int:
 def count(s: Int64s, hist: int, ns: int) -> None:
     """Count a time in a histogram."""
     s[hist + bucket(ns)] += 1
+
+
+@compiled
+def _buckets(released: Int64s, enqueued: Int64s, buckets: Int64s) -> None:
+    for cpu in range(len(released)):
+        buckets[cpu] = bucket(released[cpu] - enqueued[cpu])
+
+
+@compiled
+def count_released(m: Int64s, s: Int64s, slot: int, targets: int) -> None:
+    """
+    Count how long the csds of a broadcast took from being enqueued to their release.
+
+    It has so many targets; of other CPUs, both times are the same.
+    """
+    n = m[M.nr_cpus]
+    first, end = slot * n, (slot + 1) * n
+    _buckets(
+        s[span(s, S.released, first, end)],
+        s[span(s, S.enqueued, first, end)],
+        s[span(s, S.ahead, 0, n)],
+    )
+    hist, counted = part(s, S.ack_hist), part(s, S.ahead)
+    for cpu in range(n):
+        s[hist + index(s[counted + cpu])] += 1
+    s[hist] -= n - targets
 
 
 @inlined

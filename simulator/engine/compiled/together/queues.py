@@ -40,7 +40,6 @@ from simulator.engine.compiled.jit import compiled, entry, inlined
 from simulator.engine.compiled.rules.answers import (
     answer,
     close_handler,
-    count,
     off_draw,
     open_handler,
 )
@@ -65,11 +64,17 @@ def walk(m: Int64s, s: Int64s, distance: Int8s, slot: int, me: int, nth: int, st
         s[place] = s[place - 1]
         place -= 1
     s[place] = slot
-    reg, release = part(s, S.registered) + index(slot * n), part(s, S.released) + index(slot * n)
+    row = index(slot * n)
+    reg, release, sent = (
+        part(s, S.registered) + row,
+        part(s, S.released) + row,
+        part(s, S.sent_ns) + row,
+    )
     draw_all(m, s, distance, COSTS.enqueue, me, nth, reg)
     t_ns = start_ns + m[M.base_ns]
     s[release : release + n] = -1
-    s[reg + me], s[release + me] = -1, 0
+    s[sent : sent + n] = -1
+    s[reg + me], s[release + me], s[part(s, S.enqueued) + row + me] = -1, 0, 0
     if s[words_of(s, slot) + TASK.masked]:
         _leave_out(m, s, slot, me)
     return _register(s[reg : reg + n], t_ns)
@@ -94,6 +99,7 @@ def _leave_out(m: Int64s, s: Int64s, slot: int, me: int) -> None:
         if cpu != me and s[part(s, S.left_out) + row + cpu]:
             s[part(s, S.registered) + row + cpu] = -1
             s[part(s, S.released) + row + cpu] = 0
+            s[part(s, S.enqueued) + row + cpu] = 0
             s[part(s, S.sent) + row + cpu] = 0
             s[part(s, S.unreleased) + slot] -= 1
 
@@ -119,7 +125,6 @@ def _released(s: Int64s, cpu: int, cell: int, slot: int, contended_ns: int) -> N
     s[part(s, S.arrived) + cell] = s[line + CPU.arrive_ns]
     s[part(s, S.started) + cell] = s[line + CPU.start_ns]
     s[part(s, S.found) + cell] = s[part(s, S.last_found) + cpu]
-    count(s, part(s, S.ack_hist), s[line + CPU.tail_ns] - s[part(s, S.enqueued) + cell])
 
 
 @inlined
@@ -134,7 +139,6 @@ def _enqueue(m: Int64s, s: Int64s, cpu: int, slot: int) -> None:
     if 0 <= drain_ns <= t_ns:
         close_handler(s, cpu)
     s[part(s, S.sent) + cell] = s[line + CPU.queued] == 0
-    s[part(s, S.sent_ns) + cell] = -1
     if s[line + CPU.drain_ns] >= 0:
         # The handler under way finds it in its list.
         _released(s, cpu, cell, slot, m[M.contention_ns])
@@ -210,6 +214,15 @@ def _find_ahead(m: Int64s, s: Int64s, slot: int) -> int:
 
 
 @compiled
+def _some(values: Int64s) -> int:
+    # Which are not 0, as the bits of a number.
+    found = 0
+    for i in range(len(values)):
+        found |= int(values[i] != 0) << i
+    return found
+
+
+@compiled
 def commit(m: Int64s, s: Int64s, slot: int, me: int) -> int:
     """Commit a whole walk, and what other walks did before it; return the IPIs needed."""
     n = m[M.nr_cpus]
@@ -218,13 +231,16 @@ def commit(m: Int64s, s: Int64s, slot: int, me: int) -> int:
     nr = 0
     s[sent + me] = 0
     own = _find_ahead(m, s, slot)
+    for first in range(0, n, _BITS):
+        cpus = _some(s[span(s, S.ahead, first, min(n, first + _BITS))])
+        while cpus != 0:
+            cpu = first + lowest_bit(cpus)
+            _enqueue_before(m, s, cpu, s[reg + cpu], slot, s[ahead + cpu] | own)
+            cpus &= cpus - 1
     for cpu in range(n):
-        t_ns = s[reg + cpu]
-        if t_ns >= 0:
-            if s[ahead + cpu]:
-                _enqueue_before(m, s, cpu, t_ns, slot, s[ahead + cpu] | own)
-            else:
-                _enqueue(m, s, cpu, slot)
+        if s[reg + cpu] >= 0:
+            _enqueue(m, s, cpu, slot)
+    for cpu in range(n):
         nr += s[sent + cpu]
     # This one does not walk any more.
     s[S.nr_walking] -= 1

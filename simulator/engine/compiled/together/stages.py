@@ -43,6 +43,7 @@ from simulator.engine.compiled.jit import compiled, entry, inlined
 from simulator.engine.compiled.rules.acks import IN_WORK, acks, acks_of_released, last_release
 from simulator.engine.compiled.rules.answers import (
     answer,
+    count_released,
     depth,
     handled,
     off_draw,
@@ -400,6 +401,7 @@ def _done(m: Int64s, s: Int64s, slot: int, now_ns: int) -> None:
     s[part(s, S.keys) + 2 * slot] = NEVER
     first = slot * m[M.nr_cpus]
     last_ns, slowest = last_release(s[span(s, S.released, first, first + m[M.nr_cpus])])
+    count_released(m, s, slot, s[words + TASK.targets])
     s[words + TASK.last_ack_ns] = max(last_ns, s[words + TASK.send_end_ns])
     s[words + TASK.slowest_cpu] = slowest
 
