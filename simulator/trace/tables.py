@@ -196,6 +196,7 @@ class Histogram:
 
     def __init__(self) -> None:
         self._counts: dict[int, int] = {}
+        self._merged: Int64s | None = None
 
     def add(self, ns: int) -> None:
         """Count one value."""
@@ -204,13 +205,17 @@ class Histogram:
 
     def merge(self, counts: Int64s) -> None:
         """Add counts by bucket."""
-        for bucket in np.flatnonzero(counts).tolist():
-            self._counts[bucket] = self._counts.get(bucket, 0) + int(counts[bucket])
+        self._merged = counts.copy() if self._merged is None else self._merged + counts
 
     def columns(self) -> tuple[Int64s, Int64s, Int64s]:
         """Return low_ns, high_ns and count of the buckets in use, ascending."""
-        counts = np.array(sorted(self._counts.items()), dtype=np.int64).reshape(-1, 2)
-        return *bounds_of(counts[:, 0]), counts[:, 1]
+        counts = np.zeros(NR_BUCKETS, dtype=np.int64)
+        if self._merged is not None:
+            counts[: len(self._merged)] = self._merged
+        for bucket, count in self._counts.items():
+            counts[bucket] += count
+        buckets = np.flatnonzero(counts)
+        return *bounds_of(buckets), counts[buckets]
 
     def rows(self) -> list[tuple[int, int, int]]:
         """Return the same as a row for each."""

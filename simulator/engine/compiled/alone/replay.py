@@ -5,7 +5,8 @@ Replaying broadcasts
 
 While a phase has only one task, a broadcast depends on nothing but when it
 starts and how its targets are then.  :class:`Checkpoints` keep the targets' state
-every 1024 broadcasts, and replay any of them from there in milliseconds.
+every 1024 broadcasts, more often while there are few, and replay any of them from there in
+milliseconds.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from simulator.trace.recorder import Recorder
 __all__ = ("Checkpoints",)
 
 _EVERY = 1024
+_AT_FIRST = 64
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -57,7 +59,9 @@ class Checkpoints:
         busy_until = self._row(state, S.busy_until).copy()
         last_found = self._row(state, S.last_found).copy()
         self._kept.append(_Checkpoint(flush, cpu, nth, busy_until, last_found))
-        self.due = flush + _EVERY
+        # An eighth of what there is: the replay of a short run costs a small part of it.
+        apart = (flush - self._kept[0].flush) // 8
+        self.due = flush + min(_EVERY, max(_AT_FIRST, apart))
 
     def replay(
         self,
@@ -70,14 +74,13 @@ class Checkpoints:
             recorder.flushes.column(name) for name in ("start_ns", "reason", "kind", "pages")
         )
         first = [checkpoint.flush for checkpoint in self._kept]
-        state, at_flush = new_state(self._n, 1), -1
-        broadcast = bound(broadcast_alone, self._machine, state, self._distance)
-        calls, words = int(state[S.calls]), int(state[S.tasks])
+        at_flush = -1
         for flush in sorted(wanted):
             checkpoint = self._kept[bisect_right(first, flush) - 1]
             if not checkpoint.flush <= at_flush <= flush:
                 state, at_flush = self._state(checkpoint), checkpoint.flush
                 broadcast = bound(broadcast_alone, self._machine, state, self._distance)
+                calls, words = int(state[S.calls]), int(state[S.tasks])
             while at_flush <= flush:
                 if at_flush in recorder.mechanism_of:
                     at_flush += 1

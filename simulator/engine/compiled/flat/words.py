@@ -57,7 +57,10 @@ class FlatArray:
 
     def filled(self, length: int, value: int = 0) -> int:
         """Add a part that is all one value; return its offset."""
-        return self.add(np.full(length, value, dtype=np.int64))
+        part = np.zeros(length, dtype=np.int64)
+        if value:
+            part[:] = value
+        return self.add(part)
 
     def joined(self, header: Mapping[int, int]) -> Int64s:
         """Return the array, given the words of its header that are not 0."""
