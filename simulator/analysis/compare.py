@@ -254,10 +254,9 @@ def metrics_of(run: ResultTotals) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     rows = {str(row["phase"]): row for row in rows_of(run, "summary")}
     buckets: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
-    for row in rows_of(run, "latency"):
-        if (what := str(row["what"])) in _TIMED:
-            place = (str(row["phase"]), what)
-            buckets.setdefault(place, []).append((row["low_ns"], row["high_ns"], row["count"]))
+    for row in rows_of(run, "latency", what=_TIMED):
+        place = (str(row["phase"]), str(row["what"]))
+        buckets.setdefault(place, []).append((row["low_ns"], row["high_ns"], row["count"]))
     histograms = {
         place: Histogram.of_buckets(*zip(*of, strict=True)) for place, of in buckets.items()
     }

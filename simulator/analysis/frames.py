@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -155,8 +155,8 @@ class ResultTotals(Protocol):
 class HasRows(Protocol):
     """A result that can give out a frame without making it."""
 
-    def rows(self, frame: str) -> list[dict[str, Any]]:
-        """Return the rows of a frame as :func:`records` does."""
+    def rows(self, frame: str, **words: Collection[str]) -> list[dict[str, Any]]:
+        """Return the rows of a frame as :func:`rows_of` does."""
 
 
 @runtime_checkable
@@ -281,11 +281,18 @@ def ns_by_category(result: ResultTotals, phase: str) -> dict[str, int]:
     return dict(sorted(sums.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def rows_of(result: ResultTotals, frame: str) -> list[dict[str, Any]]:
-    """Return the rows of a result's frame as :func:`records` does, without pandas if it can."""
+def rows_of(result: ResultTotals, frame: str, **words: Collection[str]) -> list[dict[str, Any]]:
+    """
+    Return the rows of a result's frame as :func:`records` does, without pandas if it can.
+
+    Only those that have some ``words`` in a column, where they are given.
+    """
     if isinstance(result, HasRows):
-        return result.rows(frame)
-    return records(getattr(result, frame))
+        return result.rows(frame, **words)
+    found: pd.DataFrame = getattr(result, frame)
+    for name, wanted in words.items():
+        found = found[found[name].isin(wanted)]
+    return records(found)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,9 +64,13 @@ class Cell:
     error: str = ""
     lost: bool = False
 
-    def rows(self, frame: str) -> list[dict[str, Any]]:
-        """Return the rows of a frame as mappings of plain values; needs no pandas."""
-        return to_rows(self.columns[frame])
+    def rows(self, frame: str, **words: Collection[str]) -> list[dict[str, Any]]:
+        """
+        Return the rows of a frame as mappings of plain values; needs no pandas.
+
+        Only those that have some ``words`` in a column, as in ``what=["flush"]``, if given.
+        """
+        return to_rows(self.columns[frame], **words)
 
     @cached_property
     def summary(self) -> pd.DataFrame:

@@ -11,7 +11,7 @@ said in :mod:`simulator.trace.contract`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -80,14 +80,29 @@ def to_frame(columns: Columns) -> pd.DataFrame:
     )
 
 
-def to_rows(columns: Columns) -> list[dict[str, Any]]:
+def to_rows(columns: Columns, **words: Collection[str]) -> list[dict[str, Any]]:
     """
     Return columns as a mapping of plain values for each row; needs no pandas.
 
-    They are JSON's own types: None for what is no number.
+    They are JSON's own types: None for what is no number.  Only rows that have some
+    ``words`` in a column, where they are given.
     """
+    for name, wanted in words.items():
+        columns = _having(columns, name, wanted)
     plain = {name: _plain(column) for name, column in columns.items()}
     return [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
+
+
+def _having(columns: Columns, name: str, wanted: Collection[str]) -> Columns:
+    words = columns[name]
+    assert isinstance(words, Category)  # noqa: S101 - a column of words
+    rows = np.isin(words.codes, [i for i, word in enumerate(words.names) if word in wanted])
+    return {
+        name: Category(column.codes[rows], column.names)
+        if isinstance(column, Category)
+        else column[rows]
+        for name, column in columns.items()
+    }
 
 
 def _plain(column: Values) -> list[Any]:

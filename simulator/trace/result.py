@@ -179,6 +179,10 @@ class Result(Shown):
             {name: self.columns(name) for name in FRAMES},
         )
 
-    def rows(self, frame: str) -> list[dict[str, Any]]:
-        """Return the rows of a frame as mappings of plain values; needs no pandas."""
-        return to_rows(self.columns(frame))
+    def rows(self, frame: str, **words: Collection[str]) -> list[dict[str, Any]]:
+        """
+        Return the rows of a frame as mappings of plain values; needs no pandas.
+
+        Only those that have some ``words`` in a column, as in ``what=["flush"]``, if given.
+        """
+        return to_rows(self.columns(frame), **words)

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from simulator.analysis.frames import Totals, rows_of
 from simulator.errors import InputError
 from simulator.run import simulate
 from simulator.saved import load_result
@@ -421,6 +422,17 @@ def test_an_ipi_that_was_not_sent_is_served_by_an_earlier_one(results):
 def test_rows_are_those_of_the_frame(results, frame):
     result = results("v6.7")
     assert result.rows(frame) == getattr(result, frame).to_dict("records")
+
+
+def test_rows_of_some_words_are_those_that_pandas_chooses():
+    result = simulate(Scenario(machine="laptop-8", kernel="v6.6", pages=3))
+    latency = result.latency
+    there = latency["what"].isin(["ack", "folio"]) & latency["phase"].isin(["free"])
+    assert there.any()
+    assert not there.all()
+    chosen = latency[there].to_dict("records")
+    assert result.rows("latency", what=["ack", "folio"], phase=["free", "alloc9"]) == chosen
+    assert rows_of(Totals.of(result), "latency", what=["ack", "folio"], phase=["free"]) == chosen
 
 
 @pytest.mark.parametrize("flush", [-1, 10**6])
