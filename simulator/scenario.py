@@ -184,15 +184,15 @@ class Scenario(BaseModel):
 
     def resolved(self) -> dict[str, Any]:
         """Return the whole scenario as plain data: names and files by their content."""
-        kernel = self.kernel_class
+        return self._resolved_fields() | {
+            "machine": _plain_machine(self.machine_model),
+            "kernel": _plain_kernel(self.kernel_class, self.built_kernel),
+        }
+
+    def _resolved_fields(self) -> dict[str, Any]:
+        # All of them, in their order; machine and kernel as they were given.
         plain: dict[str, Any] = {name: getattr(self, name) for name in _FIELDS}
         return plain | {
-            "machine": self.machine_model.model_dump(mode="json"),
-            "kernel": {
-                "name": kernel.name,
-                "base": kernel.base,
-                "source": _source_of(self.built_kernel),  # type: ignore[arg-type]  # a class is hashable
-            },
             "phases": list(self.phases),
             "cpus": self.nr_cpus,
             "placement": self.placement
@@ -206,9 +206,15 @@ class Scenario(BaseModel):
     @cached_property
     def key(self) -> str:
         """The SHA-256 of what decides the outcome; engines give the same answers."""
-        content = {name: value for name, value in self.resolved().items() if name != "engine"}
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        texts = {
+            name: _canonical(value)
+            for name, value in self._resolved_fields().items()
+            if name not in ("engine", "machine", "kernel")
+        }
+        texts["machine"] = _machine_text(self.machine_model)
+        texts["kernel"] = _kernel_text(self.kernel_class, self.built_kernel)  # type: ignore[arg-type]
+        text = ",".join(f'"{name}":{texts[name]}' for name in sorted(texts))
+        return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()
 
     # In a notebook, what is not as it is by itself.
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
@@ -419,10 +425,34 @@ class Scenario(BaseModel):
         return int(self.machine_model.memory.node_memory.exact_bytes)
 
 
+def _canonical(plain: Any) -> str:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _plain_machine(machine: Machine) -> dict[str, Any]:
+    return machine.model_dump(mode="json")
+
+
+def _plain_kernel(kernel: type[Kernel], built: type[Kernel]) -> dict[str, str]:
+    source = _source_of(built)  # type: ignore[arg-type]  # a class is hashable
+    return {"name": kernel.name, "base": kernel.base, "source": source}
+
+
 # Once: what is loaded stays as it is, whatever becomes of its files.
 @lru_cache(maxsize=64)
 def _source_of(kernel: type[Kernel]) -> str:
     return kernel.source()
+
+
+# Replications have the same machine and kernel, which are nearly all of the text.
+@lru_cache(maxsize=16)
+def _machine_text(machine: Machine) -> str:
+    return _canonical(_plain_machine(machine))
+
+
+@lru_cache(maxsize=16)
+def _kernel_text(kernel: type[Kernel], built: type[Kernel]) -> str:
+    return _canonical(_plain_kernel(kernel, built))
 
 
 _FIELDS = tuple(Scenario.model_fields)
