@@ -85,24 +85,23 @@ def _look_up_idle(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
 
 @compiled
 def _look_up_preempted(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> None:
+    # From the frame of a time, or the first of which nothing is known. Few have a spell: look on
+    # until one has, or the CPU may idle.
     line = line_of(s, cpu)
-    begin_ns, x = _frame(m, SPELLS.preempted, cpu, t_ns)
+    begin_ns = max(t_ns, s[line + CPU.preempted_known_until_ns])
     frame_ns = m[M.spells + SPELLS.preempted * SPELL.words + SPELL.frame_ns]
-    s[line + CPU.preempted_known_until_ns] = begin_ns + frame_ns
-    s[line + CPU.preempted_begin_ns] = 0
-    s[line + CPU.preempted_end_ns] = 0
-    # Few frames have a spell: look on until one has, or the CPU may idle.
-    while (
-        not _has_spell(m, SPELLS.preempted, x)
-        and s[line + CPU.preempted_known_until_ns] < s[line + CPU.idle_known_until_ns]
-    ):
-        begin_ns = s[line + CPU.preempted_known_until_ns]
-        _, x = _frame(m, SPELLS.preempted, cpu, begin_ns)
-        s[line + CPU.preempted_known_until_ns] = begin_ns + frame_ns
-    if _has_spell(m, SPELLS.preempted, x):
-        start_ns, end_ns = _spell_in(m, SPELLS.preempted, x)
-        s[line + CPU.preempted_begin_ns] = begin_ns + start_ns
-        s[line + CPU.preempted_end_ns] = begin_ns + end_ns
+    looks_on = True
+    while looks_on:
+        begin_ns, x = _frame(m, SPELLS.preempted, cpu, begin_ns)
+        known_until_ns = begin_ns + frame_ns
+        s[line + CPU.preempted_known_until_ns] = known_until_ns
+        looks_on = known_until_ns < s[line + CPU.idle_known_until_ns]
+        if _has_spell(m, SPELLS.preempted, x):
+            start_ns, end_ns = _spell_in(m, SPELLS.preempted, x)
+            s[line + CPU.preempted_begin_ns] = begin_ns + start_ns
+            s[line + CPU.preempted_end_ns] = begin_ns + end_ns
+            looks_on = False
+        begin_ns = known_until_ns
 
 
 @compiled
@@ -237,7 +236,11 @@ def _runs_from(m: Int64s, s: Int64s, cpu: int, t_ns: int) -> int:
         from_ns = _until(m, SPELLS.preempted, nr, more, m[M.more_preempted_phases], cpu, t_ns)
     else:
         line = line_of(s, cpu)
-        if t_ns >= s[line + CPU.preempted_known_until_ns]:
+        known_until_ns = s[line + CPU.preempted_known_until_ns]
+        is_over = s[line + CPU.preempted_end_ns] <= t_ns
+        if t_ns >= known_until_ns or (
+            is_over and known_until_ns < s[line + CPU.idle_known_until_ns]
+        ):
             _look_up_preempted(m, s, cpu, t_ns)
         if s[line + CPU.preempted_begin_ns] <= t_ns < s[line + CPU.preempted_end_ns]:
             from_ns = s[line + CPU.preempted_end_ns]
