@@ -43,9 +43,10 @@ _CHAIN = [cls for cls in load_kernel(NEWEST).__mro__ if issubclass(cls, KernelBa
 _NEXT = {cls.__name__: base for cls, base in pairwise(_CHAIN)}
 _OF_CHAIN = list(dict.fromkeys(cls.__module__ for cls in _CHAIN))
 _COMPILED = [f"simulator.{name}" for name in (
-    "engine.timeline", "engine.task", "engine.locks", "engine.calls", "engine.compiled.turns",
-    "engine.compiled.tasks", "engine.compiled.engine", "engine.compiled.alone.cpu",
-    "engine.compiled.together.tasks", "kernel.structs", "kernel.placement",
+    "engine.keys", "engine.timeline", "engine.task", "engine.locks", "engine.calls",
+    "engine.compiled.turns", "engine.compiled.tasks", "engine.compiled.engine",
+    "engine.compiled.alone.cpu", "engine.compiled.together.tasks", "kernel.structs",
+    "kernel.placement",
     "kernel.records", "kernel.requests",
     "trace.recorder", "trace.tables", "ordering.checker.accounting", "ordering.checker.barriers",
     "ordering.checker.held_locks", "ordering.checker.live_entries",

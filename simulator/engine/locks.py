@@ -36,7 +36,8 @@ class _Lock:
     def __init__(self, timeline: Timeline, platform: Platform, name: str) -> None:
         self._timeline = timeline
         # Plain integers of both, faster.
-        self._distance = platform.distance.data
+        self._distance = platform.distance.reshape(-1).data
+        self._nr_cpus = platform.nr_cpus
         transfer = platform.costs["cache_line"].ns
         self._transfer_ns = tuple(transfer(distance=far) for far in range(NR_DISTANCES))
         self._atomic_ns = platform.costs["atomic"].ns()
@@ -60,7 +61,7 @@ class _Lock:
     def _hand_over_line(self, cpu: int) -> int:
         last, self._cpu = self._cpu, cpu
         self._last = None
-        return self._transfer_ns[self._distance[last, cpu]]
+        return self._transfer_ns[self._distance[last * self._nr_cpus + cpu]]
 
 
 class SpinLock(_Lock):

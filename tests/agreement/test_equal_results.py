@@ -113,8 +113,8 @@ BROKEN = (
     ),
     (
         "together/tasks.py",
-        "if next_key > own_key:",
-        "if next_key > own_key - (300 << 14):",
+        "if not 0 < next_key <= own_key:",
+        "if not 0 < next_key <= own_key - (300 << 14):",
     ),
     ("together/tasks.py", "if own_key != event_key:", "if own_key < event_key:"),
     ("together/tasks.py", "if busy_until_ns > t_ns:", "if busy_until_ns > t_ns + 300:"),

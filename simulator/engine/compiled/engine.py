@@ -33,7 +33,7 @@ from simulator.engine.compiled.tasks import FlatTask, OnlyTask
 from simulator.engine.compiled.together.queues import close_all
 from simulator.engine.compiled.together.replay import SharedCheckpoints
 from simulator.engine.compiled.together.tasks import InterruptedTask, Together
-from simulator.engine.compiled.turns import Nothing, Turns
+from simulator.engine.compiled.turns import Ahead, Turns
 from simulator.engine.ending import ending
 from simulator.engine.keys import MAX_NS, TOO_LONG
 from simulator.engine.task import Body, Task
@@ -166,7 +166,7 @@ class CompiledEngine:
         self._checkpoints = Checkpoints(self._machine, self._distance, self._n, calls)
         self._replayed.append((len(self.recorder.flushes), self._checkpoints))
         self._broadcast_alone = bound(broadcast_alone, self._machine, self._state, self._distance)
-        self.timeline.ahead = Nothing()
+        self.timeline.ahead = Ahead()
         self.timeline.tasks = [task]
         self._begin(task, start_ns, body)
         with ending(self.timeline, [task]):

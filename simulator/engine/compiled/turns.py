@@ -15,17 +15,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import copy_context
 from heapq import heappop, heappush
-from typing import Any, Protocol
+from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from simulator.engine.compiled.flat.state import NEVER
-from simulator.engine.keys import KEY_BITS, TOO_LONG
+from simulator.engine.keys import KEY_BITS, MAX_NS, TOO_LONG
 from simulator.engine.task import Task
-from simulator.engine.timeline import END, Timeline
+from simulator.engine.timeline import Timeline
 from simulator.errors import InputError
 
-__all__ = ("Ahead", "Goes", "Nothing", "TurnTask", "Turns", "goes")
+__all__ = ("Ahead", "Goes", "TurnTask", "Turns", "goes")
 
 #: Whether a task goes on when it is its turn, at a key; if not, it has another turn, or waits.
 Goes = Callable[[Any, int], bool]
@@ -36,22 +36,15 @@ def goes(task: TurnTask, event_key: int) -> bool:  # noqa: ARG001 - as others
     return True
 
 
-class Ahead(Protocol):
-    """What else happens: something next at a key, and what comes before another one."""
+class Ahead:
+    """What else happens: nothing, where ``next_key`` is 0, or something next at that key."""
 
-    next_key: int
+    def __init__(self) -> None:
+        self.next_key = 0
 
-    def advance(self, until_key: int) -> tuple[int, TurnTask] | None:
+    def advance(self, until_key: int) -> tuple[int, TurnTask] | None:  # noqa: ARG002
         """Let happen what comes before a key, up to a task that goes on, and at which key."""
-
-
-class Nothing:
-    """Nothing else happens."""
-
-    next_key = NEVER
-
-    def advance(self, until_key: int) -> None:
-        """There is nothing."""
+        return None
 
 
 class Turns(Timeline):
@@ -62,11 +55,11 @@ class Turns(Timeline):
         super().__init__([(NEVER, 0, None, None)])
         self.now = 0  # an event key
         self._nr = 0
-        self.ahead: Ahead = Nothing()
+        self.ahead = Ahead()
 
     def push(self, event_key: int, task: Task, goes_on: Goes = goes) -> None:
         """Give a task a turn at a key; of equal ones, the first that was pushed is first."""
-        if event_key >= END:
+        if event_key >> KEY_BITS > MAX_NS:
             raise InputError(TOO_LONG)
         self._nr += 1
         heappush(self.pending, (event_key, self._nr, task, goes_on))
@@ -95,13 +88,13 @@ class Turns(Timeline):
         task: TurnTask
         while True:
             event_key = heap[0][0]
-            if ahead.next_key < event_key:
+            if 0 < ahead.next_key < event_key:
                 if (ended := ahead.advance(event_key)) is not None:
                     if ended[0] >= self.now:
                         self.now, task = ended
                         return task
                     self.follow(ended)
-            elif event_key == NEVER:
+            elif len(heap) == 1:
                 return None
             else:
                 _, _, task, goes_on = heappop(heap)
@@ -155,4 +148,4 @@ class TurnTask(Task):
             for watcher in turns.watchers:
                 watcher(self)
         first, next_key = turns.pending[0][0], turns.ahead.next_key
-        self.clear_ns = (first if first < next_key else next_key) >> KEY_BITS
+        self.clear_ns = (next_key if 0 < next_key < first else first) >> KEY_BITS

@@ -26,14 +26,14 @@ from simulator.engine.compiled.machine_code import bound
 from simulator.engine.compiled.tasks import FlatTask
 from simulator.engine.compiled.together.replay import SharedCheckpoints
 from simulator.engine.compiled.together.stages import BEYOND_MAX, advance, irqs_on
-from simulator.engine.compiled.turns import Turns
+from simulator.engine.compiled.turns import Ahead, Turns, TurnTask
 from simulator.engine.keys import KEY_BITS, TOO_LONG
 from simulator.engine.task import Queue
 from simulator.errors import InputError
 
 __all__ = ("InterruptedTask", "Together")
 
-_NOW = -1  # before all event keys
+_NOW = 1  # before all event keys
 
 
 class InterruptedCpu:
@@ -150,10 +150,10 @@ class InterruptedTask(FlatTask):
             if first <= own_key:
                 return own_key
             next_key = together.next_key
-            if next_key > own_key:
+            if not 0 < next_key <= own_key:
                 break
             self._turns.follow(together.advance(own_key))
-        self.clear_ns = (first if first < next_key else next_key) >> KEY_BITS
+        self.clear_ns = (next_key if 0 < next_key < first else first) >> KEY_BITS
         self.met_ns = t_ns
         if stolen_ns:
             self.planned_ns = t_ns
@@ -235,7 +235,7 @@ class InterruptedTask(FlatTask):
         """Whether no turn is pending at or before a key, once compiled code is there."""
         together, pending = self.together, self._pending
         while pending[0][0] > event_key:
-            if together.next_key > event_key:
+            if not 0 < together.next_key <= event_key:
                 return True
             self._turns.follow(together.advance(event_key))
         return False
@@ -268,18 +268,18 @@ class InterruptedTask(FlatTask):
             self.words[first + cpu] = cpu not in mask
 
 
-class Together:
+class Together(Ahead):
     """The tasks of one phase; ``next_key`` is when compiled code has something to do."""
 
     def __init__(
         self, timeline: Turns, machine: Int64s, state: Int64s, distance: Int8s,
         calls: Calls,
     ) -> None:  # fmt: skip
+        super().__init__()
         self.timeline = timeline
         self.calls = calls
         self.state = state
         self.words = state.data  # plain integers, faster
-        self.next_key = NEVER
         self._advance = bound(advance, machine, state, distance)
         self._irqs_on = bound(irqs_on, machine, state)
         self.nr_cpus = int(machine[M.nr_cpus])
@@ -291,10 +291,10 @@ class Together:
         task = self._tasks[slot] = InterruptedTask(self, InterruptedCpu(self, cpu, slot), number)
         return task
 
-    def advance(self, until_key: int) -> tuple[int, InterruptedTask] | None:
+    def advance(self, until_key: int) -> tuple[int, TurnTask] | None:
         """Let compiled code do what comes before a key; return early whose broadcast has ended."""
         slot = self._advance(until_key if until_key < NEVER else NEVER)
-        self.next_key = self.words[S.next_key]
+        self._look()
         if slot == BEYOND_MAX:
             raise InputError(TOO_LONG)
         if slot >= 0:
@@ -318,4 +318,8 @@ class Together:
         """Turn interrupts on, on the CPU of a slot; one has waited."""
         self._irqs_on(slot, now_ns)
         self.timeline.disturb()
-        self.next_key = self.words[S.next_key]
+        self._look()
+
+    def _look(self) -> None:
+        next_key = self.words[S.next_key]
+        self.next_key = next_key if next_key < NEVER else 0
