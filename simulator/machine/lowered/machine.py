@@ -33,7 +33,7 @@ from simulator.machine.lowered.costs import (
     lower_costs,
 )
 from simulator.machine.lowered.mechanisms import LoweredMechanism, lower_mechanisms
-from simulator.machine.lowered.spells import Spells, SpellTable, spell_table
+from simulator.machine.lowered.spells import SpellClass, Spells, spell_class
 from simulator.machine.lowered.topology import Place, distances, icr_writes, places
 from simulator.machine.model import Machine
 from simulator.machine.noise import Noise
@@ -200,25 +200,35 @@ def _idle_state(state: IdleState) -> LoweredIdleState:
 
 
 def _spells(machine: Machine, nr_cpus: int, noise: Noise, key: int) -> Spells:
-    def timed(spells: NoisySpells) -> SpellTable:
-        return spell_table(
+    preempted, irqs_off, idle = (
+        tuple(spells.of(nr_cpus, key) for spells in layers)
+        for layers in _spell_classes(machine, noise)
+    )
+    return Spells(
+        preempted=preempted[0] if preempted else None,
+        irqs_off=irqs_off[0],
+        more_off=irqs_off[1:],
+        more_preempted=preempted[1:],
+        idle=idle[0],
+    )
+
+
+# Replications have the same ones, each with a key of its own.
+@lru_cache(maxsize=16)
+def _spell_classes(machine: Machine, noise: Noise) -> tuple[tuple[SpellClass, ...], ...]:
+    def timed(spells: NoisySpells) -> SpellClass:
+        return spell_class(
             spells.name,
             spells.share,
             half_up(spells.frame_ns),
             half_up(spells.mean_ns * FP),
             quantiles.from_quantiles(spells.points),
-            nr_cpus,
-            key,
             spells.what,
         )
 
-    preempted = [timed(layer) for layer in preempted_layers(machine, noise)]
-    first, *more = irqs_off_layers(machine, noise)
     idle_frame_ns = half_up(idle_frame(machine, noise))
-    return Spells(
-        preempted=preempted[0] if preempted else None,
-        irqs_off=timed(first),
-        more_off=tuple(map(timed, more)),
-        more_preempted=tuple(preempted[1:]),
-        idle=spell_table("idle", noise.idle_share, idle_frame_ns, 0, None, nr_cpus, key),
+    return (
+        tuple(map(timed, preempted_layers(machine, noise))),
+        tuple(map(timed, irqs_off_layers(machine, noise))),
+        (spell_class("idle", noise.idle_share, idle_frame_ns, 0, None),),
     )

@@ -33,7 +33,7 @@ from simulator.draws import Uint64Array, fold, mix64_array, purpose_of, stream
 from simulator.errors import InputError
 from simulator.machine.lowered.quantiles import ONE, draw, moments
 
-__all__ = ("SpellTable", "Spells", "spell_table")
+__all__ = ("SpellClass", "SpellTable", "Spells", "spell_class")
 
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -180,20 +180,43 @@ def _until(first: SpellTable, more: tuple[SpellTable, ...], cpu: int, t_ns: int)
     return t_ns
 
 
-def spell_table(
+@dataclass(frozen=True, eq=False)
+class SpellClass:
+    """One class of spells, before it is known of which simulation."""
+
+    name: str
+    frame_ns: int
+    threshold: int
+    mean_fp: int
+    length: Int64Array | None
+
+    def of(self, nr_cpus: int, key: int) -> SpellTable:
+        """Return the spells of a simulation with a `key`."""
+        own = fold(key, purpose_of(f"spell {self.name}"))
+        phase = _below(stream(fold(own, purpose_of("phase")), 0, nr_cpus), self.frame_ns)
+        return SpellTable(
+            key=own,
+            nr_cpus=nr_cpus,
+            frame_ns=self.frame_ns,
+            threshold=self.threshold,
+            mean_fp=self.mean_fp,
+            length=self.length,
+            phase_ns=tuple(phase.tolist()),
+        )
+
+
+def spell_class(
     name: str,
     share: float,
     frame_ns: int,
     mean_fp: int,
     length: Int64Array | None,
-    nr_cpus: int,
-    key: int,
     what: str = "",
-) -> SpellTable:
+) -> SpellClass:
     """
-    Return the spells of a class that take up `share` of the time.
+    Return a class of spells that take up `share` of the time.
 
-    `key` is that of the simulation; `what` says whose the share is, for errors.
+    `what` says whose the share is, for errors.
     :raises InputError: if spells of that length, at most one in a frame and cut at
     its end, cannot take up so much.
     """
@@ -209,17 +232,7 @@ def spell_table(
             f"noise: {what or f'{name}_share'} is {share:g}, but spells of the machine's length"
             f" reach at most {expected_ns / frame_ns:.3g}"
         )
-    own = fold(key, purpose_of(f"spell {name}"))
-    phase = _below(stream(fold(own, purpose_of("phase")), 0, nr_cpus), frame_ns)
-    return SpellTable(
-        key=own,
-        nr_cpus=nr_cpus,
-        frame_ns=frame_ns,
-        threshold=int(Fraction(probability) * _CERTAIN),
-        mean_fp=mean_fp,
-        length=length,
-        phase_ns=tuple(phase.tolist()),
-    )
+    return SpellClass(name, frame_ns, int(Fraction(probability) * _CERTAIN), mean_fp, length)
 
 
 def _below(x: Uint64Array, limit: int) -> Int64Array:

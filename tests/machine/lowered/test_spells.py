@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 from simulator.errors import InputError
 from simulator.machine import load_machine, load_noise, lower
 from simulator.machine.lowered.quantiles import from_quantiles
-from simulator.machine.lowered.spells import spell_table
+from simulator.machine.lowered.spells import spell_class
 
 VM = load_machine("epyc-7j13-vm252")
 NS = 1024  # a mean is in 1/1024 ns
 
 
 def table(share, frame_ns=100_000, mean_ns=2000, points=((0, 0.0), (1, 2.0)), nr_cpus=64):
-    return spell_table(
-        "irqs_off", share, frame_ns, mean_ns * NS, from_quantiles(points), nr_cpus, 99
-    )
+    spells = spell_class("irqs_off", share, frame_ns, mean_ns * NS, from_quantiles(points))
+    return spells.of(nr_cpus, 99)
 
 
 def shares(spells, nr_frames):
@@ -54,7 +53,7 @@ def test_share_of_time_seen_from_outside_is_that_of_the_frames():
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95, 1.0])
 def test_idle_share_of_time_is_a_binomial_share_of_frames(share):
-    spells = spell_table("idle", share, 10_000_000, 0, None, 100, 5)
+    spells = spell_class("idle", share, 10_000_000, 0, None).of(100, 5)
     taken = shares(spells, 500)
     assert set(np.unique(taken)) <= {0.0, 1.0}
     assert abs(taken.mean() - share) <= 5 * np.sqrt(share * (1 - share) / taken.size)
