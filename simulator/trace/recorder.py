@@ -193,11 +193,6 @@ class Recorder:
         words = self.reasons[reason], _KIND[kind]
         self.flushes.put(flush, (len(self.phases) - 1, flush, task, cpu, *words, *row))
 
-    def broadcast_made(self, record: memoryview) -> None:
-        """Record a broadcast that has begun and ended: its row is ``FLUSH_COLUMNS``, as int64."""
-        self.counts["on_each_cpu_calls"] += 1
-        self.flushes.add_words(record)
-
     def broadcast_ended(self, flush: int, record: memoryview) -> None:
         """Record a broadcast: its row is ``FLUSH_COLUMNS``, as int64."""
         self.flushes.put_words(flush, record)

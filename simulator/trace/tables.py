@@ -65,19 +65,20 @@ class IntTable:
 
     def reserve(self) -> int:
         """Append a row of zeros; return its number."""
+        self.begin_row()
+        return self.nr_rows - 1
+
+    def begin_row(self) -> int:
+        """Append a row of zeros; return where in ``last`` it is, in bytes."""
         row = self.nr_rows
         if not row % _CHUNK_ROWS:
             self._grow()
         self.nr_rows = row + 1
-        return row
-
-    def begin_row(self) -> int:
-        """Append a row of zeros; return where in ``last`` it is, in bytes."""
-        return (self.reserve() - self._first) * self._row_bytes
+        return (row - self._first) * self._row_bytes
 
     def add(self, values: Sequence[int]) -> None:
         """Append a row."""
-        at = self.begin_row()
+        at = self.begin_row()  # first: it may put a new chunk in the place of the last one
         self.pack_into(self.last, at, *values)
 
     def put(self, row: int, values: Sequence[int]) -> None:

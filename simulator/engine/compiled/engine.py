@@ -189,7 +189,8 @@ class CompiledEngine:
         task.met_ns = end_ns
         # The TLB misses come afterwards, spread over what the CPU does then.
         task.planned_ns = end_ns + call.refill_ns
-        recorder.broadcast_made(record)
+        recorder.counts["on_each_cpu_calls"] += 1
+        recorder.flushes.add_words(record)
         if flush in recorder.ipis.flushes:
             self._log(flush, task)
 
