@@ -75,7 +75,9 @@ def {name}_base(k) -> Any:
 def put_around(cls: str, method: ast.FunctionDef, function: ast.FunctionDef) -> Iterator[ast.stmt]:
     """Return the class for what a method of a class puts around a function of the kernel."""
     (inner,) = (stmt for stmt in method.body if isinstance(stmt, ast.FunctionDef))
-    outer = [stmt for stmt in method.body if isinstance(stmt, ast.Assign)]
+    # Before the closure stand names for what its object has, and the documentation.
+    done = (ast.FunctionDef, ast.Return, ast.Expr)
+    outer = [stmt for stmt in method.body if not isinstance(stmt, done)]
     args = inner.args.args
     names = [
         f"{arg.arg}: {ast.unparse(cast('ast.expr', arg.annotation))} = a{i}"
