@@ -36,7 +36,7 @@ class EventQueue(Timeline, Environment):
 
     def promise(self) -> Any:
         """Return an event that somebody else lets happen, for the running task to wait for."""
-        return Event(self)
+        return Signal(self)
 
 
 class Signal(Event):
@@ -45,9 +45,13 @@ class Signal(Event):
     env: EventQueue
 
     def send(self, event_key: int, value: Any) -> None:
-        """Let the event happen at a key, or now if that is past, with a value."""
+        """
+        Let the event happen at a key, with a value.
+
+        Of this nanosecond the key may be past: then it comes next, as keys say what is first.
+        """
         self._ok = True
         self._value = value
         self.env.disturb()
         # What Timeout does in its constructor, for an event that exists already.
-        self.env.schedule(self, delay=max(0, event_key - self.env.now))
+        self.env.schedule(self, delay=event_key - self.env.now)

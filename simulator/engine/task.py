@@ -332,8 +332,7 @@ class Task:
 
     def grant(self, end_ns: int) -> None:
         """Let it have the lock that it waits for, at a time, or when a handler then has ended."""
-        self._granted.succeed(end_ns)
-        self._timeline.disturb()
+        self._granted.send(end_ns << KEY_BITS | self._meeting, end_ns)
 
     def wait_until(self, t_ns: int, category: str) -> None:
         """

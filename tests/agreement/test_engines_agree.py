@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,3 +92,17 @@ def test_both_engines_agree_on_everything(case):
 @given(tied_cases())
 def test_both_engines_agree_where_much_happens_at_once(case):
     assert run(CompiledEngine, *case) == run(EventsEngine, *case)
+
+
+@pytest.mark.parametrize("engine", [EventsEngine, CompiledEngine])
+def test_a_lock_that_changes_hands_within_a_nanosecond_goes_by_keys(engine):
+    """Oracle: by hand. CPU 2 gives it up at 1 ns, and all that happens then costs nothing."""
+    machine = platform("laptop-8", "quiet", 3, 0)
+    costs = {name: LoweredCost(name, (0,) * 4, None, 1) for name in LoweredCosts.model_fields}
+    world = World(replace(machine, costs=LoweredCosts(**costs)), engine=engine)
+    later = as_body([("work", 1), ("ptl", [])])
+    world.run({0: later, 1: later, 2: as_body([("ptl", [("work", 1)])])})
+    assert world.notes == [
+        ("ptl", 2, 0), ("ptl", 0, 1), ("no ptl", 0, 1), ("ptl", 1, 1), ("no ptl", 1, 1),
+        ("no ptl", 2, 1),
+    ]  # fmt: skip
