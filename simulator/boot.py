@@ -90,7 +90,7 @@ def _one_memory(scenario: Scenario, machine: Platform) -> HugeMemory:
     free_pfns = _free_pages(scenario, machine) // machine.nr_nodes
     bases = range(0, machine.nr_nodes * node_pfns, node_pfns)
     runs = [aligned(base, nr_pfns, free_pfns // nr_pfns) for base in bases]
-    return HugeMemory(runs, (), nr_pfns, free_pfns)
+    return HugeMemory(runs, (), nr_pfns, [base + free_pfns for base in bases])
 
 
 def _memory(scenario: Scenario, machine: Platform) -> HugeMemory:

@@ -58,8 +58,8 @@ class HugeMemory:
     Free huge pages by node; ``fresh`` has the ones never used so far.
 
     ``elsewhere`` has the PFNs, by node, that the second and each later fill finds
-    besides those that were freed.  They are pages of ``nr_pfns`` base pages; a node has
-    ``node_pfns`` of these.
+    besides those that were freed.  They are pages of ``nr_pfns`` base pages; what is free
+    of a node ends before the PFN that ``ends`` has of it.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class HugeMemory:
         fresh: Sequence[Iterator[int]],
         elsewhere: Iterable[Sequence[Sequence[int]]] = (),
         nr_pfns: int = NR_PFNS["2M"],
-        node_pfns: int = 0,
+        ends: Iterable[int] = (),
     ) -> None:
         self._nr_pfns = nr_pfns
-        self._ends = [nid * node_pfns + node_pfns for nid in range(len(fresh))]
+        self._ends = list(ends)
         self._fresh = list(fresh)
         self._freed: list[list[int]] = [[] for _ in self._fresh]
         self._elsewhere = iter(elsewhere)
@@ -226,10 +226,11 @@ def lay_out(
     ``nr_folios`` of ``nr_pfns`` base pages will be asked for; a node has
     ``node_pfns``; ``draws(nid)`` gives the random numbers of a node.
     """
+    bases = range(0, nr_nodes * node_pfns, node_pfns)
+    ends = [base + node_pfns for base in bases]
     if not isinstance(placement, str):
         lists = _by_node(placement, node_pfns, nr_nodes)
-        return HugeMemory([iter(pfns) for pfns in lists], (), nr_pfns, node_pfns)
-    bases = range(0, nr_nodes * node_pfns, node_pfns)
+        return HugeMemory([iter(pfns) for pfns in lists], (), nr_pfns, ends)
     if asked := pmds_of_placement(placement):
         first, *later = asked
         fresh = spread(nr_folios, first, nr_pfns, bases)
@@ -241,17 +242,17 @@ def lay_out(
             [iter(pfns) for pfns in _by_node(fresh, node_pfns, nr_nodes)],
             [_by_node(pfns, node_pfns, nr_nodes) for pfns in elsewhere],
             nr_pfns,
-            node_pfns,
+            ends,
         )
     if placement == "random" and nr_pfns < PFNS_PER_PMD:
         return HugeMemory(
             [random_runs(base, base + node_pfns, draws(nid)) for nid, base in enumerate(bases)],
             (),
             nr_pfns,
-            node_pfns,
+            ends,
         )
     runs = [aligned(base, nr_pfns, node_pfns // nr_pfns) for base in bases]
-    return HugeMemory(runs, (), nr_pfns, node_pfns)
+    return HugeMemory(runs, (), nr_pfns, ends)
 
 
 # How many folios of a later fill lie in PMDs that are new: as few as can be.

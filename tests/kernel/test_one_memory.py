@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
+# ruff: noqa: N805 - k is the running kernel, as in the kernel code
 """
 Huge pages and base pages of one memory
 ---------------------------------------
 
 Oracles: pages are neither made nor lost; a PMD's vmemmap is a page of 2 MB again once all
 512 pages of it were given back, which needs 8 of each of 64 folios; figures published for
-a guest of 384 GB.
+a guest of 384 GB; where a node begins and ends, and how many pages of 1 GB fit in.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import pytest
 
 from simulator.errors import InputError
+from simulator.geometry import NR_PFNS
 from simulator.kernel import kernel_named
 from simulator.kernel.versions.v6_7 import V6_7
 from simulator.machine import load_machine
@@ -113,3 +115,40 @@ def test_heads_and_pages_to_restore_are_of_one_node_up_to_v6_6():
     names = ("v6.1", "v6.6", "v6.7", "v7.3")
     of_node = {name: kernel_named(name).VMEMMAP_THISNODE for name in names}
     assert of_node == {"v6.1": True, "v6.6": True, "v6.7": False, "v7.3": False}
+
+
+def pfns_by_node(kernel, phases):
+    """Return the PFNs of the pools, by size and node, of four nodes of 4 GB of which 3 are free."""
+    found = {}
+
+    class Watched(kernel_named(kernel)):
+        def end_phase(k, end_ns):
+            super().end_phase(end_ns)
+            for size, h in k.hstates.items():
+                found[size] = [[folio.pfn for folio in node] for node in h.hugepage_freelists]
+
+    machine = load_machine("server-2024-4n").with_values({"memory.node_memory": "4 GiB"})
+    fields = ONE | {"machine": machine, "free_pages": 4 * 3 * NR_PFNS["1G"], "hvo": False}
+    run(Watched, phases=phases, **fields | {"tunables": {"min_free_kbytes": 0}})
+    return found
+
+
+@pytest.mark.parametrize("kernel", ["v6.1", "v6.6", "v6.12", "v7.3"])
+@pytest.mark.parametrize(
+    ("phases", "gigantic"),
+    [
+        (("1G write 99",), [3, 3, 3, 3]),
+        (("1G boot 99",), [3, 3, 3, 3]),
+        (("1G write 3", "2M write 9999"), [1, 1, 1, 0]),
+        (("2M write 9", "1G write 99", "2M write 9999"), [2, 2, 2, 2]),
+    ],
+)
+def test_pages_of_both_sizes_fill_each_node_and_lie_in_it_apart(kernel, phases, gigantic):
+    found = pfns_by_node(kernel, phases)
+    assert [len(pfns) for pfns in found["1G"]] == gigantic
+    for nid, large in enumerate(found["1G"]):
+        assert all(pfn % NR_PFNS["1G"] == 0 for pfn in large)
+        parts = [pfn for of in large for pfn in range(of, of + NR_PFNS["1G"], NR_PFNS["2M"])]
+        base = 4 * nid * NR_PFNS["1G"]
+        free = range(base, base + 3 * NR_PFNS["1G"], NR_PFNS["2M"])
+        assert sorted([*parts, *found["2M"][nid]]) == list(free)
