@@ -19,12 +19,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from simulator.errors import InputError, nearest
 from simulator.explain import explain
@@ -56,6 +63,7 @@ from simulator.geometry import (
 from simulator.kernel import Kernel, built_for, load_kernel, what_ifs
 from simulator.kernel.one_memory import ONE_MEMORY, memmap_pfns
 from simulator.kernel.phases import Phase, plan
+from simulator.kernel.source import said_by
 from simulator.machine import MECHANISM_TEXT, Machine, Noise, check_noise, load_machine, load_noise
 from simulator.shown import own_names
 
@@ -114,14 +122,21 @@ class Scenario(BaseModel):
     if not TYPE_CHECKING:
 
         def __init__(self, **fields: Any) -> None:
-            try:
-                super().__init__(**fields)
-            except ValidationError as error:
-                raise InputError(explain(error, Scenario)) from None
+            _fill(self, fields, None)
 
     def replace(self, **changes: Any) -> Scenario:
-        """Return a scenario that differs in some fields, checked again."""
-        return Scenario(**{**{name: getattr(self, name) for name in _FIELDS}, **changes})
+        """
+        Return a scenario that differs in some fields, checked again.
+
+        A kernel from a file stays what it was when it was loaded; give it anew to read the file.
+        """
+        copy = Scenario.__new__(Scenario)
+        _fill(
+            copy,
+            {**{name: getattr(self, name) for name in _FIELDS}, **changes},
+            None if "kernel" in changes else self.kernel_class,
+        )
+        return copy
 
     @cached_property
     def machine_model(self) -> Machine:
@@ -212,7 +227,8 @@ class Scenario(BaseModel):
             if name not in ("engine", "machine", "kernel")
         }
         texts["machine"] = _machine_text(self.machine_model)
-        texts["kernel"] = _kernel_text(self.kernel_class, self.built_kernel)  # type: ignore[arg-type]
+        kernel, built = self.kernel_class, self.built_kernel
+        texts["kernel"] = _kernel_text(kernel, built, said_by(kernel))  # type: ignore[arg-type]
         text = ",".join(f'"{name}":{texts[name]}' for name in sorted(texts))
         return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()
 
@@ -252,7 +268,9 @@ class Scenario(BaseModel):
         return phases
 
     @model_validator(mode="after")
-    def _possible(self) -> Scenario:
+    def _possible(self, info: ValidationInfo[type[Kernel] | None]) -> Scenario:
+        if info.context is not None:
+            vars(self)["kernel_class"] = info.context
         self._load()
         check_noise(self.machine_model, self.noise_model)
         self._check_cpus()
@@ -425,6 +443,15 @@ class Scenario(BaseModel):
         return int(self.machine_model.memory.node_memory.exact_bytes)
 
 
+# `loaded` is the kernel's class, where the field is not to be looked up.
+def _fill(scenario: Scenario, fields: Mapping[str, Any], loaded: type[Kernel] | None) -> None:
+    validator = scenario.__pydantic_validator__
+    try:
+        validator.validate_python(fields, self_instance=scenario, context=loaded)
+    except ValidationError as error:
+        raise InputError(explain(error, Scenario)) from None
+
+
 def _canonical(plain: Any) -> str:
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -434,13 +461,13 @@ def _plain_machine(machine: Machine) -> dict[str, Any]:
 
 
 def _plain_kernel(kernel: type[Kernel], built: type[Kernel]) -> dict[str, str]:
-    source = _source_of(built)  # type: ignore[arg-type]  # a class is hashable
+    source = _source_of(built, said_by(kernel))  # type: ignore[arg-type]  # a class is hashable
     return {"name": kernel.name, "base": kernel.base, "source": source}
 
 
 # Once: what is loaded stays as it is, whatever becomes of its files.
 @lru_cache(maxsize=64)
-def _source_of(kernel: type[Kernel]) -> str:
+def _source_of(kernel: type[Kernel], said: tuple[object, ...]) -> str:  # noqa: ARG001 - of a key
     return kernel.source()
 
 
@@ -451,7 +478,7 @@ def _machine_text(machine: Machine) -> str:
 
 
 @lru_cache(maxsize=16)
-def _kernel_text(kernel: type[Kernel], built: type[Kernel]) -> str:
+def _kernel_text(kernel: type[Kernel], built: type[Kernel], said: tuple[object, ...]) -> str:  # noqa: ARG001 - of a key
     return _canonical(_plain_kernel(kernel, built))
 
 

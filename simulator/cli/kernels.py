@@ -81,11 +81,14 @@ def _details(kernel: type[Kernel]) -> dict[str, Any]:
         name: {"default": default, "low": low, "high": high, "text": text}
         for name, (default, low, high, text) in sorted(kernel.TUNABLES.items())
     }
-    functions = {name: inspect.getsource(code) for name, code in _functions(kernel)}
+    from simulator.kernel.source import source_of
+
+    functions = {name: source_of(code) for name, code in _functions(kernel)}
     return _summary(kernel) | {"tunables": tunables, "functions": functions}
 
 
 def _described(kernel: type[Kernel]) -> str:
+    from simulator.kernel.source import source_of
     from simulator.report.text import format_table, underlined, wrapped
 
     parent = _parent(kernel)
@@ -117,7 +120,7 @@ def _described(kernel: type[Kernel]) -> str:
         blocks.append(underlined(f"{verb}: {', '.join(functions)}"))
         # A version without a parent is a whole kernel; that is for an editor.
         if parent is not None:
-            sources = map(inspect.getsource, functions.values())
+            sources = map(source_of, functions.values())
             blocks += [textwrap.dedent(source).strip() for source in sources]
     else:
         blocks.append("replaces nothing")

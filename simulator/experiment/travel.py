@@ -20,7 +20,6 @@ from typing import Any
 from simulator.errors import InputError
 from simulator.experiment.cell import encode, simulate_cell
 from simulator.experiment.code import code_key
-from simulator.inputs import read_text
 from simulator.kernel import load_kernel
 from simulator.scenario import Scenario
 
@@ -29,10 +28,15 @@ __all__ = ("Parcel", "pack", "self_contained", "simulate_parcels")
 
 @dataclass(frozen=True)
 class Parcel:
-    """A scenario by content; ``kernel_file`` is the name of a user's file and its text."""
+    """
+    A scenario by content, and its key.
+
+    ``kernel_file`` is the name of a user's file and its text.
+    """
 
     fields: dict[str, Any]
     kernel_file: tuple[str, str] | None
+    key: str
 
 
 def self_contained(scenario: Scenario) -> Scenario:
@@ -41,18 +45,17 @@ def self_contained(scenario: Scenario) -> Scenario:
 
 
 def pack(scenario: Scenario) -> Parcel:
-    """Return a scenario by content; InputError where a user's kernel file cannot be read."""
+    """Return a scenario by content; a user's kernel file as it was when it was loaded."""
     whole = self_contained(scenario)
     fields = {name: getattr(whole, name) for name in Scenario.model_fields}
-    kernel = fields["kernel"]
     # A mapping of a user may be of any class, which the other side may not have.
     for name in ("faults", "tunables"):
         fields[name] = dict(fields[name])
-    if isinstance(kernel, type) or not str(kernel).endswith(".py"):
-        return Parcel(fields, None)
-    path = Path(kernel)
-    text = read_text(path, f"kernel: {path}")
-    return Parcel(fields | {"kernel": None}, (path.name, text))
+    kernel = scenario.kernel_class
+    if "own_text" not in vars(kernel):
+        return Parcel(fields, None, scenario.key)
+    file = Path(kernel.own_file).name, kernel.own_text
+    return Parcel(fields | {"kernel": None}, file, scenario.key)
 
 
 def simulate_parcels(
@@ -61,7 +64,7 @@ def simulate_parcels(
     """
     Simulate where the parcels came to; return the bytes of their cells, and the seconds it took.
 
-    InputError if the code there is not the one that they were sent by.
+    InputError if the code there is not the one that they were sent by, or a kernel.
     """
     if code_key() != code:
         raise InputError("cluster: a worker runs other code than this; install the same tlbsim")
@@ -73,11 +76,22 @@ def simulate_parcels(
 
 
 def _unpacked(parcel: Parcel, folder: Path) -> Scenario:
+    scenario = _scenario(parcel, folder)
+    # A class of a module is found by its name there, and the module may be another by now.
+    if scenario.key != parcel.key:
+        raise InputError(
+            f"kernel: {scenario.kernel_class.name} is not the same in another process; was the"
+            " file of its class changed?"
+        )
+    return scenario
+
+
+def _scenario(parcel: Parcel, folder: Path) -> Scenario:
     if parcel.kernel_file is None:
         return Scenario(**parcel.fields)
     name, text = parcel.kernel_file
     path = folder / hashlib.sha256(text.encode()).hexdigest() / name
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(text.encode())
     return Scenario(**parcel.fields | {"kernel": load_kernel(path)})

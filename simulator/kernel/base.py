@@ -74,6 +74,7 @@ class KernelBase:
     #: A machine of the package that it runs on, of what does not run, or not show, on all.
     example_machine: ClassVar[str] = ""
     own_file: ClassVar[str] = ""  # of a class from a user's file
+    own_text: ClassVar[str] = ""  # what that file said when it was loaded
     #: The phases that it can go through, see :mod:`simulator.kernel.phases`.
     ACTIONS: ClassVar[tuple[str, ...]] = tuple(ACTIONS)
     #: What carries flushes of kernel addresses, by architecture: the first that a machine has.
@@ -130,10 +131,12 @@ class KernelBase:
         """
         Return the Python source of the class and of all the classes it builds on.
 
+        Of what was loaded from a user's file, what that file said then.
         Raises InputError for a class that was typed in where nobody keeps the text.
         """
         files = {c.file_of(): c for c in cls.__mro__ if issubclass(c, KernelBase)}
-        return "\n".join(_text(file, c.__name__) for file, c in files.items())
+        texts = (vars(c).get("own_text") or _text(file, c.__name__) for file, c in files.items())
+        return "\n".join(texts)
 
     @classmethod
     def digest(cls) -> str:

@@ -11,16 +11,14 @@ of no use to anyone.
 from __future__ import annotations
 
 import dis
-import linecache
 from contextlib import AbstractContextManager
 from traceback import walk_tb
 
 from simulator.errors import InputError, KernelError, first_line
+from simulator.kernel.source import TEXT, line_of
 
-__all__ = ("MARK", "blame", "of_kernel", "raised_on_purpose")
+__all__ = ("blame", "of_kernel", "raised_on_purpose")
 
-#: A global of modules that are users' kernel files.
-MARK = "__tlbsim_kernel_file__"
 _NOTE = "in the kernel of "
 _RAISE = dis.opmap["RAISE_VARARGS"]
 
@@ -50,12 +48,12 @@ def blame(error: BaseException) -> str | None:
     for cause in causes:
         if isinstance(cause, KernelError) and cause.where:
             return f"{cause.where}: {_what(cause)}"
-    own = [(frame, line) for frame, line in frames if MARK in frame.f_globals]
+    own = [(frame, line) for frame, line in frames if TEXT in frame.f_globals]
     if own:
         frame, line = own[-1]
         code = frame.f_code
         where = f"{code.co_filename}, line {line}, in {code.co_name}()"
-        source = linecache.getline(code.co_filename, line).strip()
+        source = line_of(code, frame.f_globals, line)
         return f"{where}: {_what(error)}" + (f"\n    {source}" if source else "")
     notes = [n for n in getattr(error, "__notes__", ()) if n.startswith(_NOTE)]
     if not notes:

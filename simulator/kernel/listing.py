@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator.kernel.base import KernelBase
+from simulator.kernel.source import source_of
 
 __all__ = ("Definition", "Listed", "listing")
 
@@ -72,7 +73,7 @@ def _definitions(kernel: type[KernelBase], name: str) -> list[Definition]:
     ]
     definitions = []
     for base, function in functions:
-        source = textwrap.dedent(inspect.getsource(function)).strip()
+        source = textwrap.dedent(source_of(function)).strip()
         definitions.append(Definition(_version(kernel, base), _renamed(kernel, source, name)))
         if not _goes_on(source, name):
             break

@@ -14,9 +14,10 @@ from types import ModuleType
 
 from simulator.errors import InputError, nearest
 from simulator.inputs import read_text, user_path, what_was_raised
-from simulator.kernel.blame import MARK, raised_on_purpose
+from simulator.kernel.blame import raised_on_purpose
 from simulator.kernel.hugetlb import Hugetlb as Kernel
 from simulator.kernel.replaced import check_functions
+from simulator.kernel.source import TEXT
 from simulator.kernel.versions.arm64_hvo import Arm64Bbm2, Arm64PauseV1, Arm64PauseV2
 from simulator.kernel.versions.batching.enomem import (
     EnomemAbort,
@@ -161,10 +162,9 @@ def load_kernel(kernel: str | Path | type[Kernel]) -> type[Kernel]:
 
 
 def _from_file(path: Path) -> type[Kernel]:
-    # Importing by hand: the file is no module of any package, and its class must find
-    # its own source again.
+    # Importing by hand: the file is no module of any package, and its class keeps its source.
     source = read_text(path, f"kernel: {path}")
-    module = _new_module(path)
+    module = _new_module(path, source)
     # Dataclasses look for the module of their class.
     sys.modules[module.__name__] = module
     try:
@@ -187,16 +187,17 @@ def _from_file(path: Path) -> type[Kernel]:
     _check(path, own[0])
     # inspect finds no file for a class of a module that is not imported.
     own[0].own_file = str(path)
+    own[0].own_text = source
     check_functions(own[0])
     return own[0]
 
 
-def _new_module(path: Path) -> ModuleType:
+def _new_module(path: Path, text: str) -> ModuleType:
     module = ModuleType(path.stem)
     # Whatever the file is called, this is not a module that there is already.
     module.__name__ = f"{path.stem}@{id(module):x}"
     module.__file__ = str(path)
-    vars(module)[MARK] = True
+    vars(module)[TEXT] = text
     return module
 
 

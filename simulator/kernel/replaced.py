@@ -13,12 +13,12 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
 from simulator.errors import InputError, nearest
 from simulator.kernel.base import KernelBase
+from simulator.kernel.source import own_classes
 
 __all__ = ("check_functions", "patch_notes", "replacements")
 
@@ -33,7 +33,7 @@ def check_functions(kernel: type[KernelBase]) -> None:
     kernel code is; a function under a name that this version no longer uses is not called;
     one with other parameters than the function it replaces cannot be.
     """
-    for owner in _own_classes(kernel):
+    for owner in own_classes(kernel):
         # Slots, annotations and the like are Python's; __init__() is as others.
         for name, value in list(vars(owner).items()):
             if name.startswith("__") and name != "__init__":
@@ -60,10 +60,7 @@ def patch_notes(kernel: type[KernelBase]) -> list[str]:
     own = _own_functions(kernel)
     replaces = [name for owner, name, _ in own if _replaced(owner, kernel, name) is not None]
     called = {name for _, _, value in own for name in _names(getattr(value, "__code__", None))}
-    try:
-        digest = hashlib.sha256(Path(kernel.own_file).read_bytes()).hexdigest()[:8]
-    except OSError:
-        digest = "its file is gone"
+    digest = hashlib.sha256(kernel.own_text.encode()).hexdigest()[:8]
     names = ", ".join(dict.fromkeys(replaces)) or "nothing"
     notes = [f"{kernel.name} ({digest}) replaces {names}"]
     known = [name for name in dir(kernel) if not name.startswith("__")]
@@ -93,7 +90,7 @@ def replacements(kernel: type[KernelBase]) -> dict[str, tuple[FunctionType, Func
 def _own_functions(kernel: type[KernelBase]) -> list[tuple[type, str, Any]]:
     return [
         (owner, name, value)
-        for owner in _own_classes(kernel)
+        for owner in own_classes(kernel)
         for name, value in vars(owner).items()
         if inspect.isfunction(inspect.unwrap(getattr(value, "__func__", value)))
     ]
@@ -105,15 +102,6 @@ def _names(code: CodeType | None) -> set[str]:
         return set()
     within = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
     return set(code.co_names).union(*within)
-
-
-def _own_classes(kernel: type[KernelBase]) -> list[type]:
-    # Not of the package: the class itself, and what else it inherits from.
-    return [
-        owner
-        for owner in kernel.__mro__
-        if owner is not object and owner.__module__.partition(".")[0] != _PACKAGE
-    ]
 
 
 def _where(kernel: type[KernelBase], owner: type, function: object) -> str:
