@@ -42,7 +42,7 @@ Progress = Callable[[], object]
 
 _MAX_JOBS = 1024
 # What processes have to save. Their start takes less (imports, compiled code from its cache), but
-# a CPU that others use halves what they save, and the first simulation is slower than the rest.
+# on CPUs that others use they save little, and the first simulation is slower than the rest.
 START_S = 3.0
 # Memory for one simulation of half a million pages, generously.
 _JOB_BYTES = 2 << 30
