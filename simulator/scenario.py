@@ -382,6 +382,9 @@ class Scenario(BaseModel):
         if len(set(pfns)) != len(pfns):
             ((twice, times),) = Counter(pfns).most_common(1)
             raise InputError(f"placement: PFN {twice} is there {times} times; give each once")
+        gigantic = self.page_size == "2M" and any(phase.page_size == "1G" for phase in self.plan)
+        if gigantic and list(pfns) != sorted(pfns):
+            raise InputError("placement: PFNs ascend where pages of 1G are taken above them, too")
         step = self.page_bytes // BASE_PAGE_BYTES
         end = self._node_bytes * self.machine_model.nr_nodes // BASE_PAGE_BYTES
         for pfn in pfns:

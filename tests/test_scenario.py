@@ -153,6 +153,10 @@ WRONG = [
     ({"placement": (0,), "pages": 2}, "placement: 1 PFNs for 2 pages; give one each"),
     ({"placement": (0, 1.5), "pages": 2}, "placement: must be a whole number, not 1.5"),
     ({"placement": (512, 513), "pages": 2}, "PFN 513 is no multiple of 512"),
+    (
+        {"placement": (1024, 512), "pages": 2, "phases": ("2M write 1", "1G write 1")},
+        "placement: PFNs ascend where pages of 1G are taken above them",
+    ),
     ({"placement": (512,), "page_size": "1G", "pages": 1}, "PFN 512 is no multiple of 262144"),
     ({"placement": (512, 512), "pages": 2}, "placement: PFN 512 is there 2 times"),
     ({"placement": (-512,), "pages": 1}, "placement: PFN -512 is outside the memory of laptop-8"),
