@@ -58,8 +58,9 @@ def boot(scenario: Scenario, ipis: IpiLog | None = None) -> tuple[Engine, Kernel
     if scenario.placement == ONE_MEMORY:
         node_pfns = machine.node_memory_bytes // BASE_PAGE_BYTES
         free = _free_pages(scenario, machine)
-        in_huge = free // machine.nr_nodes // scenario.nr_pfns * scenario.nr_pfns
-        attach_one_memory(kernel, node_pfns, free - machine.nr_nodes * in_huge)
+        spans, nr_pfns = _free_spans(scenario, machine), scenario.nr_pfns
+        in_huge = sum(len(aligned(first, end, nr_pfns)) for first, end in spans) * nr_pfns
+        attach_one_memory(kernel, node_pfns, free - in_huge)
     if isinstance(memory, CountedMemory):
         attach_counted_splits(kernel, memory)
     return engine, kernel, machine
@@ -83,14 +84,18 @@ def _free_pages(scenario: Scenario, machine: Platform) -> int:
     return machine.nr_nodes * machine.node_memory_bytes // BASE_PAGE_BYTES
 
 
-# What is not free was taken from the end of each node.
-def _one_memory(scenario: Scenario, machine: Platform) -> HugeMemory:
+# By node, from where to where it is free: what is not was taken from its end.
+def _free_spans(scenario: Scenario, machine: Platform) -> list[tuple[int, int]]:
     node_pfns = machine.node_memory_bytes // BASE_PAGE_BYTES
-    nr_pfns = scenario.page_bytes // BASE_PAGE_BYTES
     free_pfns = _free_pages(scenario, machine) // machine.nr_nodes
     bases = range(0, machine.nr_nodes * node_pfns, node_pfns)
-    runs = [aligned(base, nr_pfns, free_pfns // nr_pfns) for base in bases]
-    return HugeMemory(runs, (), nr_pfns, [base + free_pfns for base in bases])
+    return [(base, base + free_pfns) for base in bases]
+
+
+def _one_memory(scenario: Scenario, machine: Platform) -> HugeMemory:
+    spans, nr_pfns = _free_spans(scenario, machine), scenario.nr_pfns
+    runs = [iter(aligned(first, end, nr_pfns)) for first, end in spans]
+    return HugeMemory(runs, (), nr_pfns, [end for _, end in spans])
 
 
 def _memory(scenario: Scenario, machine: Platform) -> HugeMemory:

@@ -63,6 +63,7 @@ from simulator.geometry import (
 from simulator.kernel import Kernel, built_for, load_kernel, what_ifs
 from simulator.kernel.one_memory import ONE_MEMORY, memmap_pfns
 from simulator.kernel.phases import Phase, plan
+from simulator.kernel.placement import aligned
 from simulator.kernel.source import said_by
 from simulator.machine import MECHANISM_TEXT, Machine, Noise, check_noise, load_machine, load_noise
 from simulator.shown import own_names
@@ -299,7 +300,9 @@ class Scenario(BaseModel):
             raise InputError(f"allocators: {self.allocators} is more than the {self.pages} pages")
 
     def _check_memory(self) -> None:
-        fit = self._node_bytes // self.page_bytes * self.machine_model.nr_nodes
+        node, size = self._node_bytes // BASE_PAGE_BYTES, self.page_bytes // BASE_PAGE_BYTES
+        nodes = range(self.machine_model.nr_nodes)
+        fit = sum(len(aligned(nid * node, (nid + 1) * node, size)) for nid in nodes)
         if self.pages > fit:
             raise InputError(
                 f"pages: {self.pages} pages of {self.page_size} do not fit the memory of"

@@ -177,9 +177,9 @@ class _Pieces:
             self._memory.give_back(nid, whole)
 
 
-def aligned(first_pfn: int, nr_pfns: int, nr_folios: int) -> Iterator[int]:
-    """Return the PFNs of one run."""
-    return iter(range(first_pfn, first_pfn + nr_folios * nr_pfns, nr_pfns))
+def aligned(first_pfn: int, end_pfn: int, nr_pfns: int) -> range:
+    """Return the PFNs of one run: of all huge pages that lie within, at multiples of their size."""
+    return range(-(-first_pfn // nr_pfns) * nr_pfns, end_pfn - nr_pfns + 1, nr_pfns)
 
 
 def random_runs(first_pfn: int, last_pfn: int, draws: Iterator[int]) -> Iterator[int]:
@@ -251,7 +251,7 @@ def lay_out(
             nr_pfns,
             ends,
         )
-    runs = [aligned(base, nr_pfns, node_pfns // nr_pfns) for base in bases]
+    runs = [iter(aligned(base, base + node_pfns, nr_pfns)) for base in bases]
     return HugeMemory(runs, (), nr_pfns, ends)
 
 

@@ -32,6 +32,16 @@ ONE = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("placement", ["aligned", "one-memory"])
+@pytest.mark.parametrize("node", ["2560 MiB", "3900 MiB"])
+def test_pages_of_1_gb_lie_at_multiples_of_1_gb_in_nodes_that_do_not(placement, node):
+    machine = load_machine("xeon-8375c-2s").with_values({"memory.node_memory": node})
+    fields = {"machine": machine, "page_size": "1G", "placement": placement, "free_pages": None}
+    pfns = run("v6.12", phases=("alloc",), **{**ONE, **fields, "pages": 2}).folios["pfn"]
+    assert (pfns % NR_PFNS["1G"] == 0).all()
+    assert pfns.is_unique
+
+
 @pytest.mark.parametrize("kernel", ["v6.1", "v6.6", "v6.12", "v7.3"])
 @pytest.mark.parametrize("size", ["2M", "1G"])
 def test_pages_are_neither_made_nor_lost(kernel, size):
