@@ -255,7 +255,8 @@ def test_without_an_option_all_are_held_against_reality(tlbsim, monkeypatch, tim
     }  # fmt: skip
     assert len(done.json["times"]) == 3
     assert {c["what"] for c in done.json["benchmarks"]} == {
-        "ipi_benchmark", "madvise", "victim", "flush", "tlb_flush2", "isolated_cpus",
+        "ipi_benchmark", "madvise", "victim", "flush", "tlb_flush2", "isolated_cpus", "hvo_pause",
+        "parallel_boot",
     }  # fmt: skip
     text = tlbsim("validate", "--replications", "1").out
     assert "\n96 rows, 1248 cells, 0 mismatches\n" in text
