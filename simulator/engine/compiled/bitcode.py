@@ -121,8 +121,10 @@ def _assembly_of(function: Callable[..., Any]) -> str:
     dispatcher = vars(function)["dispatcher"]
     dispatcher.compile(tuple(_ARRAYS.get(kind, types.int64) for kind in kinds))
     (made,) = dispatcher.overloads.values()
-    entering = _entering(function.__name__, made.fndesc.llvm_func_name, kinds)
-    return _without_overlaps(made.library.get_llvm_str()) + entering
+    (assembly,) = dispatcher.inspect_llvm().values()
+    return _without_overlaps(assembly) + _entering(
+        function.__name__, made.fndesc.llvm_func_name, kinds
+    )
 
 
 def _entering(name: str, numbas: str, kinds: Sequence[str]) -> str:
