@@ -91,7 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="less of everything, a minute or so")
     parser.add_argument("--full", action="store_true", help="also the full published job")
     parser.add_argument("--only", type=_names, metavar="NAME,..", help=f"of {', '.join(SECTIONS)}")
-    parser.add_argument("--against", metavar="REV", help="only: this tree against a revision")
+    parser.add_argument(
+        "--against", metavar="REV", help="only: this tree against a revision, 4 to 8 minutes"
+    )
     parser.add_argument(
         "--out", type=Path, default=Path("out/benchmarks"), help="folder (%(default)s)"
     )

@@ -82,6 +82,7 @@ def revision(rev: str) -> Iterator[tuple[Path, ...]]:
             compiled = ignore_patterns("__pycache__", "twin", "built")
             copytree(_ROOT / "simulator", ours / "simulator", ignore=compiled)
             if not (which("cc") and find_spec("mypyc")):
+                print("left out: native: needs a C compiler and mypyc (make native)\n", flush=True)
                 yield other, ours
                 return
             for name in ("simulator", "native"):
@@ -89,6 +90,8 @@ def revision(rev: str) -> Iterator[tuple[Path, ...]]:
             for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
                 copyfile(_ROOT / name, native / name)
             _run(native, "setup.py", "--quiet", "build_ext", "--inplace", TLBSIM_NATIVE="1")
+            if "native" not in _run(native, "-m", "simulator", "--version")["out"]:
+                raise RevisionError("native: what was compiled is not used")
             yield other, ours, native
         finally:
             _git("worktree", "remove", "--force", str(other))
@@ -117,7 +120,7 @@ def _measured(plan: Plan, trees: Sequence[Path]) -> tuple[list[_Row], list[Targe
     library = _least(rounds, trees, str(_PROBE), "one")
     rows = [
         _Row("first result, nothing compiled, s", cold),
-        _Row("the same of a wheel, s", (cold[0], installed_s)),
+        _Row("from a wheel (then: cold), s", (cold[0], installed_s)),
         _Row("first result of tlbsim run, s", warm),
         _Row("first result of the library, s", library),
     ]
@@ -208,6 +211,8 @@ def _least(rounds: int, trees: Sequence[Path], *arguments: str) -> list[float]:
 def _run(tree: Path, *arguments: str, **more: str) -> dict[str, Any]:
     # In a process of its own, with what is compiled kept in the tree.
     kept = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
+    # What is installed here may have been compiled, and would be found from another tree, too.
+    kept["TLBSIM_PURE"] = "0" if tree.name == "native" else "1"
     with TemporaryFile("w+") as written:
         process = subprocess.Popen(
             [sys.executable, "-P", *arguments],
@@ -230,7 +235,7 @@ def _run(tree: Path, *arguments: str, **more: str) -> dict[str, Any]:
 
 
 #: Python keeps what it compiles as well, and nothing is compiled for another tree.
-_LEFT_OUT = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "TLBSIM_PURE"})
+_LEFT_OUT = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONPATH"})
 
 
 def _git(*arguments: str) -> None:

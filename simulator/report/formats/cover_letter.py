@@ -62,13 +62,14 @@ def _one(material: Material, label: str, run: ResultTotals) -> str:
         if row is None:
             continue
         lines.append(_command(s, phase))
-        text = f"real    {_real(row['mean'])}"
-        if row["n"] > 1:
-            text += f"  (mean of {row['n']}, {_real(row['ci_low'])}..{_real(row['ci_high'])})"
+        text = _real(row["mean"])
         if base != label:
             word = "" if row["verdict"] == "significant" else f", {row['verdict']}"
-            text += f"  {format_ratio(row['ratio'])} of before{word}"
-        lines.append(wrapped(text, width=80))
+            text += f"  {format_ratio(row['ratio'])} of {base}{word}"
+        lines.append(wrapped(text, "real    "))
+        if row["n"] > 1:
+            between = f"{_real(row['ci_low'])}..{_real(row['ci_high'])}"
+            lines.append(f"        mean of {row['n']}, {between}")
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ import math
 from typing import TYPE_CHECKING
 
 from simulator.analysis.compare import METRICS, Comparison
+from simulator.analysis.safety import UNSAFE
 from simulator.report.metric_words import SHORT_TITLES
 from simulator.report.plots.style import (
     GREY,
@@ -84,7 +85,8 @@ def plot_change(comparison: Comparison) -> Figure | None:
     axes[0].set_ylim(len(metrics) - 0.4, -0.6)
     for label in pairs:
         style = styles[label]
-        axes[0].plot([], [], style.marker, color=style.color, label=label)
+        name = f"{label} {UNSAFE}" if comparison.safety[label].unsafe else label
+        axes[0].plot([], [], style.marker, color=style.color, label=name)
     handles = axes[0].get_legend_handles_labels()
     bases = list(dict.fromkeys(comparison.baselines))
     against = f"against {bases[0]}" if len(bases) == 1 else "against its baseline"
