@@ -11,6 +11,7 @@ import re
 
 import pytest
 
+import simulator as sim
 from simulator.analysis import compare_results
 from simulator.errors import InputError
 from simulator.report.plot_text import TEXT_KINDS, plot_text
@@ -154,3 +155,11 @@ def test_an_unknown_kind_is_told_with_the_nearest(comparison):
 def test_svg_of_a_name_like_markup_is_escaped():
     figure = new_figure(3, 2, "<b>&")
     assert "<b>&" not in svg_text(figure)
+
+
+def test_the_legend_of_a_change_says_which_kernel_is_unsafe():
+    safe = sim.Scenario(machine="laptop-8", kernel="v6.7", pages=8)
+    unsafe = safe.replace(kernel="v6.7-no-final-flush")
+    ((_, figure),) = draw("change", sim.compare([safe, unsafe], replications=1))
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["v6.7-no-final-flush UNSAFE"]
