@@ -18,7 +18,7 @@ import os
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
 from simulator.geometry import splits_of_placement
@@ -108,10 +108,19 @@ def _kernels() -> tuple[str, ...]:
 
 
 def _is_of_package(kernel: type[Kernel]) -> bool:
-    # With all its bases, and as they were written: no function was put in.
+    # With all its bases, and as they were written: nothing was put in.
     owners = [owner for owner in kernel.__mro__ if owner is not object]
-    functions = (value for owner in owners for value in vars(owner).values())
-    return all(
-        thing.__module__.partition(".")[0] == _PACKAGE
-        for thing in (*owners, *(each for each in functions if isinstance(each, FunctionType)))
+    return all(owner.__module__.partition(".")[0] == _PACKAGE for owner in owners) and all(
+        _is_as_written(twin_of(owner), name, value)
+        for owner in owners
+        for name, value in vars(owner).items()
     )
+
+
+def _is_as_written(twin: type, name: str, value: object) -> bool:
+    function = getattr(value, "__func__", getattr(value, "fget", value))
+    if isinstance(function, FunctionType):
+        return (function.__module__ or "").partition(".")[0] == _PACKAGE
+    # Constants that the twin has, too, and what Python puts in.
+    known = isinstance(value, MemberDescriptorType) or name.startswith("__")
+    return known or getattr(twin, name, value) == value

@@ -300,9 +300,7 @@ class Scenario(BaseModel):
             raise InputError(f"allocators: {self.allocators} is more than the {self.pages} pages")
 
     def _check_memory(self) -> None:
-        node, size = self._node_bytes // BASE_PAGE_BYTES, self.page_bytes // BASE_PAGE_BYTES
-        nodes = range(self.machine_model.nr_nodes)
-        fit = sum(len(aligned(nid * node, (nid + 1) * node, size)) for nid in nodes)
+        fit = self._fit(self.nr_pfns)
         if self.pages > fit:
             raise InputError(
                 f"pages: {self.pages} pages of {self.page_size} do not fit the memory of"
@@ -357,7 +355,7 @@ class Scenario(BaseModel):
             )
         asked = f"placement: {self.pages} pages of {self.page_size}"
         name = self.machine_model.name
-        fit = self._node_bytes // PMD_SPAN_BYTES * self.machine_model.nr_nodes
+        fit = self._fit(PMD_SPAN_BYTES // BASE_PAGE_BYTES)
         step = pmds_of_folio(self.page_size)
         low = least_pmds(self.pages, self.page_size)
         high = min(step * self.pages, fit)
@@ -389,7 +387,8 @@ class Scenario(BaseModel):
         if gigantic and list(pfns) != sorted(pfns):
             raise InputError("placement: PFNs ascend where pages of 1G are taken above them, too")
         step = self.page_bytes // BASE_PAGE_BYTES
-        end = self._node_bytes * self.machine_model.nr_nodes // BASE_PAGE_BYTES
+        node = self._node_bytes // BASE_PAGE_BYTES
+        end = node * self.machine_model.nr_nodes
         for pfn in pfns:
             if pfn % step:
                 near = max(0, round(pfn / step)) * step
@@ -402,6 +401,8 @@ class Scenario(BaseModel):
                     f"placement: PFN {pfn} is outside the memory of {self.machine_model.name},"
                     f" PFN 0 to {end - 1}"
                 )
+            if pfn % node + step > node:
+                raise InputError(f"placement: the page at PFN {pfn} is of two nodes")
 
     def _check_tunables(self) -> None:
         known = self.built_kernel.TUNABLES
@@ -443,6 +444,12 @@ class Scenario(BaseModel):
         return self.built_kernel.flush_mechanism(
             self.machine_model.isa, present, self.tunable_values
         )
+
+    def _fit(self, nr_pfns: int) -> int:
+        # How many runs of base pages fit, each at a multiple of its length and within a node.
+        node_pfns = self._node_bytes // BASE_PAGE_BYTES
+        firsts = [nid * node_pfns for nid in range(self.machine_model.nr_nodes)]
+        return sum(len(aligned(first, first + node_pfns, nr_pfns)) for first in firsts)
 
     @property
     def _node_bytes(self) -> int:

@@ -9,7 +9,9 @@ tested here.
 
 from __future__ import annotations
 
+import functools
 import random
+from unittest import mock
 
 import pytest
 
@@ -142,5 +144,13 @@ def test_what_is_replaced_runs_in_python(monkeypatch):
     assert compiled_run(one.replace(machine="altra-q80", hvo=False)) is None
     assert compiled_run(one.replace(placement="one-memory")) is None
     assert compiled_run(one.replace(kernel=type("Mine", (v6_7,), {"name": "v6.7"}))) is None
-    monkeypatch.setattr(v6_7, "flush_start", lambda k, start: start)
-    assert compiled_run(one) is None
+    for name, value in (
+        ("flush_start", lambda k, start: start),
+        ("flush_start", functools.partialmethod(lambda k, start: start)),
+        ("flush_start", mock.create_autospec(v6_7.flush_start)),
+        ("WAITS_PREEMPTIBLY", True),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(v6_7, name, value)
+            assert compiled_run(one) is None
+    assert compiled_run(one) is not None

@@ -136,11 +136,7 @@ def plan(
     if nr_points > _MOST_POINTS:
         raise InputError(f"axes: {nr_points} points; at most {_MOST_POINTS} are simulated")
     which, step = _baseline(found, baseline)
-    given = (
-        {name: getattr(base, name) for name in Scenario.model_fields}
-        if isinstance(base, Scenario)
-        else dict(base)
-    )
+    given = _fields_of(base) if isinstance(base, Scenario) else dict(base)
     steps = list(itertools.product(*(range(len(axis.values)) for axis in found)))
     place = {at: i for i, at in enumerate(steps)}
     points = []
@@ -159,6 +155,12 @@ def plan(
             raise InputError(f"{error} (at {_told(changes)})") from None
         points.append(Point(changes, {**given, **changes}, scenario, place[of]))
     return Plan(tuple(found), tuple(points), () if which is None else found[which].names)
+
+
+# A kernel from a file is what it was when the scenario was made.
+def _fields_of(base: Scenario) -> dict[str, Any]:
+    fields = {name: getattr(base, name) for name in Scenario.model_fields}
+    return fields | ({"kernel": base.kernel_class} if base.kernel_class.own_text else {})
 
 
 def _baseline(axes: Sequence[Axis], baseline: Mapping[str, Any] | None) -> tuple[int | None, int]:

@@ -84,4 +84,6 @@ def _text(name: str, value: Any) -> str:
     if name in ("machine", "kernel", "noise") and not isinstance(value, type):
         # A file is found by its path, not by the name of what is in it.
         return str(value) if isinstance(value, str) or hasattr(value, "suffix") else name_of(value)
+    if name == "kernel" and value.own_file:
+        return str(value.own_file)
     return name_of(value)

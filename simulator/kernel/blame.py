@@ -75,6 +75,9 @@ def _what(error: BaseException) -> str:
 
 def raised_on_purpose(error: BaseException) -> bool:
     """Return whether an error was raised by a statement, as no interrupt from outside is."""
+    # SimPy raises what ended a process anew, from what it was.
+    while type(error.__cause__) is type(error):
+        error = error.__cause__
     last = error.__traceback__
     if last is None:
         return False

@@ -184,7 +184,7 @@ def aligned(first_pfn: int, end_pfn: int, nr_pfns: int) -> range:
 
 def random_runs(first_pfn: int, last_pfn: int, draws: Iterator[int]) -> Iterator[int]:
     """Return free 2 MB pages of fragmented memory; ``draws`` are uniform 32-bit numbers."""
-    bases = range(first_pfn, last_pfn, PFNS_PER_PMD)
+    bases = aligned(first_pfn, last_pfn, PFNS_PER_PMD)
     return chain.from_iterable(_random_run(base, draws) for base in bases)
 
 
@@ -228,14 +228,16 @@ def lay_out(
     """
     bases = range(0, nr_nodes * node_pfns, node_pfns)
     ends = [base + node_pfns for base in bases]
+    span = max(nr_pfns, PFNS_PER_PMD)
+    spans = [aligned(base, end, span).start for base, end in zip(bases, ends, strict=True)]
     if not isinstance(placement, str):
         lists = _by_node(placement, node_pfns, nr_nodes)
         return HugeMemory([iter(pfns) for pfns in lists], (), nr_pfns, ends)
     if asked := pmds_of_placement(placement):
         first, *later = asked
-        fresh = spread(nr_folios, first, nr_pfns, bases)
+        fresh = spread(nr_folios, first, nr_pfns, spans)
         elsewhere = [
-            spread(_nr_found(nr_pmds, nr_pfns), nr_pmds, nr_pfns, bases, first + sum(later[:nth]))
+            spread(_nr_found(nr_pmds, nr_pfns), nr_pmds, nr_pfns, spans, first + sum(later[:nth]))
             for nth, nr_pmds in enumerate(later)
         ]
         return HugeMemory(

@@ -13,12 +13,12 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
 from simulator.errors import InputError, nearest
 from simulator.kernel.base import KernelBase
-from simulator.kernel.source import own_classes
+from simulator.kernel.source import names_in, own_classes
 
 __all__ = ("check_functions", "patch_notes", "replacements")
 
@@ -59,7 +59,7 @@ def patch_notes(kernel: type[KernelBase]) -> list[str]:
         return []
     own = _own_functions(kernel)
     replaces = [name for owner, name, _ in own if _replaced(owner, kernel, name) is not None]
-    called = {name for _, _, value in own for name in _names(getattr(value, "__code__", None))}
+    called = {name for _, _, value in own for name in names_in(getattr(value, "__code__", None))}
     digest = hashlib.sha256(kernel.own_text.encode()).hexdigest()[:8]
     names = ", ".join(dict.fromkeys(replaces)) or "nothing"
     notes = [f"{kernel.name} ({digest}) replaces {names}"]
@@ -94,14 +94,6 @@ def _own_functions(kernel: type[KernelBase]) -> list[tuple[type, str, Any]]:
         for name, value in vars(owner).items()
         if inspect.isfunction(inspect.unwrap(getattr(value, "__func__", value)))
     ]
-
-
-def _names(code: CodeType | None) -> set[str]:
-    # Whatever a function asks for by name, also in functions within it.
-    if code is None:
-        return set()
-    within = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
-    return set(code.co_names).union(*within)
 
 
 def _where(kernel: type[KernelBase], owner: type, function: object) -> str:

@@ -22,6 +22,7 @@ from simulator.errors import InputError, KernelError
 from simulator.experiment import sweep
 from simulator.experiment.cell import decode, simulate_cell
 from simulator.experiment.code import code_key
+from simulator.experiment.command import run_command
 from simulator.experiment.travel import pack, simulate_parcels
 from simulator.kernel import load_kernel
 from simulator.kernel.blame import blame
@@ -69,10 +70,10 @@ def ran(result):
     return ns
 
 
-def said(scenario):
+def said(scenario, before='work("mine", '):
     """Return the time that stands in the text that the scenario, and so its key, has."""
     source = scenario.resolved()["kernel"]["source"]
-    return int(source.partition('work("mine", ')[2].partition(")")[0])
+    return int(source.partition(before)[2].partition(")")[0])
 
 
 def test_each_class_runs_and_shows_the_text_that_it_was_loaded_from(file):
@@ -102,6 +103,16 @@ def test_a_copy_has_the_class_of_the_scenario_and_a_kernel_given_anew_is_loaded_
     path = str(file(222))
     copy, anew = scenario.replace(seed=2), scenario.replace(kernel=path)
     assert [(ran(simulate(s)), said(s)) for s in (copy, anew)] == [(111, 111), (222, 222)]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_sweep_runs_what_its_scenario_was_made_of(file, jobs):
+    path = file(111)
+    scenario = of(str(path))
+    file(222)
+    found = sweep(scenario, {"seed": [1, 2]}, replications=1, jobs=jobs)
+    assert [ran(cell) for (cell,) in found.cells] == [111, 111]
+    assert f"--kernel {path}" in run_command(found.plan.points[0].given, 0)
 
 
 def test_what_is_printed_of_a_kernel_is_its_own_text(file):
@@ -168,6 +179,25 @@ def test_a_class_of_a_module_keeps_its_text_until_its_functions_are_others(modul
     reloaded = of(old)
     assert said(reloaded) == ran(simulate(reloaded)) == 222
     assert reloaded.key == of(new).key != first.key
+
+
+def test_a_class_of_a_module_has_another_text_when_what_it_reads_is_another(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    path = tmp_path / "reads.py"
+    reads = TEXT.replace("{ns}", "cost(1)") + "\n\ndef cost(nr, each={ns}):\n    return nr * each\n"
+    path.write_text(reads.format(ns=111))
+    module = importlib.import_module("reads")
+    stays = module.Mine  # as %autoreload has it
+    first = of(stays)
+    assert (said(first, "each="), ran(simulate(first))) == (111, 111)
+    path.write_text(reads.format(ns=222))
+    os.utime(path, (10**9, 10**9))
+    importlib.reload(module)
+    del sys.modules["reads"]
+    second = of(stays)
+    assert (said(second, "each="), ran(simulate(second))) == (222, 222)
+    assert first.key != second.key
 
 
 def test_a_worker_refuses_a_kernel_that_is_another_there(module, file):

@@ -15,10 +15,11 @@ import signal
 from pathlib import Path
 
 import pytest
+import simpy
 
 from simulator.errors import InputError, KernelError
 from simulator.kernel import kernel_named, load, load_kernel
-from simulator.kernel.blame import blame
+from simulator.kernel.blame import blame, raised_on_purpose
 from simulator.run import simulate
 from simulator.scenario import Scenario
 
@@ -243,6 +244,28 @@ def test_a_value_where_the_kernel_returns_nothing_is_told(file):
     )
     with pytest.raises(KernelError, match="it returned 1 and must return nothing"):
         simulate(Scenario(machine="laptop-8", kernel=path, pages=1, cpus=2, engine="events"))
+
+
+def test_an_interrupt_that_simpy_raises_anew_was_not_raised_on_purpose():
+    """Oracle: by hand; a function in C raises as a signal does, a statement does not."""
+    on_purpose = []
+    for interrupts in (lambda: signal.default_int_handler(signal.SIGINT, None), interrupt):
+        env = simpy.Environment()
+
+        def process(env=env, interrupts=interrupts):
+            yield env.timeout(1)
+            interrupts()
+
+        env.process(process())
+        with pytest.raises(KeyboardInterrupt) as error:
+            env.run()
+        assert type(error.value.__cause__) is KeyboardInterrupt
+        on_purpose.append(raised_on_purpose(error.value))
+    assert on_purpose == [False, True]
+
+
+def interrupt():
+    raise KeyboardInterrupt
 
 
 def test_errors_of_others_are_not_blamed_on_a_kernel():

@@ -32,14 +32,29 @@ ONE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("placement", ["aligned", "one-memory"])
-@pytest.mark.parametrize("node", ["2560 MiB", "3900 MiB"])
-def test_pages_of_1_gb_lie_at_multiples_of_1_gb_in_nodes_that_do_not(placement, node):
+@pytest.mark.parametrize(
+    ("size", "placement", "pages"),
+    [
+        ("1G", "aligned", 2), ("1G", "one-memory", 2), ("1G", "pmds=16", 2),
+        ("2M", "aligned", 60), ("2M", "random", 60), ("2M", "pmds=3", 60),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("node", ["2561 MiB", "3900 MiB"])
+def test_pages_lie_at_multiples_of_their_size_in_nodes_that_do_not(size, placement, pages, node):
     machine = load_machine("xeon-8375c-2s").with_values({"memory.node_memory": node})
-    fields = {"machine": machine, "page_size": "1G", "placement": placement, "free_pages": None}
-    pfns = run("v6.12", phases=("alloc",), **{**ONE, **fields, "pages": 2}).folios["pfn"]
-    assert (pfns % NR_PFNS["1G"] == 0).all()
+    fields = {"machine": machine, "page_size": size, "placement": placement, "free_pages": None}
+    pfns = run("v6.12", phases=("alloc",), **{**ONE, **fields, "pages": pages}).folios["pfn"]
+    assert len(pfns) == pages
     assert pfns.is_unique
+    assert (pfns % NR_PFNS[size] == 0).all()
+    node_pfns = int(machine.memory.node_memory.exact_bytes) // 4096
+    assert (pfns // node_pfns == (pfns + NR_PFNS[size] - 1) // node_pfns).all()
+
+
+def test_a_page_of_two_nodes_is_refused():
+    machine = load_machine("xeon-8375c-2s").with_values({"memory.node_memory": "2560 MiB"})
+    with pytest.raises(InputError, match="placement: the page at PFN 524288 is of two nodes"):
+        Scenario(machine=machine, page_size="1G", pages=2, placement=(0, 524288))
 
 
 @pytest.mark.parametrize("kernel", ["v6.1", "v6.6", "v6.12", "v7.3"])
